@@ -1,0 +1,195 @@
+//! The numbers a tensor can hold.
+
+use core::fmt::{Debug, Display};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A floating-point element type: `f32`, `f64`, and with the feature `half` also `f16` and `bf16`.
+///
+/// Everything the crate decides, it decides in `f64`. An element only needs to enter `f64`, which is
+/// exact for every type here, and to leave it again with a single rounding.
+///
+/// The trait is sealed: the kernels know each of its types.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::Element;
+///
+/// assert_eq!(f32::narrow(0.1), 0.1_f32);
+/// assert_eq!(0.1_f32.widen(), f64::from(0.1_f32));
+/// // 0.1 as an f32 lies above 0.1; a bound may not grow, so it takes the float below.
+/// assert!(f32::toward_zero(0.1).widen() < 0.1);
+/// ```
+pub trait Element:
+    Copy + Debug + Default + Display + PartialEq + PartialOrd + Send + Sync + sealed::Sealed + 'static
+{
+    /// The type's name, as Rust spells it.
+    const NAME: &'static str;
+
+    /// The value as an `f64`, exactly.
+    fn widen(self) -> f64;
+
+    /// The element nearest to `x`, ties to even, rounded once.
+    fn narrow(x: f64) -> Self;
+
+    /// The element nearest to `x` among those no larger in magnitude. Infinities and NaN stay.
+    fn toward_zero(x: f64) -> Self;
+}
+
+impl sealed::Sealed for f64 {}
+impl Element for f64 {
+    const NAME: &'static str = "f64";
+
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        self
+    }
+
+    #[inline(always)]
+    fn narrow(x: f64) -> Self {
+        x
+    }
+
+    #[inline]
+    fn toward_zero(x: f64) -> Self {
+        x
+    }
+}
+
+impl sealed::Sealed for f32 {}
+impl Element for f32 {
+    const NAME: &'static str = "f32";
+
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        f64::from(self)
+    }
+
+    #[inline(always)]
+    fn narrow(x: f64) -> Self {
+        x as f32
+    }
+
+    #[inline]
+    fn toward_zero(x: f64) -> Self {
+        let near = x as f32;
+        if f64::from(near).abs() > x.abs() {
+            // Magnitudes order like their bits, so one less is the next float toward zero
+            // (for an overflow to infinity: the largest finite float).
+            let down = f32::from_bits(near.to_bits() - 1);
+            if x.is_infinite() { near } else { down }
+        } else {
+            near
+        }
+    }
+}
+
+/// `x` as an `f32` rounded to odd: if it is not exact, the last bit of the result is set. A second
+/// rounding to at most 22 bits then gives what rounding `x` once would give.
+///
+/// Source: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
+/// rounding to odd", 2008.
+#[cfg(feature = "half")]
+#[inline(always)]
+fn round_to_odd(x: f64) -> f32 {
+    let near = x as f32;
+    let back = f64::from(near);
+    let bits = near.to_bits();
+    // Exact, NaN, or already odd: nothing to mend. Otherwise step to the odd neighbour on x's side.
+    let step_in = back.abs() > x.abs();
+    let odd = if step_in { bits.wrapping_sub(1) } else { bits.wrapping_add(1) };
+    let mend = back != x && !x.is_nan() && bits & 1 == 0;
+    f32::from_bits(if mend { odd } else { bits })
+}
+
+#[cfg(feature = "half")]
+macro_rules! half_element {
+    ($t:ident) => {
+        impl sealed::Sealed for half::$t {}
+        impl Element for half::$t {
+            const NAME: &'static str = stringify!($t);
+
+            #[inline(always)]
+            fn widen(self) -> f64 {
+                f64::from(self.to_f32())
+            }
+
+            #[inline(always)]
+            fn narrow(x: f64) -> Self {
+                Self::from_f32(round_to_odd(x))
+            }
+
+            #[inline]
+            fn toward_zero(x: f64) -> Self {
+                let near = Self::narrow(x);
+                if near.widen().abs() > x.abs() && !x.is_infinite() {
+                    Self::from_bits(near.to_bits() - 1)
+                } else {
+                    near
+                }
+            }
+        }
+    };
+}
+
+#[cfg(feature = "half")]
+half_element!(f16);
+#[cfg(feature = "half")]
+half_element!(bf16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_never_grows() {
+        for x in [0.1, -0.1, 1e-46, -1e-46, 3.5e38, -1e300, 1.0, 0.0, 16_777_217.0] {
+            let y = f32::toward_zero(x);
+            assert!(y.widen().abs() <= x.abs(), "{x} became {y}");
+            assert!(y.is_finite());
+            // No other f32 lies between y and x.
+            let next = f32::from_bits(y.to_bits() + 1);
+            assert!(next.widen().abs() > x.abs(), "{x}: {next} would fit better than {y}");
+        }
+        assert_eq!(f32::toward_zero(f64::INFINITY), f32::INFINITY);
+        assert_eq!(f32::toward_zero(f64::NEG_INFINITY), f32::NEG_INFINITY);
+        assert!(f32::toward_zero(f64::NAN).is_nan());
+    }
+
+    #[cfg(feature = "half")]
+    #[test]
+    fn half_types_round_once() {
+        use half::{bf16, f16};
+        // Midway between two neighbours plus a trace that an f32 cannot hold: up. Minus it: down.
+        let one = 1.0;
+        let half_step = 2f64.powi(-11);
+        let trace = 2f64.powi(-40);
+        assert_eq!(f16::narrow(one + half_step + trace).to_bits(), f16::ONE.to_bits() + 1);
+        assert_eq!(f16::narrow(one + half_step - trace).to_bits(), f16::ONE.to_bits());
+        assert_eq!(f16::narrow(one + half_step), f16::ONE);
+        let half_step = 2f64.powi(-8);
+        assert_eq!(bf16::narrow(one + half_step + trace).to_bits(), bf16::ONE.to_bits() + 1);
+        assert_eq!(bf16::narrow(one + half_step - trace).to_bits(), bf16::ONE.to_bits());
+        // Every f16 and bf16 comes back as itself, NaN as NaN.
+        for bits in 0..=u16::MAX {
+            let (x, y) = (f16::from_bits(bits), bf16::from_bits(bits));
+            if x.is_nan() {
+                assert!(f16::narrow(x.widen()).is_nan());
+            } else {
+                assert_eq!(f16::narrow(x.widen()).to_bits(), bits);
+            }
+            if y.is_nan() {
+                assert!(bf16::narrow(y.widen()).is_nan());
+            } else {
+                assert_eq!(bf16::narrow(y.widen()).to_bits(), bits);
+            }
+        }
+        assert_eq!(f16::narrow(65_520.0), f16::INFINITY);
+        assert_eq!(f16::narrow(65_519.999_999_9), f16::MAX);
+        assert_eq!(f16::toward_zero(1e9), f16::MAX);
+        assert!(bf16::toward_zero(0.1).widen() < 0.1);
+    }
+}

@@ -1,0 +1,86 @@
+//! What can go wrong.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// The crate's `Result`.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// What can go wrong, saying what was expected and what was found.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{clip, Error};
+///
+/// let error = clip::GlobalNorm::new(-1.0).unwrap_err();
+/// assert!(matches!(error, Error::Setting { .. }));
+/// assert_eq!(error.to_string(), "max norm: expected a number ≥ 0, found -1");
+/// ```
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A number given to a constructor lies outside what it takes.
+    #[error("{what}: expected {expected}, found {found}")]
+    Setting {
+        /// Which number.
+        what: &'static str,
+        /// What it takes.
+        expected: &'static str,
+        /// What it got.
+        found: f64,
+    },
+    /// An array does not have the shape that its place asks for.
+    #[error("{what}: expected shape {expected:?}, found {found:?}")]
+    Shape {
+        /// Which array.
+        what: &'static str,
+        /// The shape its place asks for.
+        expected: Vec<usize>,
+        /// The shape it has.
+        found: Vec<usize>,
+    },
+    /// Two things that go together differ in number.
+    #[error("{what}: expected {expected}, found {found}")]
+    Count {
+        /// What was counted.
+        what: &'static str,
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// Two sets that are paired by position carry different names at one place.
+    #[error("tensor {index}: expected the name {expected:?}, found {found:?}")]
+    Name {
+        /// The place.
+        index: usize,
+        /// The name in the first set.
+        expected: String,
+        /// The name in the second.
+        found: String,
+    },
+    /// NaN or an infinity where a decision needs finite numbers; nothing was changed.
+    #[error("{what}: expected finite numbers, found {nan} NaN and {inf} infinite, the first at index {index}")]
+    NonFinite {
+        /// Which tensor, or `loss`.
+        what: String,
+        /// How many NaN.
+        nan: u64,
+        /// How many infinities.
+        inf: u64,
+        /// The row-major index of the first of them.
+        index: u64,
+    },
+    /// An axis that the tensor does not have.
+    #[error("axis: expected one below {axes}, found {axis}")]
+    Axis {
+        /// How many axes the tensor has.
+        axes: usize,
+        /// The axis asked for.
+        axis: usize,
+    },
+    /// A tensor of somebody else's could not be read or written.
+    #[error("tensor storage: {0}")]
+    Storage(String),
+}
