@@ -7,6 +7,8 @@ extern crate alloc;
 
 mod element;
 mod error;
+#[cfg(feature = "ndarray")]
+pub mod recurrent;
 
 pub use element::Element;
 pub use error::{Error, Result};
