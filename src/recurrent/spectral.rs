@@ -9,9 +9,9 @@ use num_traits::Float;
 use super::linear;
 use crate::{Element, Error, Result};
 
-/// Squarings of the matrix, after which it stands at the power 2^46: what a norm then differs from
-/// the spectral radius by, a factor κ^(2^−46), is below rounding for any κ that matters.
-const SQUARINGS: i32 = 46;
+/// Squarings of the matrix, after which it stands at the power 2^50: what a norm then differs from
+/// the spectral radius by, a factor κ^(2^−50), is below rounding for any κ that matters.
+const SQUARINGS: i32 = 50;
 
 /// The spectral radius ρ: the largest |eigenvalue|, complex pairs included.
 ///
@@ -24,8 +24,9 @@ const SQUARINGS: i32 = 46;
 /// connected blocks, whose radii are exact to find one by one (a triangular matrix gives the largest
 /// |diagonal entry|, a nilpotent one in any order of its rows gives exactly 0), and each block is balanced.
 ///
-/// The relative error is about n·10⁻¹⁵, and for an n by n matrix that is far from normal larger by the condition
-/// of the eigenvalue, as with every method; the cost is 46 matrix products.
+/// For an n by n matrix the relative error is about n·10⁻¹⁵·κ·(σ/ρ)², where κ is the condition number of the
+/// eigenvalue and σ the [`spectral_norm`]: near rounding for matrices near normal, which random ones
+/// are, and a factor (σ/ρ)² behind a QR algorithm for others. The cost is 50 matrix products.
 ///
 /// # Examples
 ///
