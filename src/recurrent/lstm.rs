@@ -7,7 +7,7 @@ use ndarray::{
 use super::activation::sigmoid;
 use super::linear::{Times, affine, around, check, collect, flat, flat_mut, own, trajectory};
 use super::{Backward, Hook, LstmBuilder, Real, RecurrentCell};
-use crate::Result;
+use crate::{Element, Result, tensor_set};
 
 /// The long short-term memory cell, with PyTorch's equations.
 ///
@@ -146,6 +146,10 @@ pub struct LstmPass<A> {
     gates: Array3<A>,
     tanh_c: Array3<A>,
 }
+
+tensor_set!(impl[A: Element] Lstm<A> { w_in, w_rec, bias });
+tensor_set!(impl[A: Element] LstmState<A> { h, c });
+tensor_set!(impl[A: Element] LstmGrads<A> { w_in, w_rec, bias });
 
 impl<A: Real> Lstm<A> {
     /// A cell with the given weights: `w_in` `[4·hidden, inputs]`, `w_rec` `[4·hidden, hidden]`, `bias` `[4·hidden]`.

@@ -42,7 +42,10 @@
 //! - Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013, arXiv:1211.5063.
 //! - Werbos, "Backpropagation through time: what it does and how to do it", 1990.
 
-#![expect(clippy::doc_markdown, reason = "PyTorch and McClelland are names, not code")]
+#![expect(
+    clippy::doc_markdown,
+    reason = "PyTorch and McClelland are names, not code"
+)]
 
 mod activation;
 mod builder;
@@ -66,7 +69,7 @@ pub use real::Real;
 pub use rnn::{Rnn, RnnGrads, RnnPass, RnnState};
 pub use spectral::{spectral_norm, spectral_radius};
 
-use crate::Result;
+use crate::{Result, TensorSetMut};
 
 /// A cell that carries a state along a sequence, and gradients back along it.
 ///
@@ -101,15 +104,15 @@ use crate::Result;
 /// # Ok(())
 /// # }
 /// ```
-pub trait RecurrentCell {
+pub trait RecurrentCell: TensorSetMut {
     /// The numbers it computes with.
     type Elem: Real;
     /// What it carries from step to step; also the gradient with respect to that.
-    type State: Clone;
+    type State: TensorSetMut + Clone;
     /// What a forward pass keeps for the backward pass.
     type Pass;
     /// One gradient for each parameter, under the parameter's name.
-    type Grads;
+    type Grads: TensorSetMut;
 
     /// The state of all zeros.
     fn zero_state(&self, batch: usize) -> Self::State;

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Slice};
 
 use super::linear::{Times, affine, around, check, collect, flat, flat_mut, own, trajectory};
 use super::{Activation, Backward, Hook, Real, RecurrentCell, RnnBuilder};
-use crate::Result;
+use crate::{Element, Result, tensor_set};
 
 /// The vanilla (Elman) recurrent cell.
 ///
@@ -129,6 +129,10 @@ pub struct RnnPass<A> {
     xs: Array3<A>,
     hidden: Array3<A>,
 }
+
+tensor_set!(impl[A: Element] Rnn<A> { w_in, w_rec, bias });
+tensor_set!(impl[A: Element] RnnState<A> { h });
+tensor_set!(impl[A: Element] RnnGrads<A> { w_in, w_rec, bias });
 
 impl<A: Real> Rnn<A> {
     /// A cell with the given weights: `w_in` `[hidden, inputs]`, `w_rec` `[hidden, hidden]`, `bias` `[hidden]`.

@@ -7,4 +7,5 @@ mod edges;
 mod hook;
 mod init;
 mod oracle;
+mod sets;
 mod spectral;
