@@ -37,6 +37,37 @@
 //! # }
 //! ```
 //!
+//! The gradient-flow profile ‖∂L/∂h_t‖, and clipping at every step on the way:
+//!
+//! ```
+//! use core::ops::ControlFlow;
+//! use ndarray::{Array3, array};
+//! use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
+//! use steadygrad::{Edits, Factor, Measurement, TensorSetMut};
+//!
+//! # fn main() -> steadygrad::Result<()> {
+//! let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+//! let pass = rnn.forward(Array3::ones((4, 1, 1)).view(), &rnn.zero_state(1))?;
+//! let mut d_outputs = Array3::zeros((4, 1, 1));
+//! d_outputs[[3, 0, 0]] = 1.0;
+//!
+//! let mut profile = vec![];
+//! let back = rnn.backward_with(&pass, d_outputs.view(), &mut |_t, d_state| {
+//!     let norm = Measurement::of(d_state)?.total().l2();
+//!     profile.push(norm);
+//!     if norm > 3.0 {
+//!         let mut edits = Edits::for_count(1);
+//!         edits.scale_all(Factor::new(3.0 / norm)?);
+//!         d_state.apply(&edits)?;
+//!     }
+//!     Ok(ControlFlow::Continue(()))
+//! })?;
+//! assert_eq!(profile, [1.0, 2.0, 4.0, 6.0]);
+//! assert_eq!(back.d_state0.h, array![[6.0]]); // without the clipping, 16
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # References
 //!
 //! - Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013, arXiv:1211.5063.

@@ -112,6 +112,23 @@ fn breaking_is_truncated_backpropagation() {
     breaking_is_a_shorter_window(&Problem::new(lstm(2, 3), 8, 2, 2, 3));
 }
 
+#[test]
+fn what_lies_before_the_cut_cannot_spoil_what_comes_after() {
+    // tanh takes an infinite input to 1, so all later states are finite; 0·∞ must not come into the sums.
+    let mut problem = Problem::new(rnn::<f64>(Activation::Tanh, 2, 3, 1.0), 5, 2, 2, 3);
+    problem.cell.w_in.mapv_inplace(f64::abs);
+    problem.xs.index_axis_mut(Axis(0), 0).fill(f64::INFINITY);
+    let run = |stop: usize| {
+        let at = &mut |t: usize, _: &mut _| if t == stop { BREAK } else { GO_ON };
+        problem
+            .cell
+            .backward_with(&problem.pass(), problem.d_outputs.view(), at)
+            .unwrap()
+    };
+    assert!(run(0).grads.w_in.iter().all(|d| d.is_finite()));
+    assert!(run(5).grads.w_in.iter().any(|d| d.is_nan()));
+}
+
 fn zeroing_is_breaking<C: Named<Elem = f64>>(problem: &Problem<C>) {
     let pass = problem.pass();
     let run = |stop: usize, zero: bool| {

@@ -152,6 +152,24 @@ fn sparse_and_scaled_have_the_radius_asked_for() {
 }
 
 #[test]
+fn sparse_weights_lie_anywhere() {
+    // 64 units with 8 incoming weights each: a column holds 8 on average, with standard deviation 2.6.
+    let w = draw(
+        Init::Sparse {
+            nonzeros: 8,
+            radius: 1.0,
+        },
+        64,
+        64,
+        2,
+    );
+    for (j, column) in w.columns().into_iter().enumerate() {
+        let count = column.iter().filter(|x| **x != 0.0).count();
+        assert!((1..22).contains(&count), "column {j} holds {count}");
+    }
+}
+
+#[test]
 fn the_same_numbers_give_the_same_weights() {
     for init in ALL {
         let w = draw(init, 12, 12, 3);
