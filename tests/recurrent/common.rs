@@ -5,7 +5,7 @@ use steadygrad::recurrent::{
     Activation, Backward, Init, Lstm, LstmState, Real, RecurrentCell, Rnn, RnnState,
 };
 
-/// Numbers uniform in [0, 1), the same for the same seed (SplitMix64).
+/// Numbers uniform in [0, 1), the same for the same seed (the `SplitMix64` generator).
 pub(crate) fn uniform(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed;
     move || {
@@ -77,12 +77,12 @@ impl<C: Named> Problem<C> {
         let mut cell = cell;
         for (name, weights) in C::weights(&mut cell) {
             if name == "bias" {
-                weights.iter_mut().for_each(|w| *w = narrow::<C>(draw()));
+                weights.fill_with(|| narrow::<C>(draw()));
             }
         }
         let mut s0 = cell.zero_state(batch);
         for (_, values) in C::state(&mut s0) {
-            values.iter_mut().for_each(|x| *x = narrow::<C>(draw()));
+            values.fill_with(|| narrow::<C>(draw()));
         }
         let xs = Array3::from_shape_simple_fn((time, batch, inputs), || narrow::<C>(draw()));
         let d_outputs = Array3::from_shape_simple_fn((time, batch, hidden), || narrow::<C>(draw()));
@@ -94,7 +94,7 @@ impl<C: Named> Problem<C> {
         }
     }
 
-    /// Σ d_outputs ⊙ outputs, whose gradient with respect to the outputs is `d_outputs`.
+    /// Σ `d_outputs` ⊙ outputs, whose gradient with respect to the outputs is `d_outputs`.
     pub(crate) fn loss(&self) -> C::Elem {
         let pass = self.cell.forward(self.xs.view(), &self.s0).unwrap();
         (&self.cell.outputs(&pass) * &self.d_outputs).sum()
@@ -137,7 +137,7 @@ pub(crate) fn lstm<A: Real>(inputs: usize, hidden: usize) -> Lstm<A> {
         .unwrap()
 }
 
-/// A linear net of one unit: h_t = x_t + w·h_{t−1}.
+/// A linear net of one unit: `h_t = x_t + w·h_{t−1}`.
 pub(crate) fn scalar(w: f64) -> Rnn<f64> {
     let (one, w) = (Array2::ones((1, 1)), Array2::from_elem((1, 1), w));
     Rnn::new(one, w, Array1::zeros(1), Activation::Identity).unwrap()

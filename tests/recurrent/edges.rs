@@ -22,9 +22,8 @@ fn refused<T>(result: Result<T>, what: &str, expected: &[usize], found: &[usize]
 }
 
 #[test]
-fn wrong_shapes_are_named() {
+fn wrong_weights_are_named() {
     let zeros2 = Array2::<f64>::zeros;
-    let zeros3 = Array3::<f64>::zeros;
     let tanh = Activation::Tanh;
     refused(
         Rnn::new(zeros2((3, 2)), zeros2((3, 3)), Array1::zeros(4), tanh),
@@ -56,7 +55,13 @@ fn wrong_shapes_are_named() {
         &[12],
         &[3],
     );
+}
 
+#[test]
+fn wrong_shapes_in_and_out_of_an_rnn_are_named() {
+    let zeros2 = Array2::<f64>::zeros;
+    let zeros3 = Array3::<f64>::zeros;
+    let tanh = Activation::Tanh;
     let mut cell = rnn::<f64>(tanh, 2, 4, 1.0);
     let s = cell.zero_state(3);
     refused(
@@ -115,7 +120,12 @@ fn wrong_shapes_are_named() {
         &[4, 4],
         &[4, 5],
     );
+}
 
+#[test]
+fn wrong_shapes_in_and_out_of_an_lstm_are_named() {
+    let zeros2 = Array2::<f64>::zeros;
+    let zeros3 = Array3::<f64>::zeros;
     let cell = lstm::<f64>(2, 4);
     let s = cell.zero_state(3);
     refused(
@@ -157,7 +167,11 @@ fn wrong_shapes_are_named() {
         &[5, 3, 4],
         &[5, 3, 2],
     );
+}
 
+#[test]
+fn a_radius_needs_a_square() {
+    let zeros2 = Array2::<f64>::zeros;
     refused(spectral_radius(&zeros2((2, 3))), "matrix", &[2, 2], &[2, 3]);
     let scaled = Init::Scaled { radius: 1.0 };
     let what = "matrix with a spectral radius";
@@ -257,7 +271,7 @@ fn stepping_is_the_pass<C: Named<Elem = f64>>(problem: &Problem<C>) {
         .zip(problem.cell.outputs(&pass).outer_iter())
     {
         s = problem.cell.step(x, &s).unwrap();
-        assert!(distance(C::state(&mut s)[0].1.iter(), &h) < 1e-14);
+        assert!(distance(C::state(&mut s)[0].1.iter(), h) < 1e-14);
     }
     let mut end = C::final_state(&pass);
     for ((name, a), (_, b)) in C::state(&mut s).iter().zip(C::state(&mut end)) {

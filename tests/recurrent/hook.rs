@@ -96,7 +96,7 @@ fn breaking_is_a_shorter_window<C: Named<Elem = f64>>(problem: &Problem<C>) {
         }
         let (before, after) = back.d_inputs.view().split_at(Axis(0), stop + 1);
         assert_eq!(before, Array3::<f64>::zeros((stop + 1, batch, inputs)));
-        assert!(distance(&after, &shorter.d_inputs) < 1e-13);
+        assert!(distance(after, &shorter.d_inputs) < 1e-13);
         assert!(
             C::state(&mut back.d_state0)
                 .iter()
@@ -134,9 +134,9 @@ fn zeroing_is_breaking<C: Named<Elem = f64>>(problem: &Problem<C>) {
     let run = |stop: usize, zero: bool| {
         let at = &mut |t: usize, d: &mut C::State| {
             if zero && t <= stop {
-                C::state(d)
-                    .into_iter()
-                    .for_each(|(_, values)| values.fill(0.0));
+                for (_, values) in C::state(d) {
+                    values.fill(0.0);
+                }
             }
             if !zero && t == stop { BREAK } else { GO_ON }
         };

@@ -23,11 +23,11 @@ fn draw(init: Init, rows: usize, cols: usize, seed: u64) -> Array2<f64> {
 }
 
 /// How far the columns, or the rows if there are fewer, are from orthonormal.
-fn skew(q: ArrayView2<'_, f64>) -> f64 {
+fn skew(q: &ArrayView2<'_, f64>) -> f64 {
     let q = if q.nrows() < q.ncols() {
-        q.reversed_axes()
+        q.t()
     } else {
-        q
+        q.view()
     };
     (q.t().dot(&q) - Array2::<f64>::eye(q.ncols()))
         .iter()
@@ -69,7 +69,7 @@ fn orthogonal_is_orthonormal_to_rounding_in_every_shape_and_gate() {
         (1, 5),
     ] {
         for seed in 0..3 {
-            let off = skew(draw(Init::Orthogonal, rows, cols, seed).view());
+            let off = skew(&draw(Init::Orthogonal, rows, cols, seed).view());
             assert!(off < 1e-12, "{rows}x{cols}: {off:e}");
         }
     }
@@ -78,7 +78,7 @@ fn orthogonal_is_orthonormal_to_rounding_in_every_shape_and_gate() {
         .build(&mut uniform(4))
         .unwrap();
     for gate in lstm.w_rec.axis_chunks_iter(Axis(0), 16) {
-        assert!(skew(gate) < 1e-12);
+        assert!(skew(&gate) < 1e-12);
     }
     // Uniform over rotations and reflections: for 1x1, both signs come up.
     let signs: f64 = (0..200)
@@ -153,19 +153,22 @@ fn sparse_and_scaled_have_the_radius_asked_for() {
 
 #[test]
 fn sparse_weights_lie_anywhere() {
-    // 64 units with 8 incoming weights each: a column holds 8 on average, with standard deviation 2.6.
-    let w = draw(
-        Init::Sparse {
-            nonzeros: 8,
-            radius: 1.0,
-        },
-        64,
-        64,
-        2,
-    );
-    for (j, column) in w.columns().into_iter().enumerate() {
-        let count = column.iter().filter(|x| **x != 0.0).count();
-        assert!((1..22).contains(&count), "column {j} holds {count}");
+    // 16 units, 4 weights into each, 200 draws: a place is taken 50 times, with standard deviation 6.1.
+    let mut taken = Array2::<usize>::zeros((16, 16));
+    for seed in 0..200 {
+        let w = draw(
+            Init::Sparse {
+                nonzeros: 4,
+                radius: 1.0,
+            },
+            16,
+            16,
+            seed,
+        );
+        taken += &w.mapv(|x| usize::from(x != 0.0));
+    }
+    for ((i, j), count) in taken.indexed_iter() {
+        assert!((22..78).contains(count), "from {j} to {i}: {count}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Agreement with PyTorch in float64: numbers printed by `tests/oracle/recurrent.py`.
+//! Agreement with `PyTorch` in float64: numbers printed by `tests/oracle/recurrent.py`.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use steadygrad::recurrent::{Activation, Lstm, LstmState, RecurrentCell, Rnn, Rnn
 
 use crate::common::distance;
 
-/// Sums of at most some hundred terms, in another order than PyTorch's.
+/// Sums of at most some hundred terms, in another order than `PyTorch`'s.
 const BOUND: f64 = 1e-12;
 
 struct Case {
@@ -88,7 +88,7 @@ fn rnn_is_pytorchs() {
                 },
             )
             .unwrap();
-        case.agrees("outputs", &pass.outputs());
+        case.agrees("outputs", pass.outputs());
         case.agrees("h_n", &pass.final_state().h);
         let back = rnn.backward(&pass, d_outputs.view()).unwrap();
         case.agrees("d_w_in", &back.grads.w_in);
@@ -113,7 +113,7 @@ fn lstm_is_pytorchs() {
             c: case.array("c0"),
         };
         let pass = lstm.forward(xs.view(), &s0).unwrap();
-        case.agrees("outputs", &pass.outputs());
+        case.agrees("outputs", pass.outputs());
         case.agrees("h_n", &pass.final_state().h);
         case.agrees("c_n", &pass.final_state().c);
         let back = lstm.backward(&pass, d_outputs.view()).unwrap();

@@ -17,7 +17,7 @@ fn radius(m: &Array2<f64>) -> f64 {
     spectral_radius(m).unwrap()
 }
 
-/// The companion matrix of xⁿ + a_{n−1}·xⁿ⁻¹ + … + a_0: its eigenvalues are the roots.
+/// The companion matrix of `xⁿ + a_{n−1}·xⁿ⁻¹ + … + a_0`: its eigenvalues are the roots.
 fn companion(coefficients: &[f64]) -> Array2<f64> {
     let n = coefficients.len();
     Array2::from_shape_fn((n, n), |(i, j)| {
