@@ -10,6 +10,7 @@
 //! Factors above one make it explode, factors below one make it vanish. [`Rnn`] shows both in their
 //! purest form, [`Lstm`] carries a state past the product, [`Init`] sets the factors at the start, and
 //! the hook of [`RecurrentCell::backward_with`] shows the gradient at every step, to be measured, edited or cut off.
+//! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`].
 //!
 //! Arrays are `[time, batch, features]`. Formulas, gate order and weight shapes are PyTorch's.
 //!
@@ -87,6 +88,7 @@ mod orthogonal;
 mod real;
 mod rnn;
 mod spectral;
+mod unrolled;
 
 use core::ops::ControlFlow;
 
@@ -99,6 +101,7 @@ pub use lstm::{Lstm, LstmGrads, LstmPass, LstmState};
 pub use real::Real;
 pub use rnn::{Rnn, RnnGrads, RnnPass, RnnState};
 pub use spectral::{spectral_norm, spectral_radius};
+pub use unrolled::{StepCell, Unrolled, UnrolledPass};
 
 use crate::{Result, TensorSetMut};
 

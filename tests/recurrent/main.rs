@@ -9,3 +9,4 @@ mod init;
 mod oracle;
 mod sets;
 mod spectral;
+mod unrolled;
