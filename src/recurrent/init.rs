@@ -14,12 +14,12 @@ use crate::{Error, Result};
 /// How a weight matrix `[units, fan_in]` is drawn.
 ///
 /// ```text
-/// Uniform   U(−1/√units, 1/√units), PyTorch's rule for recurrent cells
-/// Xavier    U(−b, b), b = √(6/(fan_in + units)): keeps the variance of signals and gradients
-/// Orthogonal  uniform over matrices with orthonormal columns (or rows, if there are fewer)
-/// Identity  ones on the main diagonal; with ReLU this is the IRNN
-/// Sparse    `nonzeros` Gaussian weights into each unit, then scaled to the spectral radius
-/// Scaled    Gaussian weights, then scaled to the spectral radius
+/// Uniform     U(−b, b), b = 1/√units: PyTorch's rule for recurrent cells
+/// Xavier      U(−b, b), b = √(6/(fan_in + units)): keeps the variance of signals and gradients
+/// Orthogonal  orthonormal columns (or rows, if there are fewer), every such matrix equally likely
+/// Identity    ones on the main diagonal; with ReLU this is the IRNN
+/// Sparse      `nonzeros` Gaussian weights into each unit, then scaled to the spectral radius
+/// Scaled      Gaussian weights, then scaled to the spectral radius
 /// ```
 ///
 /// The spectral radius of `w_rec` is the mean factor per step by which a linear net's state and gradient

@@ -74,7 +74,7 @@
 //! - Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013, arXiv:1211.5063.
 //! - Werbos, "Backpropagation through time: what it does and how to do it", 1990.
 
-#![expect(
+#![allow(
     clippy::doc_markdown,
     reason = "PyTorch and McClelland are names, not code"
 )]
