@@ -18,6 +18,8 @@ mod measurement;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 pub mod penalty;
+#[cfg(feature = "ndarray")]
+pub mod recurrent;
 mod report;
 #[doc(hidden)]
 pub mod set;
