@@ -7,7 +7,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::child::Peer;
 use crate::facts::{Fact, show};
-use crate::sets::{Set, filled};
+use crate::sets::{Role, Set, filled};
 use crate::work::{LAMBDA, RATE, Work};
 
 /// The weights, by rank.
@@ -43,15 +43,15 @@ impl Burn {
         }
     }
 
-    fn tensor<const D: usize>(shape: &[usize], seed: u32, device: &Device) -> Tensor<D> {
-        let values = filled(shape.iter().product(), seed);
-        Tensor::from_data(TensorData::new(values, shape.to_vec()), device)
-    }
-
     /// All tensors of a rank.
-    fn tensors<const D: usize>(&self, seed: u32, device: &Device) -> Vec<Tensor<D>> {
-        let of_rank = self.shapes.iter().filter(|shape| shape.len() == D);
-        of_rank.map(|shape| Self::tensor(shape, seed, device)).collect()
+    fn tensors<const D: usize>(&self, role: Role, device: &Device) -> Vec<Tensor<D>> {
+        let of_rank = self.shapes.iter().enumerate().filter(|(_, shape)| shape.len() == D);
+        of_rank
+            .map(|(index, shape)| {
+                let values = filled(shape.iter().product(), role, index);
+                Tensor::from_data(TensorData::new(values, shape.clone()), device)
+            })
+            .collect()
     }
 
     /// The gradients to be used up by an optimiser, which no one else holds.
@@ -62,8 +62,8 @@ impl Burn {
             }
         }
         let mut grads = GradientsParams::new();
-        register(&mut grads, model.matrices.iter().map(|w| w.id).collect(), self.tensors::<2>(1, &self.device));
-        register(&mut grads, model.vectors.iter().map(|w| w.id).collect(), self.tensors::<1>(1, &self.device));
+        register(&mut grads, model.matrices.iter().map(|w| w.id).collect(), self.tensors::<2>(Role::Gradient, &self.device));
+        register(&mut grads, model.vectors.iter().map(|w| w.id).collect(), self.tensors::<1>(Role::Gradient, &self.device));
         grads
     }
 
@@ -111,16 +111,16 @@ impl Peer for Burn {
         self.refill();
         let device = self.device.clone().autodiff();
         self.model = Some(Model {
-            matrices: self.tensors(2, &device).into_iter().map(Param::from_tensor).collect(),
-            vectors: self.tensors(2, &device).into_iter().map(Param::from_tensor).collect(),
+            matrices: self.tensors(Role::Weight, &device).into_iter().map(Param::from_tensor).collect(),
+            vectors: self.tensors(Role::Weight, &device).into_iter().map(Param::from_tensor).collect(),
         });
     }
 
     fn refill(&mut self) {
         self.matrices.clear();
         self.vectors.clear();
-        self.matrices = self.tensors(1, &self.device);
-        self.vectors = self.tensors(1, &self.device);
+        self.matrices = self.tensors(Role::Gradient, &self.device);
+        self.vectors = self.tensors(Role::Gradient, &self.device);
     }
 
     fn loaded_norm(&self) -> f64 {

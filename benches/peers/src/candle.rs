@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 
 use crate::child::Peer;
 use crate::facts::{Fact, show};
-use crate::sets::{Set, filled};
+use crate::sets::{Role, Set, filled};
 use crate::work::{LAMBDA, RATE, Work};
 
 /// Gradients and weights as candle tensors on the CPU.
@@ -18,8 +18,10 @@ pub(crate) struct Candle {
 }
 
 impl Candle {
-    fn tensor(shape: &[usize], seed: u32) -> Result<Tensor> {
-        Tensor::from_vec(filled(shape.iter().product(), seed), shape, &Device::Cpu)
+    fn tensors(&self, role: Role) -> impl Iterator<Item = Result<Tensor>> {
+        self.shapes.iter().enumerate().map(move |(index, shape)| {
+            Tensor::from_vec(filled(shape.iter().product(), role, index), shape.as_slice(), &Device::Cpu)
+        })
     }
 
     fn global_norm(&self) -> Result<f32> {
@@ -100,13 +102,13 @@ impl Peer for Candle {
         self.shapes.clone_from(&set.shapes);
         self.norm = (set.elements() as f64 / 3.0).sqrt();
         self.refill();
-        let weight = |shape: &Vec<usize>| Var::from_tensor(&Self::tensor(shape, 2)?);
-        self.weights = set.shapes.iter().map(weight).collect::<Result<_>>().expect("weights");
+        let weights = self.tensors(Role::Weight).map(|w| Var::from_tensor(&w?));
+        self.weights = weights.collect::<Result<_>>().expect("weights");
     }
 
     fn refill(&mut self) {
         self.grads.clear();
-        self.grads = self.shapes.iter().map(|shape| Self::tensor(shape, 1)).collect::<Result<_>>().expect("gradients");
+        self.grads = self.tensors(Role::Gradient).collect::<Result<_>>().expect("gradients");
     }
 
     fn loaded_norm(&self) -> f64 {

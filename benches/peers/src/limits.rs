@@ -7,7 +7,7 @@ use multiversion::multiversion;
 
 use crate::child::{Peer, median};
 use crate::facts::Fact;
-use crate::sets::{Set, filled};
+use crate::sets::{Role, Set, filled};
 use crate::work::Work;
 
 /// Passes over a buffer of the set's size, split evenly over the threads.
@@ -56,7 +56,7 @@ impl Peer for Limits {
     fn load(&mut self, set: &Set) {
         self.buffers.clear();
         let len = set.elements() / self.threads;
-        self.buffers = (0..self.threads).map(|_| filled(len, 1)).collect();
+        self.buffers = (0..self.threads).map(|index| filled(len, Role::Gradient, index)).collect();
     }
 
     fn refill(&mut self) {}

@@ -5,7 +5,7 @@ use ndarray::{Array1, ArrayD, Zip};
 
 use crate::child::Peer;
 use crate::facts::{Fact, show};
-use crate::sets::{Set, fill, filled};
+use crate::sets::{Role, Set, fill, filled};
 use crate::work::{LAMBDA, RATE, Work};
 
 /// Gradients and weights as arrays.
@@ -40,18 +40,21 @@ impl Peer for Naive {
 
     fn load(&mut self, set: &Set) {
         *self = Self::default();
-        let make = |shape: &Vec<usize>, seed| {
-            let values = filled(shape.iter().product(), seed);
-            ArrayD::from_shape_vec(shape.as_slice(), values).expect("as many values as the shape says")
+        let make = |role| {
+            let make = |(index, shape): (usize, &Vec<usize>)| {
+                let values = filled(shape.iter().product(), role, index);
+                ArrayD::from_shape_vec(shape.as_slice(), values).expect("as many values as the shape says")
+            };
+            set.shapes.iter().enumerate().map(make).collect()
         };
-        self.grads = set.shapes.iter().map(|shape| make(shape, 1)).collect();
-        self.weights = set.shapes.iter().map(|shape| make(shape, 2)).collect();
+        self.grads = make(Role::Gradient);
+        self.weights = make(Role::Weight);
         self.norm = (set.elements() as f64 / 3.0).sqrt();
     }
 
     fn refill(&mut self) {
-        for g in &mut self.grads {
-            fill(g.as_slice_mut().expect("a contiguous array"), 1);
+        for (index, g) in self.grads.iter_mut().enumerate() {
+            fill(g.as_slice_mut().expect("a contiguous array"), Role::Gradient, index);
         }
     }
 

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use crate::facts::FACTS;
 use crate::sets::{self, Set};
 use crate::table::{self, Row};
-use crate::work::{PASSES, WORKS, Work};
+use crate::work::{PASSES, TYPES, WORKS, Work};
 
 const USAGE: &str = "\
 peers [facts] [OPTIONS]
@@ -283,17 +283,20 @@ fn play_buffer(options: &Options, ensemble: &mut Ensemble, set: &Set, threads: u
     eprint!("{}, {threads} thread(s):", set.title);
     ensemble.load(set, &["limits", "ours"])?;
     let mut passes = PASSES.map(|pass| Row::new(set, pass, threads));
-    let mut measure = Row::new(set, Work::Measure, threads);
+    let mut types = TYPES.map(|work| Row::new(set, work, threads));
     for round in 1..=options.rounds {
         eprint!(" {round}");
         for row in &mut passes {
             row.limit.push(ensemble.run("limits", row.work.name(), options)?.0);
         }
-        measure.limit.extend(passes[2].limit.last());
-        measure.times[0].push(ensemble.run("ours", Work::Measure.name(), options)?.0);
+        let [read, _, squares] = passes.each_ref().map(|row| *row.limit.last().expect("a time of this round"));
+        for row in &mut types {
+            row.limit.push(if row.work == Work::Measure { squares } else { read });
+            row.times[0].push(ensemble.run("ours", row.work.name(), options)?.0);
+        }
     }
     eprintln!();
-    Ok(passes.into_iter().chain([measure]).collect())
+    Ok(passes.into_iter().chain(types).collect())
 }
 
 fn play_facts(options: &Options, missing: &mut Vec<String>) -> Result<(), String> {

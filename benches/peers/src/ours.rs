@@ -1,4 +1,6 @@
-//! steadygrad on plain buffers.
+//! steadygrad on plain buffers: the one-line functions.
+
+use half::{bf16, f16};
 
 use crate::child::Peer;
 use crate::facts::Fact;
@@ -10,7 +12,31 @@ use crate::work::Work;
 pub(crate) struct Ours {
     grads: Vec<Vec<f32>>,
     weights: Vec<Vec<f32>>,
+    other: Other,
     norm: f64,
+}
+
+/// As many bytes of another type, made when asked for.
+#[derive(Debug, Default)]
+enum Other {
+    #[default]
+    None,
+    F64(Work, Vec<f64>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
+}
+
+impl Other {
+    fn make(work: Work, bytes: usize) -> Self {
+        let uniform = |size: usize| filled(bytes / size, 1).into_iter();
+        match work {
+            Work::MeasureF64 => Self::F64(work, uniform(8).map(f64::from).collect()),
+            Work::MeasureHugeF64 => Self::F64(work, uniform(8).map(|x| f64::from(x) * 1e200).collect()),
+            Work::MeasureF16 => Self::F16(uniform(2).map(f16::from_f32).collect()),
+            Work::MeasureBf16 => Self::Bf16(uniform(2).map(bf16::from_f32).collect()),
+            _ => Self::None,
+        }
+    }
 }
 
 impl Peer for Ours {
@@ -31,6 +57,19 @@ impl Peer for Ours {
 
     fn loaded_norm(&self) -> f64 {
         self.norm
+    }
+
+    fn prepare(&mut self, work: Work) -> bool {
+        let made = match &self.other {
+            Other::F64(of, _) => *of == work,
+            Other::F16(_) => work == Work::MeasureF16,
+            Other::Bf16(_) => work == Work::MeasureBf16,
+            Other::None => false,
+        };
+        if !made {
+            self.other = Other::make(work, self.grads.iter().map(|g| 4 * g.len()).sum());
+        }
+        false
     }
 
     fn run(&mut self, _work: Work, _bound: f64) -> Option<f64> {

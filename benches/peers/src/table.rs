@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::child::median;
 use crate::orchestra::COLUMNS;
 use crate::sets::{self, Set};
-use crate::work::{PASSES, WORKS, Work};
+use crate::work::{PASSES, TYPES, WORKS, Work};
 
 /// One line of the table: milliseconds, one entry a round (NaN where a peer has no such work).
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Row {
 
     fn order(&self) -> (Option<usize>, Option<usize>, usize) {
         let set = sets::nets().iter().chain(&sets::buffers()).position(|set| set.title == self.set);
-        let work = PASSES.iter().chain(&WORKS).position(|&work| work == self.work);
+        let work = PASSES.iter().chain(&WORKS).chain(&TYPES).position(|&work| work == self.work);
         (set, work, self.threads)
     }
 

@@ -23,6 +23,12 @@ pub(crate) enum Work {
     Rewrite,
     /// A plain f32 sum of squares in 64 lanes.
     SumOfSquares,
+    /// As `Measure`, of as many bytes of another type.
+    MeasureF64,
+    /// As `MeasureF64`, of values whose squares overflow.
+    MeasureHugeF64,
+    MeasureF16,
+    MeasureBf16,
 }
 
 /// What peers run on the nets, in the order of the table.
@@ -31,6 +37,10 @@ pub(crate) const WORKS: [Work; 7] =
 
 /// The passes over plain buffers.
 pub(crate) const PASSES: [Work; 3] = [Work::Read, Work::Rewrite, Work::SumOfSquares];
+
+/// What ours runs on plain buffers.
+pub(crate) const TYPES: [Work; 5] =
+    [Work::Measure, Work::MeasureF64, Work::MeasureHugeF64, Work::MeasureF16, Work::MeasureBf16];
 
 /// λ of the penalties.
 pub(crate) const LAMBDA: f64 = 1e-4;
@@ -51,6 +61,10 @@ impl Work {
             Self::Read => "read",
             Self::Rewrite => "rewrite",
             Self::SumOfSquares => "sumsq",
+            Self::MeasureF64 => "measure-f64",
+            Self::MeasureHugeF64 => "measure-huge-f64",
+            Self::MeasureF16 => "measure-f16",
+            Self::MeasureBf16 => "measure-bf16",
         }
     }
 
@@ -67,23 +81,27 @@ impl Work {
             Self::Read => "read",
             Self::Rewrite => "read-modify-write",
             Self::SumOfSquares => "f32 sum of squares",
+            Self::MeasureF64 => "measure f64",
+            Self::MeasureHugeF64 => "measure f64, all 1e200",
+            Self::MeasureF16 => "measure f16",
+            Self::MeasureBf16 => "measure bf16",
         }
     }
 
     /// The other direction of [`Work::name`].
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        WORKS.into_iter().chain(PASSES).find(|work| work.name() == name)
+        WORKS.into_iter().chain(PASSES).chain(TYPES).find(|work| work.name() == name)
     }
 
     /// How many reads and how many rewrites of one set of tensors this cannot do without.
     pub(crate) fn limit(self) -> (f64, f64) {
         match self {
-            Self::Measure | Self::Keep | Self::Read | Self::SumOfSquares => (1.0, 0.0),
             Self::Value | Self::Rewrite => (0.0, 1.0),
             // The gradients once to measure and once more to scale; or the weights, and the gradients to add to.
             Self::Clip | Self::L1 | Self::L2 => (1.0, 1.0),
             // The gradients once to measure and once to subtract from the weights.
             Self::Sgd => (2.0, 1.0),
+            _ => (1.0, 0.0),
         }
     }
 
