@@ -61,7 +61,9 @@ pub enum Error {
         found: String,
     },
     /// NaN or an infinity where a decision needs finite numbers; nothing was changed.
-    #[error("{what}: expected finite numbers, found {nan} NaN and {inf} infinite, the first at index {index}")]
+    #[error(
+        "{what}: expected finite numbers, found {nan} NaN and {inf} infinite, the first at index {index}"
+    )]
     NonFinite {
         /// Which tensor, or `loss`.
         what: String,

@@ -5,8 +5,26 @@
 
 extern crate alloc;
 
+mod edit;
 mod element;
 mod error;
+mod exact;
+mod kernel;
+mod math;
+mod measurement;
+#[cfg(feature = "ndarray")]
+mod ndarray;
+#[doc(hidden)]
+pub mod set;
+mod stats;
+mod tensor;
+mod wide;
 
+pub use edit::{Edit, Edits, Factor, Op};
 pub use element::Element;
 pub use error::{Error, Result};
+pub use measurement::{Measurement, Total};
+pub use set::{Member, MemberMut, Name, TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
+pub use stats::{Norm, Stats};
+pub use tensor::{Ask, Needs, SliceMut, SliceRef, Tensor, TensorMut};
+pub use wide::Wide;

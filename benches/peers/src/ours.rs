@@ -2,9 +2,11 @@
 
 use half::{bf16, f16};
 
+use steadygrad::{Edits, Factor, Measurement, Result, TensorSetMut};
+
 use crate::child::Peer;
-use crate::facts::Fact;
-use crate::sets::{Set, fill, filled};
+use crate::facts::{Fact, show};
+use crate::sets::{Role, Set, fill, filled};
 use crate::work::Work;
 
 /// Gradients and weights as lists of buffers.
@@ -28,7 +30,7 @@ enum Other {
 
 impl Other {
     fn make(work: Work, bytes: usize) -> Self {
-        let uniform = |size: usize| filled(bytes / size, 1).into_iter();
+        let uniform = |size: usize| filled(bytes / size, Role::Gradient, 0).into_iter();
         match work {
             Work::MeasureF64 => Self::F64(work, uniform(8).map(f64::from).collect()),
             Work::MeasureHugeF64 => Self::F64(work, uniform(8).map(|x| f64::from(x) * 1e200).collect()),
@@ -46,13 +48,16 @@ impl Peer for Ours {
 
     fn load(&mut self, set: &Set) {
         *self = Self::default();
-        self.grads = set.lens().map(|len| filled(len, 1)).collect();
-        self.weights = set.lens().map(|len| filled(len, 2)).collect();
+        let make = |role| set.lens().enumerate().map(|(index, len)| filled(len, role, index)).collect();
+        self.grads = make(Role::Gradient);
+        self.weights = make(Role::Weight);
         self.norm = (set.elements() as f64 / 3.0).sqrt();
     }
 
     fn refill(&mut self) {
-        self.grads.iter_mut().for_each(|g| fill(g, 1));
+        for (index, g) in self.grads.iter_mut().enumerate() {
+            fill(g, Role::Gradient, index);
+        }
     }
 
     fn loaded_norm(&self) -> f64 {
@@ -72,11 +77,55 @@ impl Peer for Ours {
         false
     }
 
-    fn run(&mut self, _work: Work, _bound: f64) -> Option<f64> {
-        None
+    fn run(&mut self, work: Work, bound: f64) -> Option<f64> {
+        self.work(work, bound).expect("steadygrad to run")
     }
 
-    fn fact(&mut self, _fact: &Fact) -> String {
-        "–".to_owned()
+    fn fact(&mut self, fact: &Fact) -> String {
+        if fact.is_half {
+            let mut g: Vec<f16> = fact.values.iter().map(|&x| f16::from_f32(x)).collect();
+            return match clip(&mut g, fact.max.into()) {
+                Ok(_) => show(g.iter().map(|x| x.to_f32())),
+                Err(error) => error.to_string(),
+            };
+        }
+        let mut g = fact.values.to_vec();
+        match clip(&mut g, fact.max.into()) {
+            Ok(_) => show(g),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+fn clip(set: &mut impl TensorSetMut, max: f64) -> Result<f64> {
+    let measurement = Measurement::of(set)?;
+    let norm = measurement.total().l2();
+    if norm > max {
+        let mut edits = Edits::for_count(measurement.len());
+        edits.scale_all(Factor::new(max / norm)?);
+        set.apply(&edits)?;
+    }
+    Ok(norm)
+}
+
+impl Ours {
+    fn work(&mut self, work: Work, bound: f64) -> Result<Option<f64>> {
+        let norm = |measurement: Measurement| measurement.total().l2();
+        Ok(Some(match (work, &self.other) {
+            (Work::Measure, _) => norm(Measurement::of(&self.grads)?),
+            (Work::Keep | Work::Clip, _) => clip(&mut self.grads, bound)?,
+            (Work::Value, _) => {
+                let mut edits = Edits::for_count(self.grads.len());
+                for index in 0..self.grads.len() {
+                    edits.clamp(index, -bound, bound);
+                }
+                self.grads.apply(&edits)?;
+                0.0
+            }
+            (Work::MeasureF64 | Work::MeasureHugeF64, Other::F64(_, values)) => norm(Measurement::of(values)?),
+            (Work::MeasureF16, Other::F16(values)) => norm(Measurement::of(values)?),
+            (Work::MeasureBf16, Other::Bf16(values)) => norm(Measurement::of(values)?),
+            _ => return Ok(None),
+        }))
     }
 }

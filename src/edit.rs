@@ -1,0 +1,419 @@
+//! What a rule wants done to the tensors.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::measurement::Names;
+use crate::{Error, Result, Stats, Wide, math};
+
+/// A factor `m · 2^e ≥ 0` for scaling.
+///
+/// Clipping the `f64` gradient `[MAX, MAX]` to 1e-300 takes the factor 4e-609, which no `f64` can hold.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Factor, Wide};
+///
+/// let half = Factor::ratio(Wide::from(1.0), Wide::from(2.0));
+/// assert_eq!(half.times(3.0), 1.5);
+///
+/// let far = Factor::ratio(Wide::from(1e-300), Wide::from(1e308));
+/// assert_eq!(far.to_f64(), 0.0);
+/// assert_eq!((far.times(1e308) / 1e-300 - 1.0).abs() < 1e-15, true);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Factor(Wide);
+
+impl Factor {
+    /// Changes nothing.
+    pub const ONE: Self = Self(Wide::ONE);
+
+    /// A factor from a number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `x` is negative or not finite.
+    pub fn new(x: f64) -> Result<Self> {
+        if x >= 0.0 && x.is_finite() {
+            Ok(Self(Wide::from(x)))
+        } else {
+            Err(Error::Setting {
+                what: "factor",
+                expected: "a finite number ≥ 0",
+                found: x,
+            })
+        }
+    }
+
+    /// `target / norm`: what scales a gradient of norm `norm` to norm `target`. One if the quotient
+    /// is not finite, so that no NaN can come of it.
+    #[must_use]
+    pub fn ratio(target: Wide, norm: Wide) -> Self {
+        let quotient = target / norm;
+        if quotient.is_finite() {
+            Self(quotient)
+        } else {
+            Self::ONE
+        }
+    }
+
+    /// Both factors in one.
+    #[must_use]
+    pub fn then(self, next: Self) -> Self {
+        Self(self.0 * next.0)
+    }
+
+    /// `x` times the factor.
+    #[must_use]
+    pub fn times(self, x: f64) -> f64 {
+        let [a, b, c] = self.in_steps();
+        x * a * b * c
+    }
+
+    /// The nearest `f64`; 0 or +∞ out of its range.
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        self.0.to_f64()
+    }
+
+    /// The factor as a [`Wide`].
+    #[must_use]
+    pub fn to_wide(self) -> Wide {
+        self.0
+    }
+
+    /// Three `f64`s that multiply to the factor, and that applied in turn round like it: what
+    /// shrinks loses nothing but what the result cannot hold, what grows is exact up to the last.
+    /// One is enough, with two ones behind it, unless the factor is out of the range of normal `f64`s.
+    pub(crate) fn in_steps(self) -> [f64; 3] {
+        let (m, e) = self.0.parts();
+        if (-1022..=1023).contains(&e) {
+            return [self.0.to_f64(), 1.0, 1.0];
+        }
+        // Beyond 2^±2100 every f64 becomes 0 or infinite.
+        let e = e.clamp(-2100, 2100);
+        let third = e / 3;
+        [
+            math::pow2(third),
+            math::pow2(third),
+            m * math::pow2(e - 2 * third),
+        ]
+    }
+}
+
+/// One thing done to every element of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Op<'a> {
+    /// Times a factor.
+    Scale(Factor),
+    /// Into `[min, max]` by comparison, so that NaN stays NaN. The bounds are rounded toward zero to
+    /// the element type, so that a clamp never clips its own output.
+    Clamp {
+        /// The lower bound.
+        min: f64,
+        /// The upper bound, not below `min`.
+        max: f64,
+    },
+    /// Each unit along `axis` times a factor of its own. A tensor of at most one axis is one unit.
+    ScaleUnits {
+        /// The axis whose indices are the units.
+        axis: usize,
+        /// One factor for each unit.
+        factors: &'a [f64],
+    },
+    /// +0.0, also in place of NaN and infinities.
+    Zero,
+}
+
+/// An [`Op`] at rest: its factors lie in the arena.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stored {
+    Scale(Factor),
+    Clamp {
+        min: f64,
+        max: f64,
+    },
+    ScaleUnits {
+        axis: usize,
+        start: usize,
+        len: usize,
+    },
+    Zero,
+}
+
+/// What to do to one tensor: operations applied in order, per element, in `f64`, rounded once at
+/// the end. Empty means: keep every bit.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Ask, Edit, Edits, Factor, Tensor, TensorMut};
+///
+/// let mut edits = Edits::for_count(1);
+/// edits.scale(0, Factor::new(10.0)?);
+/// edits.clamp(0, -5.0, 5.0);
+/// let mut w = vec![0.25_f32, -3.0];
+/// w.edit(&edits.get(0))?;
+/// assert_eq!(w, [2.5, -5.0]);
+/// w.edit(&Edit::KEEP)?;
+/// assert_eq!(w, [2.5, -5.0]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'a> {
+    ops: &'a [Stored],
+    arena: &'a [f64],
+}
+
+impl Default for Edit<'_> {
+    fn default() -> Self {
+        Self::KEEP
+    }
+}
+
+impl<'a> Edit<'a> {
+    /// Keep every bit.
+    pub const KEEP: Self = Self {
+        ops: &[],
+        arena: &[],
+    };
+
+    /// Whether nothing is to be done.
+    #[must_use]
+    #[inline]
+    pub fn is_keep(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// The operations in order.
+    #[inline]
+    pub fn ops(&self) -> impl Iterator<Item = Op<'a>> + use<'a> {
+        let arena = self.arena;
+        self.ops.iter().map(move |op| match *op {
+            Stored::Scale(factor) => Op::Scale(factor),
+            Stored::Clamp { min, max } => Op::Clamp { min, max },
+            Stored::ScaleUnits { axis, start, len } => Op::ScaleUnits {
+                axis,
+                factors: &arena[start..start + len],
+            },
+            Stored::Zero => Op::Zero,
+        })
+    }
+
+    /// The one factor that the whole edit comes to: 1 for keep, `None` if it does more than scale.
+    #[must_use]
+    pub fn factor(&self) -> Option<Factor> {
+        self.ops
+            .iter()
+            .try_fold(Factor::ONE, |product, op| match *op {
+                Stored::Scale(factor) => Some(product.then(factor)),
+                _ => None,
+            })
+    }
+
+    /// What the edit makes of `stats` by arithmetic; `None` if it does more than scale and zero.
+    pub(crate) fn follow(&self, stats: &Stats, p: Option<f64>) -> Option<Stats> {
+        self.ops.iter().try_fold(*stats, |stats, op| match *op {
+            Stored::Scale(factor) => Some(stats.scaled(factor, p)),
+            Stored::Zero => Some(stats.zeroed()),
+            // A clamp that does not bite.
+            Stored::Clamp { min, max }
+                if stats.is_finite() && min <= -stats.max_abs && stats.max_abs <= max =>
+            {
+                Some(stats)
+            }
+            _ => None,
+        })
+    }
+
+    /// The axis of the first operation that needs units.
+    #[cfg(feature = "ndarray")]
+    pub(crate) fn unit_axes(&self) -> impl Iterator<Item = usize> + use<'a> {
+        self.ops.iter().filter_map(|op| {
+            if let Stored::ScaleUnits { axis, .. } = *op {
+                Some(axis)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Checks that every list of factors fits a tensor of this shape, given as `units(axis)`.
+    pub(crate) fn check_units(&self, units: impl Fn(usize) -> Result<usize>) -> Result<()> {
+        for op in self.ops {
+            if let Stored::ScaleUnits {
+                axis, len: found, ..
+            } = *op
+            {
+                let expected = units(axis)?;
+                if found != expected {
+                    return Err(Error::Count {
+                        what: "factors for the units",
+                        expected,
+                        found,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One [`Edit`] for each tensor of a set: where rules write what they want done.
+///
+/// The space is reused from step to step. Rules come in the order of the chain, and what one pushes
+/// acts on what those before it left.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Edits, Factor, TensorSetMut};
+///
+/// let mut grads = vec![vec![1.0_f32, 2.0], vec![3.0]];
+/// let mut edits = Edits::for_count(2);
+/// edits.scale_all(Factor::new(2.0)?);
+/// edits.zero(1);
+/// grads.apply(&edits)?;
+/// assert_eq!(grads, [vec![2.0, 4.0], vec![0.0]]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Edits {
+    /// The first `count` belong to tensors, what follows is kept for larger sets.
+    lists: Vec<Vec<Stored>>,
+    count: usize,
+    arena: Vec<f64>,
+    names: Option<Arc<Names>>,
+    pushed: u64,
+    abstained: bool,
+}
+
+impl Edits {
+    /// Keep everything in a set of `count` tensors of any names.
+    #[must_use]
+    pub fn for_count(count: usize) -> Self {
+        let mut edits = Self::default();
+        edits.reset(count, None);
+        edits
+    }
+
+    pub(crate) fn reset(&mut self, count: usize, names: Option<&Arc<Names>>) {
+        if self.pushed > 0 {
+            self.lists.iter_mut().for_each(Vec::clear);
+        }
+        if self.lists.len() < count {
+            self.lists.resize_with(count, Vec::new);
+        }
+        self.arena.clear();
+        (self.count, self.pushed, self.abstained) = (count, 0, false);
+        if !matches!((&self.names, names), (Some(mine), Some(theirs)) if Arc::ptr_eq(mine, theirs))
+        {
+            self.names = names.cloned();
+        }
+    }
+
+    /// The number of tensors.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is no tensor.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether nothing is to be done to any tensor.
+    #[must_use]
+    pub fn is_keep(&self) -> bool {
+        self.pushed == 0
+    }
+
+    /// The edit of tensor `index`; [`Edit::KEEP`] beyond the last.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, index: usize) -> Edit<'_> {
+        match self.lists[..self.count].get(index) {
+            Some(ops) => Edit {
+                ops,
+                arena: &self.arena,
+            },
+            None => Edit::KEEP,
+        }
+    }
+
+    /// Scales tensor `index`.
+    pub fn scale(&mut self, index: usize, factor: Factor) {
+        self.push(index, Stored::Scale(factor));
+    }
+
+    /// Scales every tensor.
+    pub fn scale_all(&mut self, factor: Factor) {
+        self.push_all(Stored::Scale(factor));
+    }
+
+    /// Clamps tensor `index` into `[min, max]`.
+    pub fn clamp(&mut self, index: usize, min: f64, max: f64) {
+        self.push(index, Stored::Clamp { min, max });
+    }
+
+    /// Scales each unit of tensor `index` along `axis` by its own factor.
+    pub fn scale_units(&mut self, index: usize, axis: usize, factors: &[f64]) {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(factors);
+        self.push(
+            index,
+            Stored::ScaleUnits {
+                axis,
+                start,
+                len: factors.len(),
+            },
+        );
+    }
+
+    /// Makes every element of tensor `index` +0.0.
+    pub fn zero(&mut self, index: usize) {
+        self.push(index, Stored::Zero);
+    }
+
+    /// Makes every element of every tensor +0.0.
+    pub fn zero_all(&mut self) {
+        self.push_all(Stored::Zero);
+    }
+
+    /// Says that the rule could not decide, for lack of finite numbers, and leaves things as they are.
+    pub fn abstain(&mut self) {
+        self.abstained = true;
+    }
+
+    pub(crate) fn take_abstained(&mut self) -> bool {
+        core::mem::take(&mut self.abstained)
+    }
+
+    /// How many operations were pushed so far.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// The names of the tensors these edits were planned for.
+    pub(crate) fn name(&self, index: usize) -> Option<&str> {
+        self.names.as_ref().and_then(|names| names.get(index))
+    }
+
+    fn push(&mut self, index: usize, op: Stored) {
+        if let Some(ops) = self.lists[..self.count].get_mut(index) {
+            ops.push(op);
+            self.pushed += 1;
+        }
+    }
+
+    fn push_all(&mut self, op: Stored) {
+        for ops in &mut self.lists[..self.count] {
+            ops.push(op);
+        }
+        self.pushed += self.count as u64;
+    }
+}

@@ -1,0 +1,264 @@
+//! An exact sum: integers wide enough for every exponent.
+
+use crate::Wide;
+
+/// How many 32-bit digits the window holds. Squares of `f64` elements, and sums of up to 2^64 of
+/// them, span the bits 2^-2200 to 2^2112: 135 digits and a part of one at each end.
+pub(crate) const DIGITS: usize = 140;
+
+/// The exact sum of non-negative [`Wide`] numbers, rounded only when it is read.
+///
+/// Each summand is cut into 32-bit digits, and each digit is added to a 64-bit counter of its own
+/// without carrying. So adding is integer addition: associative, commutative, and the same bits for
+/// every order and every split. 2^31 summands fit before a counter could overflow.
+///
+/// The window of digits hangs below the highest digit ever touched. For sums of `|x|` and of `x²`
+/// it holds every digit there can be. Sums of `|x|^p` with a larger `p` can span more; then digits
+/// more than 4,400 bits below the highest are dropped, which of them depending on the highest alone.
+#[derive(Clone)]
+pub(crate) struct ExactSum {
+    /// Digit `k`, of weight 2^(32 k), stands in place `k mod DIGITS`. Places outside
+    /// `bottom..=top` are zero.
+    digits: [u64; DIGITS],
+    bottom: i64,
+    top: i64,
+}
+
+/// Below every digit that can occur.
+const NOWHERE: i64 = i64::MIN / 2;
+
+impl Default for ExactSum {
+    fn default() -> Self {
+        Self {
+            digits: [0; DIGITS],
+            bottom: NOWHERE,
+            top: NOWHERE,
+        }
+    }
+}
+
+fn place(k: i64) -> usize {
+    k.rem_euclid(DIGITS as i64) as usize
+}
+
+impl ExactSum {
+    /// Back to zero; costs only the digits in use.
+    pub(crate) fn clear(&mut self) {
+        if self.top != NOWHERE {
+            for k in self.bottom..=self.top {
+                self.digits[place(k)] = 0;
+            }
+            (self.bottom, self.top) = (NOWHERE, NOWHERE);
+        }
+    }
+
+    /// Adds `x`. Non-finite numbers are not sums of finite elements, so they never come here.
+    #[inline]
+    pub(crate) fn add(&mut self, x: Wide) {
+        let (m, e) = x.parts();
+        if m == 0.0 {
+            return;
+        }
+        let integer = m.to_bits() & 0x000f_ffff_ffff_ffff | 1 << 52;
+        let low_bit = e - 52;
+        let first = low_bit.div_euclid(32);
+        let spread = u128::from(integer) << low_bit.rem_euclid(32);
+        self.reach(first, first + 2);
+        let floor = self.top - DIGITS as i64;
+        for i in 0..3 {
+            if first + i > floor {
+                self.digits[place(first + i)] += (spread >> (32 * i)) as u64 & 0xffff_ffff;
+            }
+        }
+    }
+
+    /// Adds another sum, digit by digit.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if other.top == NOWHERE {
+            return;
+        }
+        self.reach(other.bottom, other.top);
+        for k in self.bottom.max(other.bottom)..=other.top {
+            self.digits[place(k)] += other.digits[place(k)];
+        }
+    }
+
+    /// Makes room for the digits `low..=high`, dropping those that fall out of the window.
+    #[inline]
+    fn reach(&mut self, low: i64, high: i64) {
+        if self.top == NOWHERE {
+            (self.bottom, self.top) = (high, high);
+        }
+        if high > self.top {
+            let floor = high - DIGITS as i64;
+            for k in self.bottom..=floor.min(self.top) {
+                self.digits[place(k)] = 0;
+            }
+            self.bottom = self.bottom.max(floor + 1).min(high);
+            self.top = high;
+        }
+        self.bottom = self.bottom.min(low.max(self.top - DIGITS as i64 + 1));
+    }
+
+    /// The sum, rounded once to nearest, ties to even.
+    pub(crate) fn round(&self) -> Wide {
+        if self.top == NOWHERE {
+            return Wide::ZERO;
+        }
+        // Carry upwards; `window` keeps the last four digits, `lost` whether anything fell below.
+        let (mut window, mut lost, mut carry) = (0_u128, false, 0_u64);
+        let mut k = self.bottom;
+        while k <= self.top || carry != 0 {
+            let digit = if k <= self.top {
+                self.digits[place(k)]
+            } else {
+                0
+            };
+            let sum = digit + carry;
+            carry = sum >> 32;
+            lost |= window as u32 != 0;
+            window = window >> 32 | u128::from(sum as u32) << 96;
+            k += 1;
+        }
+        // The highest summand reached into the second digit from the top, so at least 65 bits of the
+        // window are significant and the mark of what was lost lies below the rounding.
+        Wide::new((window | u128::from(lost)) as f64, 32 * (k - 4))
+    }
+
+    /// The highest digit there is, for an all-reduce by maximum; −∞ for an empty sum.
+    pub(crate) fn highest(&self) -> f64 {
+        if self.top == NOWHERE {
+            f64::NEG_INFINITY
+        } else {
+            self.top as f64
+        }
+    }
+
+    /// Writes the window that hangs below digit `highest` as integers, lowest digit first.
+    pub(crate) fn write(&self, highest: f64, limbs: &mut [i64; DIGITS]) {
+        limbs.fill(0);
+        if self.top == NOWHERE {
+            return;
+        }
+        let floor = highest as i64 - DIGITS as i64 + 1;
+        for k in self.bottom.max(floor)..=self.top {
+            limbs[(k - floor) as usize] = self.digits[place(k)] as i64;
+        }
+    }
+
+    /// The sum whose [`ExactSum::write`] gave these integers, or whose parts' integers add up to them.
+    pub(crate) fn read(highest: f64, limbs: &[i64; DIGITS]) -> Self {
+        let mut sum = Self::default();
+        if highest == f64::NEG_INFINITY {
+            return sum;
+        }
+        let floor = highest as i64 - DIGITS as i64 + 1;
+        let lowest = limbs
+            .iter()
+            .position(|&limb| limb != 0)
+            .unwrap_or(DIGITS - 1);
+        (sum.bottom, sum.top) = (floor + lowest as i64, highest as i64);
+        for (i, &limb) in limbs.iter().enumerate().skip(lowest) {
+            sum.digits[place(floor + i as i64)] = limb as u64;
+        }
+        sum
+    }
+}
+
+impl core::fmt::Debug for ExactSum {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("ExactSum").field(&self.round()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn sum(xs: &[Wide]) -> Wide {
+        let mut sum = ExactSum::default();
+        xs.iter().for_each(|&x| sum.add(x));
+        sum.round()
+    }
+
+    #[test]
+    fn nothing_is_lost_between_the_ends_of_the_range() {
+        let tiny = Wide::new(1.0, -2148);
+        let huge = Wide::new(1.0, 2046);
+        assert_eq!(sum(&[tiny]), tiny);
+        assert_eq!(sum(&[huge, tiny]), huge);
+        // The trace decides a tie: 1 + 2^-53 alone rounds down to even, with a trace it rounds up.
+        let half = Wide::new(1.0, -53);
+        assert_eq!(sum(&[Wide::ONE, half]), Wide::ONE);
+        assert_eq!(
+            sum(&[tiny, Wide::ONE, half]),
+            Wide::from(1.0 + f64::EPSILON)
+        );
+    }
+
+    #[test]
+    fn carries_run_through() {
+        // 2^32 − 1 in one digit many times over.
+        let x = Wide::from(4_294_967_295.0);
+        assert_eq!(sum(&[x; 1000]).to_f64(), 4_294_967_295_000.0);
+        let almost = Wide::from(f64::MAX);
+        assert_eq!(sum(&[almost; 4]), Wide::new(f64::MAX, 2));
+    }
+
+    #[test]
+    fn sums_over_wider_spans_depend_on_the_highest_alone() {
+        // |x|^p with p = 100 spans far more than the window.
+        let xs: Vec<Wide> = [-100_000, 90_000, -90_000, 90_001, 0, 85_600, 85_569]
+            .map(|e| Wide::new(1.3, e))
+            .into();
+        let whole = sum(&xs);
+        for turn in 0..xs.len() {
+            let mut turned = xs.clone();
+            turned.rotate_left(turn);
+            assert_eq!(sum(&turned), whole);
+            let (a, b) = turned.split_at(3);
+            let (mut left, mut right) = (ExactSum::default(), ExactSum::default());
+            a.iter().for_each(|&x| left.add(x));
+            b.iter().for_each(|&x| right.add(x));
+            left.merge(&right);
+            assert_eq!(left.round(), whole);
+        }
+    }
+
+    #[test]
+    fn a_cleared_sum_is_new() {
+        let mut s = ExactSum::default();
+        s.add(Wide::new(1.7, 900));
+        s.add(Wide::new(1.7, -900));
+        s.clear();
+        assert_eq!(s.digits, [0; DIGITS]);
+        s.add(Wide::ONE);
+        assert_eq!(s.round(), Wide::ONE);
+        assert_eq!(ExactSum::default().round(), Wide::ZERO);
+    }
+
+    #[test]
+    fn integers_and_maxima_carry_it_over_a_wire() {
+        let parts = [
+            [Wide::new(1.1, 500), Wide::new(1.9, -700)],
+            [Wide::new(1.2, -2000), Wide::new(1.3, 501)],
+        ];
+        let mut sums = [ExactSum::default(), ExactSum::default()];
+        for (s, xs) in sums.iter_mut().zip(parts) {
+            xs.into_iter().for_each(|x| s.add(x));
+        }
+        let highest = sums[0].highest().max(sums[1].highest());
+        let (mut a, mut b) = ([0; DIGITS], [0; DIGITS]);
+        sums[0].write(highest, &mut a);
+        sums[1].write(highest, &mut b);
+        for (x, y) in a.iter_mut().zip(b) {
+            *x += y;
+        }
+        assert_eq!(ExactSum::read(highest, &a).round(), sum(&parts.concat()));
+        assert_eq!(
+            ExactSum::read(f64::NEG_INFINITY, &[0; DIGITS]).round(),
+            Wide::ZERO
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! The one write: a chain of operations on each element, in `f64`, rounded once.
+
+use crate::edit::{Edit, Factor, Op};
+use crate::element::Element;
+
+/// Elements worked on together, in a buffer of `f64`.
+const BLOCK: usize = 256;
+
+/// Where a slice stands in its tensor: the unit it belongs to along each axis that matters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At<'a> {
+    axis: usize,
+    unit: usize,
+    outer: Option<&'a At<'a>>,
+}
+
+impl<'a> At<'a> {
+    /// The `unit`-th index along `axis`, inside `outer`.
+    #[cfg(feature = "ndarray")]
+    pub(crate) fn unit(axis: usize, unit: usize, outer: Option<&'a At<'a>>) -> Self {
+        Self { axis, unit, outer }
+    }
+
+    /// Whether a unit along `axis` is named.
+    #[cfg(feature = "ndarray")]
+    pub(crate) fn fixes(at: Option<&Self>, axis: usize) -> bool {
+        core::iter::successors(at, |at| at.outer).any(|at| at.axis == axis)
+    }
+
+    /// The unit along `axis`; a slice that names none is the only unit there is.
+    fn along(at: Option<&Self>, axis: usize) -> usize {
+        let mut named = core::iter::successors(at, |at| at.outer);
+        named.find(|at| at.axis == axis).map_or(0, |at| at.unit)
+    }
+}
+
+/// An operation with everything looked up that is the same for the whole slice.
+enum Ready<T> {
+    Scale(f64),
+    /// A factor that no `f64` can hold, as three that are applied in turn.
+    ScaleFar([f64; 3]),
+    Clamp(T, T),
+    Zero,
+}
+
+impl<T: Element> Ready<T> {
+    fn new(op: &Op<'_>, at: Option<&At<'_>>) -> Self {
+        match *op {
+            Op::Scale(factor) => Self::scale(factor),
+            Op::Clamp { min, max } => Self::Clamp(T::toward_zero(min), T::toward_zero(max)),
+            Op::ScaleUnits { axis, factors } => {
+                Self::Scale(factors.get(At::along(at, axis)).copied().unwrap_or(1.0))
+            }
+            Op::Zero => Self::Zero,
+        }
+    }
+
+    fn scale(factor: Factor) -> Self {
+        match factor.in_steps() {
+            [x, 1.0, 1.0] => Self::Scale(x),
+            steps => Self::ScaleFar(steps),
+        }
+    }
+
+    /// On `f64`s on their way to becoming `T`.
+    fn run(&self, xs: &mut [f64]) {
+        match *self {
+            Self::Scale(factor) => xs.iter_mut().for_each(|x| *x *= factor),
+            Self::ScaleFar([a, b, c]) => xs.iter_mut().for_each(|x| *x = *x * a * b * c),
+            Self::Clamp(min, max) => {
+                let (min, max) = (min.widen(), max.widen());
+                xs.iter_mut().for_each(|x| *x = clamp(*x, min, max));
+            }
+            Self::Zero => xs.fill(0.0),
+        }
+    }
+}
+
+/// By comparison, so that NaN stays NaN.
+#[inline(always)]
+fn clamp<T: PartialOrd>(x: T, min: T, max: T) -> T {
+    let x = if x < min { min } else { x };
+    if x > max { max } else { x }
+}
+
+/// Carries out `edit` on `xs`.
+pub(crate) fn apply<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
+    let mut ops = edit.ops();
+    let (Some(op), None) = (ops.next(), ops.next()) else {
+        if !edit.is_keep() {
+            for block in xs.chunks_mut(BLOCK) {
+                run_chain(block, edit, at);
+            }
+        }
+        return;
+    };
+    match Ready::new(&op, at) {
+        Ready::Scale(factor) => scale(xs, factor),
+        Ready::ScaleFar([a, b, c]) => {
+            xs.iter_mut()
+                .for_each(|x| *x = T::narrow(x.widen() * a * b * c));
+        }
+        Ready::Clamp(min, max) => clamp_all(xs, min, max),
+        Ready::Zero => xs.fill(T::default()),
+    }
+}
+
+/// Gives `to` what `xs` would be after `edit`, block by block.
+pub(crate) fn preview<T: Element>(
+    xs: &[T],
+    edit: &Edit<'_>,
+    at: Option<&At<'_>>,
+    to: &mut dyn FnMut(&[T]),
+) {
+    if edit.is_keep() {
+        return to(xs);
+    }
+    for block in xs.chunks(BLOCK) {
+        let mut copy = [T::default(); BLOCK];
+        let copy = &mut copy[..block.len()];
+        copy.copy_from_slice(block);
+        apply(copy, edit, at);
+        to(copy);
+    }
+}
+
+fn run_chain<T: Element>(block: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
+    let mut wide = [0.0; BLOCK];
+    let wide = &mut wide[..block.len()];
+    for (w, x) in wide.iter_mut().zip(block.iter()) {
+        *w = x.widen();
+    }
+    for op in edit.ops() {
+        Ready::<T>::new(&op, at).run(wide);
+    }
+    for (x, w) in block.iter_mut().zip(wide) {
+        *x = T::narrow(*w);
+    }
+}
+
+#[cfg_attr(
+    feature = "std",
+    multiversion::multiversion(targets(
+        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
+        "x86_64+avx2+f16c",
+        "aarch64+neon"
+    ))
+)]
+fn scale<T: Element>(xs: &mut [T], factor: f64) {
+    for x in xs {
+        *x = T::narrow(x.widen() * factor);
+    }
+}
+
+#[cfg_attr(
+    feature = "std",
+    multiversion::multiversion(targets(
+        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
+        "x86_64+avx2+f16c",
+        "aarch64+neon"
+    ))
+)]
+fn clamp_all<T: Element>(xs: &mut [T], min: T, max: T) {
+    for x in xs {
+        *x = clamp(*x, min, max);
+    }
+}

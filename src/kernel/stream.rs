@@ -1,0 +1,189 @@
+//! From elements to [`Stats`]: the fast pass, and the rare ones that only some inputs need.
+
+use super::measure::{self, BLOCK, Lanes, Pair, Sums};
+use crate::element::Element;
+use crate::{Stats, Wide, math};
+
+/// Elements whose sums are taken together; the chunks of a tensor are then added in order. The unit
+/// of work for threads, and part of the summation tree, so it is fixed.
+const CHUNK: usize = 1 << 16;
+
+/// Elements held back until they fill whole blocks.
+const HELD: usize = 4 * BLOCK;
+
+/// Gives the elements of a tensor to a receiver, run by run, the same each time it is asked.
+pub(crate) type Feed<'a, T> = dyn Fn(&mut dyn FnMut(&[T])) + 'a;
+
+/// What one read says of the elements that `feed` gives. With `p`, also Σ|x|^p.
+pub(crate) fn stats<T: Element>(feed: &Feed<'_, T>, p: Option<f64>) -> Stats {
+    let mut stream = Stream::new();
+    feed(&mut |run| stream.push(run));
+    let (len, sums) = stream.finish();
+    complete(feed, p, len, sums)
+}
+
+/// The same for one slice, without holding anything back.
+pub(crate) fn stats_of_slice<T: Element>(xs: &[T], p: Option<f64>) -> Stats {
+    let mut sums = Sums::ZERO;
+    for chunk in xs.chunks(CHUNK) {
+        let mut lanes = Lanes::ZERO;
+        measure::add(&mut lanes, chunk);
+        sums.add(lanes.finish());
+    }
+    complete(&|to: &mut dyn FnMut(&[T])| to(xs), p, xs.len() as u64, sums)
+}
+
+/// Sums over runs of any length: whole blocks go straight in, the rest is held back.
+struct Stream<T: Element> {
+    held: [T; HELD],
+    holds: usize,
+    lanes: Lanes<T::Part>,
+    in_chunk: usize,
+    sums: Sums,
+    len: u64,
+}
+
+impl<T: Element> Stream<T> {
+    fn new() -> Self {
+        Self {
+            held: [T::default(); HELD],
+            holds: 0,
+            lanes: Lanes::ZERO,
+            in_chunk: 0,
+            sums: Sums::ZERO,
+            len: 0,
+        }
+    }
+
+    fn push(&mut self, mut run: &[T]) {
+        self.len += run.len() as u64;
+        if self.holds > 0 || run.len() < HELD {
+            let taken = run.len().min(HELD - self.holds);
+            let (fill, rest) = run.split_at(taken);
+            self.held[self.holds..self.holds + taken].copy_from_slice(fill);
+            self.holds += taken;
+            if self.holds < HELD {
+                return;
+            }
+            let held = self.held;
+            self.add(&held);
+            self.holds = 0;
+            run = rest;
+        }
+        let (blocks, rest) = run.split_at(run.len() - run.len() % HELD);
+        self.add(blocks);
+        self.held[..rest.len()].copy_from_slice(rest);
+        self.holds = rest.len();
+    }
+
+    fn add(&mut self, mut xs: &[T]) {
+        while !xs.is_empty() {
+            let (now, later) = xs.split_at(xs.len().min(CHUNK - self.in_chunk));
+            measure::add(&mut self.lanes, now);
+            self.in_chunk += now.len();
+            if self.in_chunk == CHUNK {
+                self.close_chunk();
+            }
+            xs = later;
+        }
+    }
+
+    fn close_chunk(&mut self) {
+        self.sums.add(self.lanes.finish());
+        self.lanes = Lanes::ZERO;
+        self.in_chunk = 0;
+    }
+
+    fn finish(mut self) -> (u64, Sums) {
+        let held = self.held;
+        self.add(&held[..self.holds]);
+        if self.in_chunk > 0 {
+            self.close_chunk();
+        }
+        (self.len, self.sums)
+    }
+}
+
+/// Magnitudes whose squares, and sums of 2^60 of them, neither overflow nor lose what counts: what
+/// underflows next to a maximum of 2^-400 lies more than 200 bits below the sum.
+const SAFE: core::ops::RangeInclusive<f64> =
+    f64::from_bits((1023 - 400) << 52)..=f64::from_bits((1023 + 480) << 52);
+
+/// Turns the sums of the fast pass into `Stats`, reading again where they do not tell.
+fn complete<T: Element>(feed: &Feed<'_, T>, p: Option<f64>, len: u64, sums: Sums) -> Stats {
+    let mut stats = Stats {
+        len,
+        ..Stats::EMPTY
+    };
+    let (l1, sq) = (sums.l1.round(), sums.sq.round());
+    let narrow = size_of::<T>() < size_of::<f64>();
+    let finite = l1.is_finite() && sq.is_finite();
+    if finite && (narrow || SAFE.contains(&sums.max) || sums.max == 0.0) {
+        (stats.max_abs, stats.l1, stats.sum_sq) = (sums.max, Wide::new(l1, 0), Wide::new(sq, 0));
+    } else {
+        count(feed, &mut stats);
+        rescaled(feed, &mut stats);
+    }
+    stats.power = p.map(|p| power(feed, stats.max_abs, p));
+    stats
+}
+
+/// Counts what is not finite and finds the first of it and the largest finite magnitude.
+fn count<T: Element>(feed: &Feed<'_, T>, stats: &mut Stats) {
+    let mut index = 0;
+    feed(&mut |run| {
+        for x in run {
+            let x = x.widen();
+            if x.is_finite() {
+                stats.max_abs = stats.max_abs.max(x.abs());
+            } else {
+                stats.first_non_finite.get_or_insert(index);
+                stats.nan += u64::from(x.is_nan());
+                stats.pos_inf += u64::from(x == f64::INFINITY);
+                stats.neg_inf += u64::from(x == f64::NEG_INFINITY);
+            }
+            index += 1;
+        }
+    });
+}
+
+/// The power of two below `max`, kept within what an `f64` can multiply by.
+fn exponent(max: f64) -> i64 {
+    Wide::from(max).parts().1.clamp(-1000, 1000)
+}
+
+/// The sums of the finite elements, each divided by a power of two near the largest.
+fn rescaled<T: Element>(feed: &Feed<'_, T>, stats: &mut Stats) {
+    let shift = exponent(stats.max_abs);
+    let scale = math::pow2(-shift);
+    let mut stream = Stream::<f64>::new();
+    feed(&mut |run| {
+        for block in run.chunks(BLOCK) {
+            let mut scaled = [0.0; BLOCK];
+            for (to, x) in scaled.iter_mut().zip(block) {
+                let x = x.widen();
+                *to = if x.is_finite() { x * scale } else { 0.0 };
+            }
+            stream.push(&scaled[..block.len()]);
+        }
+    });
+    let (_, sums) = stream.finish();
+    stats.l1 = Wide::new(sums.l1.round(), shift);
+    stats.sum_sq = Wide::new(sums.sq.round(), 2 * shift);
+}
+
+/// Σ|x|^p of the finite elements, each divided by a power of two near the largest.
+fn power<T: Element>(feed: &Feed<'_, T>, max: f64, p: f64) -> Wide {
+    let shift = exponent(max);
+    let scale = math::pow2(-shift);
+    let mut sum = Pair::ZERO;
+    feed(&mut |run| {
+        for x in run {
+            let x = x.widen().abs();
+            if x.is_finite() {
+                sum.add(Pair(math::powf(x * scale, p), 0.0));
+            }
+        }
+    });
+    Wide::new(sum.round(), 0).times_exp2(shift as f64 * p)
+}

@@ -1,0 +1,24 @@
+//! The few functions that `core` lacks, from the standard library or from `libm`.
+
+/// `2^e` for `e` in −1022..=1023, exactly.
+#[inline(always)]
+pub(crate) fn pow2(e: i64) -> f64 {
+    debug_assert!((-1022..=1023).contains(&e));
+    f64::from_bits(((e + 1023) as u64) << 52)
+}
+
+macro_rules! from_float {
+    ($($name:ident),*) => {$(
+        #[inline]
+        pub(crate) fn $name(x: f64) -> f64 {
+            num_traits::Float::$name(x)
+        }
+    )*};
+}
+
+from_float!(sqrt, floor, exp2, log2, log10);
+
+#[inline]
+pub(crate) fn powf(x: f64, p: f64) -> f64 {
+    num_traits::Float::powf(x, p)
+}

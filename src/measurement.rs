@@ -1,0 +1,430 @@
+//! What one read says of a set: named [`Stats`] and their exact total.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::edit::{Edit, Edits};
+use crate::exact::{DIGITS, ExactSum};
+use crate::set::TensorSet;
+use crate::tensor::{Ask, Needs, Tensor};
+use crate::{Result, Stats};
+
+/// The names of a set's tensors, in the set's order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Names(Vec<String>);
+
+impl Names {
+    pub(crate) fn get(&self, index: usize) -> Option<&str> {
+        self.0.get(index).map(String::as_str)
+    }
+}
+
+/// The exact sum, over any tensors in any order, of what their [`Stats`] say.
+///
+/// Sums are kept as integers wide enough for every exponent and rounded only when read. So merging is
+/// associative and commutative, and totals of shards merge to the very bits of the whole set's total.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Measurement, Total};
+///
+/// let whole = vec![vec![1e200, 3.0], vec![0.1], vec![1e-200]];
+/// let (left, right) = whole.split_at(1);
+/// let mut merged = Measurement::of(right)?.exact().clone();
+/// merged.merge(Measurement::of(left)?.exact());
+/// assert_eq!(merged.stats(), *Measurement::of(&whole)?.total());
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Total {
+    len: u64,
+    nan: u64,
+    pos_inf: u64,
+    neg_inf: u64,
+    max_abs: f64,
+    l1: ExactSum,
+    sum_sq: ExactSum,
+    power: ExactSum,
+    /// Tensors whose power sum was not asked for; with one of them the total has none.
+    without_power: u64,
+}
+
+impl Total {
+    /// How many integers [`Total::limbs`] writes.
+    pub const LIMBS: usize = 5 + 3 * DIGITS;
+
+    fn clear(&mut self) {
+        (self.len, self.nan, self.pos_inf, self.neg_inf) = (0, 0, 0, 0);
+        (self.max_abs, self.without_power) = (0.0, 0);
+        self.l1.clear();
+        self.sum_sq.clear();
+        self.power.clear();
+    }
+
+    /// Adds one tensor.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor, Total};
+    /// let mut total = Total::default();
+    /// total.add(&[3.0].stats(&mut Ask::default())?);
+    /// total.add(&[4.0].stats(&mut Ask::default())?);
+    /// assert_eq!(total.stats().l2(), 5.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[inline]
+    pub fn add(&mut self, stats: &Stats) {
+        self.len += stats.len;
+        self.nan += stats.nan;
+        self.pos_inf += stats.pos_inf;
+        self.neg_inf += stats.neg_inf;
+        self.max_abs = self.max_abs.max(stats.max_abs);
+        self.l1.add(stats.l1);
+        self.sum_sq.add(stats.sum_sq);
+        match stats.power {
+            Some(power) => self.power.add(power),
+            None => self.without_power += 1,
+        }
+    }
+
+    /// Adds everything that another total holds.
+    pub fn merge(&mut self, other: &Self) {
+        self.len += other.len;
+        self.nan += other.nan;
+        self.pos_inf += other.pos_inf;
+        self.neg_inf += other.neg_inf;
+        self.max_abs = self.max_abs.max(other.max_abs);
+        self.l1.merge(&other.l1);
+        self.sum_sq.merge(&other.sum_sq);
+        self.power.merge(&other.power);
+        self.without_power += other.without_power;
+    }
+
+    /// The sums, each rounded once.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            len: self.len,
+            nan: self.nan,
+            pos_inf: self.pos_inf,
+            neg_inf: self.neg_inf,
+            first_non_finite: None,
+            max_abs: self.max_abs,
+            l1: self.l1.round(),
+            sum_sq: self.sum_sq.round(),
+            power: (self.without_power == 0).then(|| self.power.round()),
+        }
+    }
+
+    /// What an all-reduce by maximum must carry first.
+    ///
+    /// ```
+    /// use steadygrad::{Measurement, Total};
+    ///
+    /// let shards = [vec![3.0, 1e300], vec![4e-300, 2.0]];
+    /// let totals = [Measurement::of(&shards[0])?.exact().clone(), Measurement::of(&shards[1])?.exact().clone()];
+    ///
+    /// // First the maxima, then, placed by them, the sums of integers.
+    /// let (a, b) = (totals[0].maxima(), totals[1].maxima());
+    /// let maxima = [0, 1, 2, 3].map(|i| f64::max(a[i], b[i]));
+    /// let (a, b) = (totals[0].limbs(&maxima), totals[1].limbs(&maxima));
+    /// let limbs: Vec<i64> = a.iter().zip(&b).map(|(x, y)| x + y).collect();
+    ///
+    /// let total = Total::from_parts(&maxima, &limbs)?;
+    /// assert_eq!(total.stats(), *Measurement::of(&shards)?.total());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn maxima(&self) -> [f64; 4] {
+        [
+            self.max_abs,
+            self.l1.highest(),
+            self.sum_sq.highest(),
+            self.power.highest(),
+        ]
+    }
+
+    /// What an all-reduce by sum must carry: [`Total::LIMBS`] integers, placed by the maxima over all
+    /// shards.
+    #[must_use]
+    pub fn limbs(&self, maxima: &[f64; 4]) -> Vec<i64> {
+        let counts = [
+            self.len,
+            self.nan,
+            self.pos_inf,
+            self.neg_inf,
+            self.without_power,
+        ];
+        let mut limbs: Vec<i64> = counts.map(|count| count as i64).into();
+        let mut window = [0; DIGITS];
+        for (sum, &highest) in [&self.l1, &self.sum_sq, &self.power]
+            .into_iter()
+            .zip(&maxima[1..])
+        {
+            sum.write(highest, &mut window);
+            limbs.extend_from_slice(&window);
+        }
+        limbs
+    }
+
+    /// The total of all shards from their maxima and the sums of their integers, without losing a bit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`](crate::Error::Count) if there are not [`Total::LIMBS`] integers.
+    pub fn from_parts(maxima: &[f64; 4], limbs: &[i64]) -> Result<Self> {
+        let wrong = || crate::Error::Count {
+            what: "limbs of a total",
+            expected: Self::LIMBS,
+            found: limbs.len(),
+        };
+        let (counts, sums) = limbs.split_first_chunk::<5>().ok_or_else(wrong)?;
+        let (windows, rest) = sums.split_at_checked(3 * DIGITS).ok_or_else(wrong)?;
+        if !rest.is_empty() {
+            return Err(wrong());
+        }
+        let mut read = windows
+            .chunks_exact(DIGITS)
+            .zip(&maxima[1..])
+            .map(|(window, &highest)| {
+                let mut digits = [0; DIGITS];
+                digits.copy_from_slice(window);
+                ExactSum::read(highest, &digits)
+            });
+        let mut next = || read.next().unwrap_or_default();
+        let [len, nan, pos_inf, neg_inf, without_power] = counts.map(|count| count as u64);
+        let (l1, sum_sq, power) = (next(), next(), next());
+        Ok(Self {
+            len,
+            nan,
+            pos_inf,
+            neg_inf,
+            max_abs: maxima[0],
+            l1,
+            sum_sq,
+            power,
+            without_power,
+        })
+    }
+}
+
+/// What one read of a set says: the [`Stats`] of each tensor under its name, and the exact total.
+///
+/// This is all that rules and detectors ever see of a gradient. The space is reused when a set of the
+/// same names is measured again.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::Measurement;
+///
+/// let grads = [("w", vec![3.0_f32, 4.0]), ("b", vec![12.0])];
+/// let seen = Measurement::of(&grads)?;
+/// assert_eq!(seen.total().l2(), 13.0);
+/// assert_eq!(seen.name(0), "w");
+/// assert_eq!(seen.tensor(0).l2(), 5.0);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Measurement {
+    names: Arc<Names>,
+    tensors: Vec<Stats>,
+    units: Vec<Stats>,
+    /// Where the units of each tensor end in `units`.
+    unit_ends: Vec<usize>,
+    needs: Needs,
+    exact: Total,
+    total: Stats,
+}
+
+impl Measurement {
+    /// Reads a set once.
+    ///
+    /// # Errors
+    ///
+    /// What the tensors give.
+    pub fn of<S: TensorSet + ?Sized>(set: &S) -> Result<Self> {
+        Self::with_needs(set, Needs::default())
+    }
+
+    /// Reads a set once, with what is needed beside the usual.
+    ///
+    /// ```
+    /// use steadygrad::{Measurement, Needs, Norm};
+    /// let seen = Measurement::with_needs(&vec![3.0, 4.0, 5.0], Needs { p: Some(3.0), units: None })?;
+    /// assert!((seen.total().norm(Norm::P(3.0)).to_f64() - 6.0).abs() < 1e-14);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the tensors give.
+    pub fn with_needs<S: TensorSet + ?Sized>(set: &S, needs: Needs) -> Result<Self> {
+        let mut measurement = Self::default();
+        measurement.read(set, needs, &Edits::default())?;
+        Ok(measurement)
+    }
+
+    /// Reads a set once into this space, as `after` would leave it.
+    pub(crate) fn read<S: TensorSet + ?Sized>(
+        &mut self,
+        set: &S,
+        needs: Needs,
+        after: &Edits,
+    ) -> Result<()> {
+        self.begin(needs);
+        set.measure(after, self)?;
+        self.finish();
+        Ok(())
+    }
+
+    /// What `before` becomes by edits that only scale or zero; `None` if one does more.
+    pub(crate) fn follow(&mut self, before: &Self, edits: &Edits) -> Option<()> {
+        self.begin(Needs {
+            units: None,
+            ..before.needs
+        });
+        if !Arc::ptr_eq(&self.names, &before.names) {
+            self.names = Arc::clone(&before.names);
+        }
+        for (i, stats) in before.tensors.iter().enumerate() {
+            self.record(edits.get(i).follow(stats, before.needs.p)?);
+        }
+        self.total = self.exact.stats();
+        Some(())
+    }
+
+    fn begin(&mut self, needs: Needs) {
+        self.needs = needs;
+        self.tensors.clear();
+        self.units.clear();
+        self.unit_ends.clear();
+        self.exact.clear();
+    }
+
+    fn finish(&mut self) {
+        if self.names.0.len() > self.tensors.len() {
+            Arc::make_mut(&mut self.names)
+                .0
+                .truncate(self.tensors.len());
+        }
+        self.total = self.exact.stats();
+    }
+
+    /// What is being measured beside the usual.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// Reads the next tensor of the set that is being measured, as `after` would leave it. For
+    /// implementations of [`TensorSet::measure`].
+    ///
+    /// # Errors
+    ///
+    /// What the tensor gives.
+    pub fn measure(
+        &mut self,
+        name: &str,
+        tensor: &(impl Tensor + ?Sized),
+        after: Edit<'_>,
+    ) -> Result<()> {
+        let units = self.needs.units.map(|axis| (axis, &mut self.units));
+        let stats = tensor.stats(&mut Ask {
+            after,
+            p: self.needs.p,
+            units,
+        })?;
+        self.push(name, stats);
+        Ok(())
+    }
+
+    /// Takes in the next tensor of the set that is being measured, read elsewhere. For implementations
+    /// of [`TensorSet::measure`] that read all tensors together.
+    pub fn push(&mut self, name: &str, stats: Stats) {
+        let index = self.tensors.len();
+        if self.names.get(index) != Some(name) {
+            let names = &mut Arc::make_mut(&mut self.names).0;
+            names.truncate(index);
+            names.push(name.to_owned());
+        }
+        self.record(stats);
+    }
+
+    fn record(&mut self, stats: Stats) {
+        self.exact.add(&stats);
+        self.tensors.push(stats);
+        self.unit_ends.push(self.units.len());
+    }
+
+    /// The number of tensors.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// Whether there is no tensor.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tensors.is_empty()
+    }
+
+    /// All tensors taken together, each sum rounded once.
+    #[must_use]
+    #[inline]
+    pub fn total(&self) -> &Stats {
+        &self.total
+    }
+
+    /// The unrounded total, to be merged with those of other shards.
+    #[must_use]
+    pub fn exact(&self) -> &Total {
+        &self.exact
+    }
+
+    /// Tensor `index`; that of no elements beyond the last.
+    #[must_use]
+    #[inline]
+    pub fn tensor(&self, index: usize) -> &Stats {
+        self.tensors.get(index).unwrap_or(const { &Stats::EMPTY })
+    }
+
+    /// Every tensor in order.
+    #[must_use]
+    pub fn tensors(&self) -> &[Stats] {
+        &self.tensors
+    }
+
+    /// The name of tensor `index`, empty for a tensor that stands alone and beyond the last.
+    #[must_use]
+    pub fn name(&self, index: usize) -> &str {
+        self.names.get(index).unwrap_or_default()
+    }
+
+    /// The units of tensor `index` along the axis that was asked for; empty if none was.
+    #[must_use]
+    pub fn units(&self, index: usize) -> &[Stats] {
+        let start = if index == 0 {
+            0
+        } else {
+            self.unit_ends.get(index - 1).copied().unwrap_or(0)
+        };
+        let end = self.unit_ends.get(index).copied().unwrap_or(start);
+        &self.units[start..end]
+    }
+
+    pub(crate) fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+
+    /// The first tensor with an element that is NaN or infinite.
+    #[must_use]
+    pub fn first_non_finite(&self) -> Option<usize> {
+        if self.total.is_finite() {
+            return None;
+        }
+        self.tensors.iter().position(|stats| !stats.is_finite())
+    }
+}

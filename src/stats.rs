@@ -1,0 +1,246 @@
+//! What one read says of a tensor.
+
+use crate::edit::Factor;
+use crate::{Error, Result, Wide};
+
+/// Which norm: of all elements taken together, never of the tensors' norms.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{clip, Norm};
+///
+/// let mut grads = vec![vec![3.0, 4.0], vec![12.0]];
+/// let clipped = clip::GlobalNorm::new(1e9)?.norm(Norm::L1)?.apply(&mut grads)?;
+/// assert_eq!(clipped.before(), 19.0);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Norm {
+    /// `Σ|x|`
+    L1,
+    /// `√Σx²`
+    #[default]
+    L2,
+    /// `max|x|`
+    Max,
+    /// `(Σ|x|^p)^(1/p)` for a finite `p ≥ 1`
+    P(f64),
+}
+
+impl Norm {
+    /// Refuses a `p` that makes no norm, and gives `P(1)`, `P(2)` and `P(∞)` their own names.
+    ///
+    /// ```
+    /// use steadygrad::Norm;
+    /// assert_eq!(Norm::P(2.0).checked()?, Norm::L2);
+    /// assert!(Norm::P(0.5).checked().is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `p` is NaN or less than 1.
+    pub fn checked(self) -> Result<Self> {
+        match self {
+            Self::P(1.0) => Ok(Self::L1),
+            Self::P(2.0) => Ok(Self::L2),
+            Self::P(f64::INFINITY) => Ok(Self::Max),
+            Self::P(p) if p >= 1.0 => Ok(self),
+            Self::P(found) => Err(Error::Setting {
+                what: "p of a norm",
+                expected: "a number ≥ 1",
+                found,
+            }),
+            _ => Ok(self),
+        }
+    }
+
+    /// The `p` that must be asked for, since not every read sums powers.
+    ///
+    /// ```
+    /// use steadygrad::Norm;
+    /// assert_eq!(Norm::P(3.0).power(), Some(3.0));
+    /// assert_eq!(Norm::L2.power(), None);
+    /// ```
+    #[must_use]
+    pub fn power(self) -> Option<f64> {
+        if let Self::P(p) = self { Some(p) } else { None }
+    }
+}
+
+/// What one read says of a tensor, or of a whole set of them.
+///
+/// The sums are those of the finite elements; [`Stats::norm`] and its kin give NaN or +∞ as soon as
+/// one element is not finite.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Ask, Tensor};
+///
+/// let stats = vec![3.0_f32, -4.0].stats(&mut Ask::default())?;
+/// assert_eq!(stats.l2(), 5.0);
+/// assert_eq!(stats.l1(), 7.0);
+/// assert_eq!(stats.max_abs(), 4.0);
+/// assert_eq!(stats.rms(), 12.5_f64.sqrt());
+///
+/// let stats = vec![1.0, f64::NAN, f64::INFINITY].stats(&mut Ask::default())?;
+/// assert_eq!((stats.nan(), stats.inf(), stats.first_non_finite()), (1, 1, Some(1)));
+/// assert!(stats.l2().is_nan());
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stats {
+    pub(crate) len: u64,
+    pub(crate) nan: u64,
+    pub(crate) pos_inf: u64,
+    pub(crate) neg_inf: u64,
+    pub(crate) first_non_finite: Option<u64>,
+    pub(crate) max_abs: f64,
+    pub(crate) l1: Wide,
+    pub(crate) sum_sq: Wide,
+    pub(crate) power: Option<Wide>,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl Stats {
+    /// Of no elements: every count and every norm is 0.
+    pub const EMPTY: Self = Self {
+        len: 0,
+        nan: 0,
+        pos_inf: 0,
+        neg_inf: 0,
+        first_non_finite: None,
+        max_abs: 0.0,
+        l1: Wide::ZERO,
+        sum_sq: Wide::ZERO,
+        power: None,
+    };
+
+    /// The number of elements.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is no element.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many elements are NaN.
+    #[must_use]
+    pub fn nan(&self) -> u64 {
+        self.nan
+    }
+
+    /// How many elements are +∞ or −∞.
+    #[must_use]
+    pub fn inf(&self) -> u64 {
+        self.pos_inf + self.neg_inf
+    }
+
+    /// How many elements are +∞.
+    #[must_use]
+    pub fn pos_inf(&self) -> u64 {
+        self.pos_inf
+    }
+
+    /// How many elements are −∞.
+    #[must_use]
+    pub fn neg_inf(&self) -> u64 {
+        self.neg_inf
+    }
+
+    /// The row-major index of the first element that is NaN or infinite. `None` for a whole set:
+    /// there each tensor has its own.
+    #[must_use]
+    pub fn first_non_finite(&self) -> Option<u64> {
+        self.first_non_finite
+    }
+
+    /// Whether no element is NaN or infinite.
+    #[must_use]
+    #[inline]
+    pub fn is_finite(&self) -> bool {
+        self.nan == 0 && self.pos_inf == 0 && self.neg_inf == 0
+    }
+
+    /// `Σ|x|`, +∞ past the range of `f64`.
+    #[must_use]
+    pub fn l1(&self) -> f64 {
+        self.norm(Norm::L1).to_f64()
+    }
+
+    /// `√Σx²`, +∞ past the range of `f64`.
+    #[must_use]
+    pub fn l2(&self) -> f64 {
+        self.norm(Norm::L2).to_f64()
+    }
+
+    /// `max|x|`
+    #[must_use]
+    pub fn max_abs(&self) -> f64 {
+        self.norm(Norm::Max).to_f64()
+    }
+
+    /// `√(Σx²/len)`; 0 of no elements.
+    #[must_use]
+    pub fn rms(&self) -> f64 {
+        if self.is_empty() {
+            return 0.0;
+        }
+        let mean = self.if_finite(self.sum_sq) / Wide::from(self.len as f64);
+        mean.sqrt().to_f64()
+    }
+
+    /// A norm over the whole range, even where no `f64` can hold it. [`Norm::P`] is NaN unless its `p`
+    /// was asked for in [`Ask`](crate::Ask) or [`Needs`](crate::Needs).
+    #[must_use]
+    #[inline]
+    pub fn norm(&self, norm: Norm) -> Wide {
+        self.if_finite(match norm {
+            Norm::L1 => self.l1,
+            Norm::L2 => self.sum_sq.sqrt(),
+            Norm::Max => Wide::from(self.max_abs),
+            Norm::P(p) => self.power.map_or(Wide::NAN, |power| power.root(p)),
+        })
+    }
+
+    #[inline]
+    fn if_finite(&self, sum: Wide) -> Wide {
+        match (self.nan, self.inf()) {
+            (0, 0) => sum,
+            (0, _) => Wide::INFINITY,
+            _ => Wide::NAN,
+        }
+    }
+
+    /// What the same elements would give times `factor`, by arithmetic; `p` is that of the power sum.
+    pub(crate) fn scaled(&self, factor: Factor, p: Option<f64>) -> Self {
+        let f = factor.to_wide();
+        Self {
+            max_abs: (Wide::from(self.max_abs) * f).to_f64(),
+            l1: self.l1 * f,
+            sum_sq: self.sum_sq * f * f,
+            power: self.power.zip(p).map(|(power, p)| power * f.power(p)),
+            ..*self
+        }
+    }
+
+    /// What is left when every element becomes 0.
+    pub(crate) fn zeroed(&self) -> Self {
+        Self {
+            len: self.len,
+            power: self.power.map(|_| Wide::ZERO),
+            ..Self::EMPTY
+        }
+    }
+}

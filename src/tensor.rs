@@ -1,0 +1,434 @@
+//! The two things a tensor does: it tells its [`Stats`] in one read and carries out an [`Edit`] in one
+//! write.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::edit::Edit;
+use crate::element::Element;
+use crate::set::TensorRef;
+use crate::{Error, Result, Stats, kernel};
+
+/// What to measure beside the usual.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Ask, Norm, Tensor};
+///
+/// let mut ask = Ask { p: Some(3.0), ..Ask::default() };
+/// let stats = [3.0, 4.0, 5.0].stats(&mut ask)?;
+/// assert!((stats.norm(Norm::P(3.0)).to_f64() - 6.0).abs() < 1e-14);   // 27 + 64 + 125 = 216
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Ask<'a> {
+    /// Measure the values as this edit would leave them; nothing is written.
+    pub after: Edit<'a>,
+    /// Sum the powers `|x|^p`, for [`Norm::P`](crate::Norm::P).
+    pub p: Option<f64>,
+    /// Append the [`Stats`] of each unit along an axis. A tensor of at most one axis is one unit.
+    pub units: Option<(usize, &'a mut Vec<Stats>)>,
+}
+
+/// What a rule wants measured beside the usual.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::Needs;
+///
+/// let rows = Needs { units: Some(0), ..Needs::default() };
+/// assert!(rows.covers(Needs::default()));
+/// assert!(!Needs::default().covers(rows));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Needs {
+    /// Sums of powers, for a norm of a general `p`.
+    pub p: Option<f64>,
+    /// Statistics of each unit along an axis.
+    pub units: Option<usize>,
+}
+
+impl Needs {
+    /// Whether a measurement made for `self` serves `other`.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        (other.p.is_none() || other.p == self.p)
+            && (other.units.is_none() || other.units == self.units)
+    }
+
+    /// What serves both, where one measurement can.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            p: self.p.or(other.p),
+            units: self.units.or(other.units),
+        }
+    }
+}
+
+/// Contiguous host memory in logical (row-major) order, by element type.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{SliceRef, Tensor};
+/// assert!(matches!(vec![1.0_f32].as_slice_ref(), Some(SliceRef::F32([x])) if *x == 1.0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the variants are the types they name")]
+pub enum SliceRef<'a> {
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+    #[cfg(feature = "half")]
+    F16(&'a [half::f16]),
+    #[cfg(feature = "half")]
+    BF16(&'a [half::bf16]),
+}
+
+/// Contiguous host memory in logical (row-major) order, by element type, to write to.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{SliceMut, TensorMut};
+/// let mut w = vec![1.0_f64];
+/// if let Some(SliceMut::F64(xs)) = w.as_slice_mut_ref() {
+///     xs[0] = 2.0;
+/// }
+/// assert_eq!(w, [2.0]);
+/// ```
+#[derive(Debug, PartialEq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the variants are the types they name")]
+pub enum SliceMut<'a> {
+    F32(&'a mut [f32]),
+    F64(&'a mut [f64]),
+    #[cfg(feature = "half")]
+    F16(&'a mut [half::f16]),
+    #[cfg(feature = "half")]
+    BF16(&'a mut [half::bf16]),
+}
+
+/// Does the same for a slice of each element type.
+macro_rules! each_slice {
+    ($slice:expr, $kind:ident, $xs:ident => $body:expr) => {
+        match $slice {
+            $kind::F32($xs) => $body,
+            $kind::F64($xs) => $body,
+            #[cfg(feature = "half")]
+            $kind::F16($xs) => $body,
+            #[cfg(feature = "half")]
+            $kind::BF16($xs) => $body,
+        }
+    };
+}
+
+/// Something that can be measured: it owns or borrows numbers and tells its [`Stats`] in one read.
+///
+/// Slices, `Vec`, arrays, `Option` (a missing gradient has no elements) and ndarray arrays and views
+/// are tensors. A tensor of your own needs [`Tensor::stats`], [`Tensor::len`] and [`Tensor::read`];
+/// if it can lend a slice, they are a line each.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Ask, Result, Stats, Tensor};
+///
+/// #[derive(Debug)]
+/// struct Shared(std::sync::Arc<Vec<f32>>);
+///
+/// impl Tensor for Shared {
+///     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> { self.0.stats(ask) }
+///     fn len(&self) -> usize { self.0.len() }
+///     fn read(&self, start: usize, out: &mut [f64]) -> Result<()> { self.0.read(start, out) }
+/// }
+///
+/// let w = Shared(std::sync::Arc::new(vec![3.0, 4.0]));
+/// assert_eq!(w.stats(&mut Ask::default())?.l2(), 5.0);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+pub trait Tensor {
+    /// Reads the elements once and says what they come to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Axis`] if units are asked for along an axis that the tensor does not have,
+    /// [`Error::Count`] if the edit in `ask.after` has not one factor for each unit, and whatever the
+    /// storage behind the tensor gives.
+    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats>;
+
+    /// The number of elements.
+    fn len(&self) -> usize;
+
+    /// Whether there is no element.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The elements in row-major order, if they stand so in host memory.
+    fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
+        None
+    }
+
+    /// Copies elements to `out` in row-major order, from the `start`-th on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] if there are fewer, and whatever the storage behind the tensor gives.
+    fn read(&self, start: usize, out: &mut [f64]) -> Result<()>;
+}
+
+/// A tensor that can be edited in place, in one write.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Edits, Factor, TensorMut};
+///
+/// let mut edits = Edits::for_count(1);
+/// edits.scale_all(Factor::new(0.5)?);
+/// let mut w = [2.0_f32, 4.0];
+/// w.edit(&edits.get(0))?;
+/// assert_eq!(w, [1.0, 2.0]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+pub trait TensorMut: Tensor + Lend {
+    /// Carries out `edit`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Axis`] or [`Error::Count`] if the edit scales units that the tensor does not have, and
+    /// whatever the storage behind the tensor gives.
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<()>;
+
+    /// The elements in row-major order, if they stand so in host memory.
+    fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
+        None
+    }
+
+    /// Adds `values` to the elements in row-major order, from the `start`-th on; in `f64`, rounded once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] if there are fewer elements, and whatever the storage behind the tensor gives.
+    fn add(&mut self, start: usize, values: &[f64]) -> Result<()>;
+}
+
+/// Lends any tensor, also from behind `dyn TensorMut`. Every sized tensor has this by itself.
+#[doc(hidden)]
+pub trait Lend {
+    fn lend(&self) -> TensorRef<'_>;
+}
+
+impl<T: Tensor> Lend for T {
+    fn lend(&self) -> TensorRef<'_> {
+        TensorRef::Other(self)
+    }
+}
+
+impl<E: Element> Lend for [E] {
+    fn lend(&self) -> TensorRef<'_> {
+        TensorRef::Slice(E::slice_ref(self))
+    }
+}
+
+/// The part of `xs` that starts at `start` and is `len` long.
+pub(crate) fn range(start: usize, len: usize, available: usize) -> Result<core::ops::Range<usize>> {
+    match start.checked_add(len) {
+        Some(end) if end <= available => Ok(start..end),
+        _ => Err(Error::Count {
+            what: "elements",
+            expected: start.saturating_add(len),
+            found: available,
+        }),
+    }
+}
+
+/// What a tensor of at most one axis says of its units along `axis`: it is one.
+pub(crate) fn one_unit(axis: usize) -> Result<usize> {
+    if axis == 0 {
+        Ok(1)
+    } else {
+        Err(Error::Axis { axes: 1, axis })
+    }
+}
+
+impl<E: Element> Tensor for [E] {
+    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
+        ask.after.check_units(one_unit)?;
+        let stats = if ask.after.is_keep() {
+            kernel::stats_of_slice(self, ask.p)
+        } else {
+            kernel::stats(
+                &|to: &mut dyn FnMut(&[E])| kernel::preview(self, &ask.after, None, to),
+                ask.p,
+            )
+        };
+        if let Some((axis, units)) = &mut ask.units {
+            one_unit(*axis)?;
+            units.push(stats);
+        }
+        Ok(stats)
+    }
+
+    fn len(&self) -> usize {
+        <[E]>::len(self)
+    }
+
+    fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
+        Some(E::slice_ref(self))
+    }
+
+    fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
+        let xs = &self[range(start, out.len(), <[E]>::len(self))?];
+        for (to, x) in out.iter_mut().zip(xs) {
+            *to = x.widen();
+        }
+        Ok(())
+    }
+}
+
+impl<E: Element> TensorMut for [E] {
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
+        edit.check_units(one_unit)?;
+        kernel::apply(self, edit, None);
+        Ok(())
+    }
+
+    fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
+        Some(E::slice_mut(self))
+    }
+
+    fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        let range = range(start, values.len(), <[E]>::len(self))?;
+        for (x, value) in self[range].iter_mut().zip(values) {
+            *x = E::narrow(x.widen() + value);
+        }
+        Ok(())
+    }
+}
+
+/// Passes everything on to another tensor.
+macro_rules! forward_tensor {
+    ([$($g:tt)*] $t:ty, $self:ident => $to:expr) => {
+        impl<$($g)*> Tensor for $t {
+            fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
+                let $self = self;
+                $to.stats(ask)
+            }
+
+            fn len(&self) -> usize {
+                let $self = self;
+                Tensor::len($to)
+            }
+
+            fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
+                let $self = self;
+                $to.as_slice_ref()
+            }
+
+            fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
+                let $self = self;
+                $to.read(start, out)
+            }
+        }
+    };
+}
+
+macro_rules! forward_tensor_mut {
+    ([$($g:tt)*] $t:ty, $self:ident => $to:expr) => {
+        impl<$($g)*> TensorMut for $t {
+            fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
+                let $self = self;
+                $to.edit(edit)
+            }
+
+            fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
+                let $self = self;
+                $to.as_slice_mut_ref()
+            }
+
+            fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
+                let $self = self;
+                $to.add(start, values)
+            }
+        }
+    };
+}
+
+forward_tensor!([E: Element] Vec<E>, v => v.as_slice());
+forward_tensor_mut!([E: Element] Vec<E>, v => v.as_mut_slice());
+forward_tensor!([E: Element, const N: usize] [E; N], v => v.as_slice());
+forward_tensor_mut!([E: Element, const N: usize] [E; N], v => v.as_mut_slice());
+forward_tensor!([T: Tensor + ?Sized] &T, v => &**v);
+forward_tensor!([T: Tensor + ?Sized] &mut T, v => &**v);
+forward_tensor_mut!([T: TensorMut + ?Sized] &mut T, v => &mut **v);
+forward_tensor!([T: Tensor + ?Sized] Box<T>, v => &**v);
+forward_tensor_mut!([T: TensorMut + ?Sized] Box<T>, v => &mut **v);
+
+/// A missing gradient: no elements, norm 0, nothing to edit.
+impl<T: Tensor> Tensor for Option<T> {
+    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
+        match self {
+            Some(tensor) => tensor.stats(ask),
+            None => Ok(Stats {
+                power: ask.p.map(|_| crate::Wide::ZERO),
+                ..Stats::EMPTY
+            }),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.as_ref().map_or(0, Tensor::len)
+    }
+
+    fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
+        self.as_ref().and_then(Tensor::as_slice_ref)
+    }
+
+    fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
+        match self {
+            Some(tensor) => tensor.read(start, out),
+            None => range(start, out.len(), 0).map(|_| ()),
+        }
+    }
+}
+
+impl<T: TensorMut> TensorMut for Option<T> {
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
+        self.as_mut().map_or(Ok(()), |tensor| tensor.edit(edit))
+    }
+
+    fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
+        self.as_mut().and_then(TensorMut::as_slice_mut_ref)
+    }
+
+    fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        match self {
+            Some(tensor) => tensor.add(start, values),
+            None => range(start, values.len(), 0).map(|_| ()),
+        }
+    }
+}
+
+/// A slice is a tensor like any other.
+impl Tensor for SliceRef<'_> {
+    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
+        each_slice!(self, SliceRef, xs => xs.stats(ask))
+    }
+
+    fn len(&self) -> usize {
+        each_slice!(self, SliceRef, xs => xs.len())
+    }
+
+    fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
+        Some(*self)
+    }
+
+    fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
+        each_slice!(self, SliceRef, xs => xs.read(start, out))
+    }
+}
