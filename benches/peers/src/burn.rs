@@ -45,7 +45,11 @@ impl Burn {
 
     /// All tensors of a rank.
     fn tensors<const D: usize>(&self, role: Role, device: &Device) -> Vec<Tensor<D>> {
-        let of_rank = self.shapes.iter().enumerate().filter(|(_, shape)| shape.len() == D);
+        let of_rank = self
+            .shapes
+            .iter()
+            .enumerate()
+            .filter(|(_, shape)| shape.len() == D);
         of_rank
             .map(|(index, shape)| {
                 let values = filled(shape.iter().product(), role, index);
@@ -56,30 +60,57 @@ impl Burn {
 
     /// The gradients to be used up by an optimiser, which no one else holds.
     fn gradients(&self, model: &Model) -> GradientsParams {
-        fn register<const D: usize>(into: &mut GradientsParams, ids: Vec<ParamId>, grads: Vec<Tensor<D>>) {
+        fn register<const D: usize>(
+            into: &mut GradientsParams,
+            ids: Vec<ParamId>,
+            grads: Vec<Tensor<D>>,
+        ) {
             for (id, grad) in ids.into_iter().zip(grads) {
                 into.register(id, grad);
             }
         }
         let mut grads = GradientsParams::new();
-        register(&mut grads, model.matrices.iter().map(|w| w.id).collect(), self.tensors::<2>(Role::Gradient, &self.device));
-        register(&mut grads, model.vectors.iter().map(|w| w.id).collect(), self.tensors::<1>(Role::Gradient, &self.device));
+        register(
+            &mut grads,
+            model.matrices.iter().map(|w| w.id).collect(),
+            self.tensors::<2>(Role::Gradient, &self.device),
+        );
+        register(
+            &mut grads,
+            model.vectors.iter().map(|w| w.id).collect(),
+            self.tensors::<1>(Role::Gradient, &self.device),
+        );
         grads
     }
 
     fn edit(&mut self, clipping: &GradientClipping) {
-        self.matrices = self.matrices.drain(..).map(|g| clipping.clip_gradient(g)).collect();
-        self.vectors = self.vectors.drain(..).map(|g| clipping.clip_gradient(g)).collect();
+        self.matrices = self
+            .matrices
+            .drain(..)
+            .map(|g| clipping.clip_gradient(g))
+            .collect();
+        self.vectors = self
+            .vectors
+            .drain(..)
+            .map(|g| clipping.clip_gradient(g))
+            .collect();
     }
 
     fn global_norm(&self) -> f64 {
         fn squares<const D: usize>(grads: &[Tensor<D>]) -> f32 {
-            grads.iter().map(|g| g.clone().square().sum().into_scalar::<f32>()).sum()
+            grads
+                .iter()
+                .map(|g| g.clone().square().sum().into_scalar::<f32>())
+                .sum()
         }
         f64::from(squares(&self.matrices) + squares(&self.vectors)).sqrt()
     }
 
-    fn penalty<const D: usize>(work: Work, weights: &[Param<Tensor<D>>], grads: &mut Vec<Tensor<D>>) -> f64 {
+    fn penalty<const D: usize>(
+        work: Work,
+        weights: &[Param<Tensor<D>>],
+        grads: &mut Vec<Tensor<D>>,
+    ) -> f64 {
         let mut sum = 0.0;
         *grads = weights
             .iter()
@@ -88,7 +119,10 @@ impl Burn {
                 let w = w.val().inner();
                 let (value, slope) = match work {
                     Work::L1 => (w.clone().abs().sum(), w.sign().mul_scalar(LAMBDA)),
-                    _ => (w.clone().square().sum().mul_scalar(0.5), w.mul_scalar(LAMBDA)),
+                    _ => (
+                        w.clone().square().sum().mul_scalar(0.5),
+                        w.mul_scalar(LAMBDA),
+                    ),
                 };
                 sum += f64::from(value.into_scalar::<f32>());
                 g + slope
@@ -111,8 +145,16 @@ impl Peer for Burn {
         self.refill();
         let device = self.device.clone().autodiff();
         self.model = Some(Model {
-            matrices: self.tensors(Role::Weight, &device).into_iter().map(Param::from_tensor).collect(),
-            vectors: self.tensors(Role::Weight, &device).into_iter().map(Param::from_tensor).collect(),
+            matrices: self
+                .tensors(Role::Weight, &device)
+                .into_iter()
+                .map(Param::from_tensor)
+                .collect(),
+            vectors: self
+                .tensors(Role::Weight, &device)
+                .into_iter()
+                .map(Param::from_tensor)
+                .collect(),
         });
     }
 
@@ -154,7 +196,9 @@ impl Peer for Burn {
             Work::Sgd => {
                 // The gradients are new each time, so the bound need not fall.
                 let sgd = self.sgd.get_or_insert_with(|| {
-                    SgdConfig::new().with_gradient_clipping(Some(GradientClippingConfig::Norm(bound as f32))).init()
+                    SgdConfig::new()
+                        .with_gradient_clipping(Some(GradientClippingConfig::Norm(bound as f32)))
+                        .init()
                 });
                 self.model = Some(sgd.step(RATE, self.model.take()?, self.prepared.take()?));
                 0.0
@@ -165,7 +209,11 @@ impl Peer for Burn {
 
     fn fact(&mut self, fact: &Fact) -> String {
         let grad = Tensor::<1>::from_data(fact.values, &self.device);
-        let grad = if fact.is_half { grad.cast(DType::F16) } else { grad };
+        let grad = if fact.is_half {
+            grad.cast(DType::F16)
+        } else {
+            grad
+        };
         let clipped = GradientClipping::Norm(fact.max).clip_gradient(grad);
         show(clipped.into_data().iter::<f32>())
     }

@@ -20,7 +20,11 @@ pub(crate) struct Candle {
 impl Candle {
     fn tensors(&self, role: Role) -> impl Iterator<Item = Result<Tensor>> {
         self.shapes.iter().enumerate().map(move |(index, shape)| {
-            Tensor::from_vec(filled(shape.iter().product(), role, index), shape.as_slice(), &Device::Cpu)
+            Tensor::from_vec(
+                filled(shape.iter().product(), role, index),
+                shape.as_slice(),
+                &Device::Cpu,
+            )
         })
     }
 
@@ -86,8 +90,17 @@ impl Candle {
 
     fn half(fact: &Fact) -> Result<String> {
         let g = Tensor::new(fact.values, &Device::Cpu)?.to_dtype(DType::F16)?;
-        let norm = g.sqr()?.sum_all()?.sqrt()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
-        let g = if norm > fact.max { (g * f64::from(fact.max / norm))? } else { g };
+        let norm = g
+            .sqr()?
+            .sum_all()?
+            .sqrt()?
+            .to_dtype(DType::F32)?
+            .to_scalar::<f32>()?;
+        let g = if norm > fact.max {
+            (g * f64::from(fact.max / norm))?
+        } else {
+            g
+        };
         Ok(show(g.to_dtype(DType::F32)?.to_vec1::<f32>()?))
     }
 }
@@ -108,7 +121,10 @@ impl Peer for Candle {
 
     fn refill(&mut self) {
         self.grads.clear();
-        self.grads = self.tensors(Role::Gradient).collect::<Result<_>>().expect("gradients");
+        self.grads = self
+            .tensors(Role::Gradient)
+            .collect::<Result<_>>()
+            .expect("gradients");
     }
 
     fn loaded_norm(&self) -> f64 {

@@ -34,8 +34,7 @@ pub(crate) trait Peer {
     fn run(&mut self, work: Work, bound: f64) -> Option<f64>;
 
     /// The median milliseconds of one repetition, and what the first repetition returned.
-    fn time(&mut self, work: Work, budget: Duration) -> Option<(f64, f64)>
-    {
+    fn time(&mut self, work: Work, budget: Duration) -> Option<(f64, f64)> {
         time(self, work, budget)
     }
 
@@ -91,10 +90,8 @@ fn time<P: Peer + ?Sized>(peer: &mut P, work: Work, budget: Duration) -> Option<
     let start = Instant::now();
     let value = peer.run(work, bound)?;
     let once = start.elapsed();
-    let batch = match one_at_a_time {
-        true => 1,
-        false => (BATCH.as_nanos() / once.as_nanos().max(1)).clamp(1, 100) as usize,
-    };
+    let fill_batch = || (BATCH.as_nanos() / once.as_nanos().max(1)).clamp(1, 100) as usize;
+    let batch = if one_at_a_time { 1 } else { fill_batch() };
 
     let mut samples = Vec::new();
     let start = Instant::now();
@@ -165,7 +162,10 @@ mod tests {
 
     #[test]
     fn clipping_is_needed_in_every_repetition() {
-        let mut peer = Recorder { norm: 1.0, needed: true };
+        let mut peer = Recorder {
+            norm: 1.0,
+            needed: true,
+        };
         let (_, value) = time(&mut peer, Work::Clip, Duration::from_millis(2)).expect("a time");
         assert!(peer.needed);
         assert_eq!(value, 9.0);

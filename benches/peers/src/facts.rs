@@ -10,7 +10,12 @@ pub(crate) struct Fact {
 }
 
 const fn f32s(title: &'static str, values: &'static [f32], max: f32) -> Fact {
-    Fact { title, values, is_half: false, max }
+    Fact {
+        title,
+        values,
+        is_half: false,
+        max,
+    }
 }
 
 /// `peers.py` holds the same list.
@@ -23,7 +28,12 @@ pub(crate) const FACTS: [Fact; 9] = [
     f32s("f32 [inf, 1], max 1", &[f32::INFINITY, 1.0], 1.0),
     f32s("f32 [0, 0], max 0", &[0.0, 0.0], 0.0),
     f32s("f32 [3, 4], max -1", &[3.0, 4.0], -1.0),
-    Fact { title: "f16 [300], max 1", values: &[300.0], is_half: true, max: 1.0 },
+    Fact {
+        title: "f16 [300], max 1",
+        values: &[300.0],
+        is_half: true,
+        max: 1.0,
+    },
 ];
 
 /// `[3, 4e-25, NaN]`
@@ -33,7 +43,14 @@ pub(crate) fn show(values: impl IntoIterator<Item = f32>) -> String {
         a if x.is_finite() && !(1e-4..1e6).contains(&a) => format!("{x:e}"),
         _ => x.to_string(),
     };
-    format!("[{}]", values.into_iter().map(number).collect::<Vec<_>>().join(", "))
+    format!(
+        "[{}]",
+        values
+            .into_iter()
+            .map(number)
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -42,6 +59,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!(show([3.0, 0.6, 1e25, -4e-25, f32::NAN, f32::NEG_INFINITY, 0.0]), "[3, 0.6, 1e25, -4e-25, NaN, -inf, 0]");
+        assert_eq!(
+            show([3.0, 0.6, 1e25, -4e-25, f32::NAN, f32::NEG_INFINITY, 0.0]),
+            "[3, 0.6, 1e25, -4e-25, NaN, -inf, 0]"
+        );
     }
 }

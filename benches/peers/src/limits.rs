@@ -19,7 +19,10 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { threads, buffers: Vec::new() }
+        Self {
+            threads,
+            buffers: Vec::new(),
+        }
     }
 
     /// Milliseconds of one pass of all threads, from many in a row: a limit has no start-up cost.
@@ -56,7 +59,9 @@ impl Peer for Limits {
     fn load(&mut self, set: &Set) {
         self.buffers.clear();
         let len = set.elements() / self.threads;
-        self.buffers = (0..self.threads).map(|index| filled(len, Role::Gradient, index)).collect();
+        self.buffers = (0..self.threads)
+            .map(|index| filled(len, Role::Gradient, index))
+            .collect();
     }
 
     fn refill(&mut self) {}

@@ -18,7 +18,11 @@ pub(crate) struct Naive {
 
 impl Naive {
     fn global_norm(&self) -> f32 {
-        self.grads.iter().map(|g| g.mapv(|x| x * x).sum()).sum::<f32>().sqrt()
+        self.grads
+            .iter()
+            .map(|g| g.mapv(|x| x * x).sum())
+            .sum::<f32>()
+            .sqrt()
     }
 
     fn clip(&mut self, max: f32) -> f32 {
@@ -43,7 +47,8 @@ impl Peer for Naive {
         let make = |role| {
             let make = |(index, shape): (usize, &Vec<usize>)| {
                 let values = filled(shape.iter().product(), role, index);
-                ArrayD::from_shape_vec(shape.as_slice(), values).expect("as many values as the shape says")
+                ArrayD::from_shape_vec(shape.as_slice(), values)
+                    .expect("as many values as the shape says")
             };
             set.shapes.iter().enumerate().map(make).collect()
         };
@@ -54,7 +59,11 @@ impl Peer for Naive {
 
     fn refill(&mut self) {
         for (index, g) in self.grads.iter_mut().enumerate() {
-            fill(g.as_slice_mut().expect("a contiguous array"), Role::Gradient, index);
+            fill(
+                g.as_slice_mut().expect("a contiguous array"),
+                Role::Gradient,
+                index,
+            );
         }
     }
 
@@ -78,7 +87,9 @@ impl Peer for Naive {
                 let mut sum = 0.0;
                 for (g, w) in self.grads.iter_mut().zip(&self.weights) {
                     sum += w.mapv(f32::abs).sum();
-                    Zip::from(g).and(w).for_each(|g, &w| *g += lambda * w.signum());
+                    Zip::from(g)
+                        .and(w)
+                        .for_each(|g, &w| *g += lambda * w.signum());
                 }
                 (lambda * sum).into()
             }
@@ -104,7 +115,10 @@ impl Peer for Naive {
     fn fact(&mut self, fact: &Fact) -> String {
         if fact.is_half {
             let mut g: Array1<f16> = fact.values.iter().map(|&x| f16::from_f32(x)).collect();
-            let (max, norm) = (f16::from_f32(fact.max), f16::from_f32(g.mapv(|x| x * x).sum().to_f32().sqrt()));
+            let (max, norm) = (
+                f16::from_f32(fact.max),
+                f16::from_f32(g.mapv(|x| x * x).sum().to_f32().sqrt()),
+            );
             if norm > max {
                 g.mapv_inplace(|x| x * (max / norm));
             }

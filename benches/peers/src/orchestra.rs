@@ -45,7 +45,12 @@ impl Options {
         };
         let mut words = words.iter();
         while let Some(&word) = words.next() {
-            let mut value = || words.next().copied().ok_or(format!("{word} wants a value\n\n{USAGE}"));
+            let mut value = || {
+                words
+                    .next()
+                    .copied()
+                    .ok_or(format!("{word} wants a value\n\n{USAGE}"))
+            };
             let number = |text: &str| match text.parse() {
                 Ok(n) if n > 0 => Ok(n),
                 _ => Err(format!("expected a positive number, found {text}")),
@@ -59,7 +64,8 @@ impl Options {
                 "--peers" => options.peers = Some(value()?.split(',').map(str::to_owned).collect()),
                 "--only" => {
                     let name = value()?;
-                    options.only = Some(Work::from_name(name).ok_or(format!("no work {name}\n\n{USAGE}"))?);
+                    options.only =
+                        Some(Work::from_name(name).ok_or(format!("no work {name}\n\n{USAGE}"))?);
                 }
                 _ => return Err(USAGE.to_owned()),
             }
@@ -68,7 +74,11 @@ impl Options {
     }
 
     fn wants_peer(&self, name: &str) -> bool {
-        name == "limits" || self.peers.as_ref().is_none_or(|names| names.iter().any(|n| n == name))
+        name == "limits"
+            || self
+                .peers
+                .as_ref()
+                .is_none_or(|names| names.iter().any(|n| n == name))
     }
 
     fn wants_set(&self, set: &Set) -> bool {
@@ -76,7 +86,9 @@ impl Options {
     }
 
     fn works(&self) -> impl Iterator<Item = Work> {
-        WORKS.into_iter().filter(|work| self.only.is_none_or(|only| only == *work))
+        WORKS
+            .into_iter()
+            .filter(|work| self.only.is_none_or(|only| only == *work))
     }
 }
 
@@ -89,7 +101,11 @@ pub(crate) struct Column {
 }
 
 const fn column(title: &'static str, peer: &'static str, variant: &'static str) -> Column {
-    Column { title, peer, variant }
+    Column {
+        title,
+        peer,
+        variant,
+    }
 }
 
 /// The columns after the limit; ours comes first.
@@ -104,7 +120,9 @@ pub(crate) const COLUMNS: [Column; 8] = [
     column("optax, jit", "optax", ""),
 ];
 
-const PEERS: [&str; 8] = ["limits", "ours", "guard", "ndarray", "candle", "burn", "torch", "optax"];
+const PEERS: [&str; 8] = [
+    "limits", "ours", "guard", "ndarray", "candle", "burn", "torch", "optax",
+];
 
 /// A running peer.
 struct Process {
@@ -119,23 +137,39 @@ impl Process {
     /// `Err` says what is missing and how to get it.
     fn start(name: &'static str, threads: usize) -> Result<Self, String> {
         let mut command = if matches!(name, "torch" | "optax") {
-            let mut python = Command::new(std::env::var("PEERS_PYTHON").unwrap_or("python3".to_owned()));
+            let mut python =
+                Command::new(std::env::var("PEERS_PYTHON").unwrap_or("python3".to_owned()));
             python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers.py"));
             python
         } else {
-            let mut this = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
+            let mut this =
+                Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
             this.arg("child");
             this
         };
-        for variable in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"] {
+        for variable in [
+            "RAYON_NUM_THREADS",
+            "OMP_NUM_THREADS",
+            "MKL_NUM_THREADS",
+            "OPENBLAS_NUM_THREADS",
+        ] {
             command.env(variable, threads.to_string());
         }
-        command.args([name, &threads.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .args([name, &threads.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let failed = |error: std::io::Error| format!("{name}: {error}");
         let mut child = command.spawn().map_err(failed)?;
         let requests = child.stdin.take().expect("a piped input");
         let answers = BufReader::new(child.stdout.take().expect("a piped output"));
-        let mut process = Self { name, about: String::new(), child, requests, answers };
+        let mut process = Self {
+            name,
+            about: String::new(),
+            child,
+            requests,
+            answers,
+        };
         match process.read()?.split_once(' ') {
             Some(("ready", about)) => about.clone_into(&mut process.about),
             Some(("missing", what)) => return Err(what.to_owned()),
@@ -161,7 +195,10 @@ impl Process {
     /// Milliseconds and the value found; `None` where the peer has no such work.
     fn run(&mut self, work: &str, budget_ms: u32) -> Result<Option<(f64, f64)>, String> {
         let answer = self.ask(&format!("run {work} {budget_ms}"))?;
-        let mut numbers = answer.split(' ').skip(1).map(|word| word.parse().unwrap_or(f64::NAN));
+        let mut numbers = answer
+            .split(' ')
+            .skip(1)
+            .map(|word| word.parse().unwrap_or(f64::NAN));
         Ok(numbers.next().zip(numbers.next()))
     }
 }
@@ -206,7 +243,11 @@ impl Ensemble {
 
     fn load(&mut self, set: &Set, peers: &[&str]) -> Result<(), String> {
         let request = format!("set {} {}", set.name, set.shapes_as_text());
-        for process in self.0.iter_mut().filter(|process| peers.contains(&process.name)) {
+        for process in self
+            .0
+            .iter_mut()
+            .filter(|process| peers.contains(&process.name))
+        {
             process.ask(&request)?;
         }
         Ok(())
@@ -223,7 +264,12 @@ pub(crate) fn play(options: &Options) -> Result<(), String> {
     let mut about = Vec::new();
     for &threads in &options.threads {
         let mut ensemble = Ensemble::start(options, threads, &mut missing);
-        about = ensemble.0.iter().skip(1).map(|process| process.about.clone()).collect();
+        about = ensemble
+            .0
+            .iter()
+            .skip(1)
+            .map(|process| process.about.clone())
+            .collect();
         for set in sets::nets().iter().filter(|set| options.wants_set(set)) {
             rows.extend(play_net(options, &mut ensemble, set, threads)?);
         }
@@ -239,10 +285,18 @@ pub(crate) fn play(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-fn play_net(options: &Options, ensemble: &mut Ensemble, set: &Set, threads: usize) -> Result<Vec<Row>, String> {
+fn play_net(
+    options: &Options,
+    ensemble: &mut Ensemble,
+    set: &Set,
+    threads: usize,
+) -> Result<Vec<Row>, String> {
     eprint!("{}, {threads} thread(s): loading", set.title);
     ensemble.load(set, &PEERS)?;
-    let mut rows: Vec<Row> = options.works().map(|work| Row::new(set, work, threads)).collect();
+    let mut rows: Vec<Row> = options
+        .works()
+        .map(|work| Row::new(set, work, threads))
+        .collect();
     for round in 1..=options.rounds {
         eprint!(" {round}");
         let (read, _) = ensemble.run("limits", Work::Read.name(), options)?;
@@ -268,15 +322,26 @@ fn play_net(options: &Options, ensemble: &mut Ensemble, set: &Set, threads: usiz
 
 /// Peers that do not find the same norm do not do the same work.
 fn compare(row: &Row, values: &[(&str, f64)]) {
-    let Some(&(_, first)) = values.iter().find(|(_, value)| value.is_finite()) else { return };
+    let Some(&(_, first)) = values.iter().find(|(_, value)| value.is_finite()) else {
+        return;
+    };
     for (peer, value) in values.iter().filter(|(_, value)| value.is_finite()) {
         if (value / first - 1.0).abs() > 0.05 {
-            eprintln!("\n{}, {}: {peer} finds {value}, expected {first}", row.set, row.work.title());
+            eprintln!(
+                "\n{}, {}: {peer} finds {value}, expected {first}",
+                row.set,
+                row.work.title()
+            );
         }
     }
 }
 
-fn play_buffer(options: &Options, ensemble: &mut Ensemble, set: &Set, threads: usize) -> Result<Vec<Row>, String> {
+fn play_buffer(
+    options: &Options,
+    ensemble: &mut Ensemble,
+    set: &Set,
+    threads: usize,
+) -> Result<Vec<Row>, String> {
     if options.only.is_some_and(|only| only != Work::Measure) {
         return Ok(Vec::new());
     }
@@ -287,11 +352,18 @@ fn play_buffer(options: &Options, ensemble: &mut Ensemble, set: &Set, threads: u
     for round in 1..=options.rounds {
         eprint!(" {round}");
         for row in &mut passes {
-            row.limit.push(ensemble.run("limits", row.work.name(), options)?.0);
+            row.limit
+                .push(ensemble.run("limits", row.work.name(), options)?.0);
         }
-        let [read, _, squares] = passes.each_ref().map(|row| *row.limit.last().expect("a time of this round"));
+        let [read, _, squares] = passes
+            .each_ref()
+            .map(|row| *row.limit.last().expect("a time of this round"));
         for row in &mut types {
-            row.limit.push(if row.work == Work::Measure { squares } else { read });
+            row.limit.push(if row.work == Work::Measure {
+                squares
+            } else {
+                read
+            });
             row.times[0].push(ensemble.run("ours", row.work.name(), options)?.0);
         }
     }
@@ -302,9 +374,17 @@ fn play_buffer(options: &Options, ensemble: &mut Ensemble, set: &Set, threads: u
 fn play_facts(options: &Options, missing: &mut Vec<String>) -> Result<(), String> {
     let mut ensemble = Ensemble::start(options, 1, missing);
     let mut columns = Vec::new();
-    for process in ensemble.0.iter_mut().filter(|process| process.name != "limits") {
+    for process in ensemble
+        .0
+        .iter_mut()
+        .filter(|process| process.name != "limits")
+    {
         let answer = process.ask("facts")?;
-        let results = answer.trim_start_matches("ok ").split('|').map(str::to_owned).collect::<Vec<_>>();
+        let results = answer
+            .trim_start_matches("ok ")
+            .split('|')
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
         columns.push((process.about.clone(), results));
     }
     let titles: Vec<_> = FACTS.iter().map(|fact| fact.title).collect();

@@ -33,7 +33,9 @@ impl Other {
         let uniform = |size: usize| filled(bytes / size, Role::Gradient, 0).into_iter();
         match work {
             Work::MeasureF64 => Self::F64(work, uniform(8).map(f64::from).collect()),
-            Work::MeasureHugeF64 => Self::F64(work, uniform(8).map(|x| f64::from(x) * 1e200).collect()),
+            Work::MeasureHugeF64 => {
+                Self::F64(work, uniform(8).map(|x| f64::from(x) * 1e200).collect())
+            }
             Work::MeasureF16 => Self::F16(uniform(2).map(f16::from_f32).collect()),
             Work::MeasureBf16 => Self::Bf16(uniform(2).map(bf16::from_f32).collect()),
             _ => Self::None,
@@ -48,7 +50,12 @@ impl Peer for Ours {
 
     fn load(&mut self, set: &Set) {
         *self = Self::default();
-        let make = |role| set.lens().enumerate().map(|(index, len)| filled(len, role, index)).collect();
+        let make = |role| {
+            set.lens()
+                .enumerate()
+                .map(|(index, len)| filled(len, role, index))
+                .collect()
+        };
         self.grads = make(Role::Gradient);
         self.weights = make(Role::Weight);
         self.norm = (set.elements() as f64 / 3.0).sqrt();
@@ -122,7 +129,9 @@ impl Ours {
                 self.grads.apply(&edits)?;
                 0.0
             }
-            (Work::MeasureF64 | Work::MeasureHugeF64, Other::F64(_, values)) => norm(Measurement::of(values)?),
+            (Work::MeasureF64 | Work::MeasureHugeF64, Other::F64(_, values)) => {
+                norm(Measurement::of(values)?)
+            }
             (Work::MeasureF16, Other::F16(values)) => norm(Measurement::of(values)?),
             (Work::MeasureBf16, Other::Bf16(values)) => norm(Measurement::of(values)?),
             _ => return Ok(None),

@@ -13,7 +13,11 @@ pub(crate) struct Set {
 impl Set {
     fn new(name: &str, title: &'static str, shapes: Vec<Vec<usize>>) -> Self {
         let name = name.to_owned();
-        Self { name, title, shapes }
+        Self {
+            name,
+            title,
+            shapes,
+        }
     }
 
     /// The number of elements of each tensor.
@@ -28,14 +32,23 @@ impl Set {
 
     /// `50257x768,768,...`: what a peer is told.
     pub(crate) fn shapes_as_text(&self) -> String {
-        let shape = |dims: &Vec<usize>| dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
+        let shape = |dims: &Vec<usize>| {
+            dims.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("x")
+        };
         self.shapes.iter().map(shape).collect::<Vec<_>>().join(",")
     }
 
     /// The other direction of [`Set::shapes_as_text`].
     pub(crate) fn from_text(name: &str, shapes: &str) -> Option<Self> {
         let shape = |text: &str| text.split('x').map(|dim| dim.parse().ok()).collect();
-        Some(Self::new(name, "", shapes.split(',').map(shape).collect::<Option<_>>()?))
+        Some(Self::new(
+            name,
+            "",
+            shapes.split(',').map(shape).collect::<Option<_>>()?,
+        ))
     }
 }
 
@@ -79,7 +92,14 @@ fn gpt2_small() -> Vec<Vec<usize>> {
 /// Two layers: input weights, recurrent weights and two biases each.
 fn lstm(inputs: usize, hidden: usize) -> Vec<Vec<usize>> {
     let gates = 4 * hidden;
-    let layer = |inputs| [vec![gates, inputs], vec![gates, hidden], vec![gates], vec![gates]];
+    let layer = |inputs| {
+        [
+            vec![gates, inputs],
+            vec![gates, hidden],
+            vec![gates],
+            vec![gates],
+        ]
+    };
     [layer(inputs), layer(hidden)].concat()
 }
 
@@ -119,8 +139,14 @@ mod tests {
 
     #[test]
     fn the_recurrent_sets_have_the_sizes_the_table_states() {
-        let sizes: Vec<_> = nets().iter().map(|set| (set.shapes.len(), set.elements())).collect();
-        assert_eq!(sizes[1..], [(8, 1_294_848), (8, 10_192), (10_000, 1_000_000)]);
+        let sizes: Vec<_> = nets()
+            .iter()
+            .map(|set| (set.shapes.len(), set.elements()))
+            .collect();
+        assert_eq!(
+            sizes[1..],
+            [(8, 1_294_848), (8, 10_192), (10_000, 1_000_000)]
+        );
     }
 
     #[test]
@@ -133,7 +159,9 @@ mod tests {
 
     #[test]
     fn values_fill_the_interval_evenly() {
-        let values: Vec<_> = (0..10_000).flat_map(|index| filled(100, Role::Gradient, index)).collect();
+        let values: Vec<_> = (0..10_000)
+            .flat_map(|index| filled(100, Role::Gradient, index))
+            .collect();
         let mean_square = values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / 1e6;
         assert!((mean_square - 1.0 / 3.0).abs() < 2e-3, "{mean_square}");
         assert!(values.iter().all(|x| (-1.0..1.0).contains(x)));

@@ -1,7 +1,5 @@
 //! Medians, ratios and the markdown table.
 
-use std::fmt::Write;
-
 use crate::child::median;
 use crate::orchestra::COLUMNS;
 use crate::sets::{self, Set};
@@ -21,12 +19,26 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn new(set: &Set, work: Work, threads: usize) -> Self {
         let (limit, times) = Default::default();
-        Self { set: set.title, work, threads, elements: set.elements(), limit, times }
+        Self {
+            set: set.title,
+            work,
+            threads,
+            elements: set.elements(),
+            limit,
+            times,
+        }
     }
 
     fn order(&self) -> (Option<usize>, Option<usize>, usize) {
-        let set = sets::nets().iter().chain(&sets::buffers()).position(|set| set.title == self.set);
-        let work = PASSES.iter().chain(&WORKS).chain(&TYPES).position(|&work| work == self.work);
+        let set = sets::nets()
+            .iter()
+            .chain(&sets::buffers())
+            .position(|set| set.title == self.set);
+        let work = PASSES
+            .iter()
+            .chain(&WORKS)
+            .chain(&TYPES)
+            .position(|&work| work == self.work);
         (set, work, self.threads)
     }
 
@@ -38,7 +50,11 @@ impl Row {
             Work::Rewrite => 8,
             _ => return duration(ms),
         };
-        format!("{}, {:.1} GB/s", duration(ms), (touched * self.elements) as f64 / ms / 1e6)
+        format!(
+            "{}, {:.1} GB/s",
+            duration(ms),
+            (touched * self.elements) as f64 / ms / 1e6
+        )
     }
 
     /// `48.1 ms (2.03×)`: the median, and the median over rounds of the ratio to ours.
@@ -47,13 +63,21 @@ impl Row {
         match (ms.is_nan(), column) {
             (true, _) => "–".to_owned(),
             (false, 0) => format!("**{}**", duration(ms)),
-            (false, _) => format!("{}{}", duration(ms), suffix(ratio(&self.times[column], &self.times[0]))),
+            (false, _) => format!(
+                "{}{}",
+                duration(ms),
+                suffix(ratio(&self.times[column], &self.times[0]))
+            ),
         }
     }
 }
 
 fn suffix(ratio: f64) -> String {
-    if ratio.is_nan() { String::new() } else { format!(" ({ratio:.2}×)") }
+    if ratio.is_nan() {
+        String::new()
+    } else {
+        format!(" ({ratio:.2}×)")
+    }
 }
 
 /// The median over rounds of `a / b`.
@@ -63,7 +87,11 @@ fn ratio(a: &[f64], b: &[f64]) -> f64 {
 
 /// Three significant digits, in milliseconds or microseconds.
 fn duration(ms: f64) -> String {
-    let (value, unit) = if ms >= 0.1 { (ms, "ms") } else { (ms * 1e3, "µs") };
+    let (value, unit) = if ms >= 0.1 {
+        (ms, "ms")
+    } else {
+        (ms * 1e3, "µs")
+    };
     let decimals = (2 - value.log10().floor() as i32).clamp(0, 3) as usize;
     format!("{value:.decimals$} {unit}")
 }
@@ -78,34 +106,62 @@ pub(crate) fn header(rounds: usize, about: &[String]) -> String {
     )
 }
 
+/// A line of a table.
+fn line(cells: impl IntoIterator<Item = String>) -> String {
+    format!("| {} |", cells.into_iter().collect::<Vec<_>>().join(" | "))
+}
+
 /// The table.
 pub(crate) fn render(rows: &mut [Row]) -> String {
     rows.sort_by_key(Row::order);
-    let shown: Vec<usize> =
-        (0..COLUMNS.len()).filter(|&i| rows.iter().any(|row| row.times[i].iter().any(|ms| !ms.is_nan()))).collect();
-    let titles: String = shown.iter().map(|&i| format!(" {} |", COLUMNS[i].title)).collect();
-    let mut text = format!("| set | work | threads | limit | limit/ours |{titles}\n|---|---|--:|--:|--:|");
-    text.push_str(&"--:|".repeat(shown.len()));
+    let is_measured = |&i: &usize| {
+        rows.iter()
+            .any(|row| row.times[i].iter().any(|ms| !ms.is_nan()))
+    };
+    let shown: Vec<usize> = (0..COLUMNS.len()).filter(is_measured).collect();
+    let fixed = ["set", "work", "threads", "limit", "limit/ours"].map(str::to_owned);
+    let rule = ["---", "---", "--:", "--:", "--:"].map(str::to_owned);
+    let titles = shown.iter().map(|&i| COLUMNS[i].title.to_owned());
+    let mut lines = vec![line(fixed.into_iter().chain(titles))];
+    lines.push(line(
+        rule.into_iter()
+            .chain(shown.iter().map(|_| "--:".to_owned())),
+    ));
     for row in rows {
         let share = ratio(&row.limit, &row.times[0]);
-        let share = if share.is_nan() { "–".to_owned() } else { format!("{share:.2}") };
-        let cells: String = shown.iter().map(|&i| format!(" {} |", row.cell(i))).collect();
-        let (set, work, threads, limit) = (row.set, row.work.title(), row.threads, row.limit_cell());
-        write!(text, "\n| {set} | {work} | {threads} | {limit} | {share} |{cells}").expect("a string to grow");
+        let share = if share.is_nan() {
+            "–".to_owned()
+        } else {
+            format!("{share:.2}")
+        };
+        let (set, work, threads) = (
+            row.set.to_owned(),
+            row.work.title().to_owned(),
+            row.threads.to_string(),
+        );
+        let cells = shown.iter().map(|&i| row.cell(i));
+        lines.push(line(
+            [set, work, threads, row.limit_cell(), share]
+                .into_iter()
+                .chain(cells),
+        ));
     }
-    text
+    lines.join("\n")
 }
 
 /// The table of facts: one column for each peer.
 pub(crate) fn facts(titles: &[&str], columns: &[(String, Vec<String>)]) -> String {
-    let names: String = columns.iter().map(|(name, _)| format!(" {name} |")).collect();
-    let mut text = format!("| gradient, clipped by norm |{names}\n|---|{}", "---|".repeat(columns.len()));
-    for (i, title) in titles.iter().enumerate() {
-        let cells: String =
-            columns.iter().map(|(_, results)| format!(" {} |", results.get(i).map_or("–", String::as_str))).collect();
-        write!(text, "\n| {title} |{cells}").expect("a string to grow");
+    let names = columns.iter().map(|(name, _)| name.clone());
+    let first = "gradient, clipped by norm".to_owned();
+    let mut lines = vec![line([first].into_iter().chain(names))];
+    lines.push(line(vec!["---".to_owned(); columns.len() + 1]));
+    for (i, &title) in titles.iter().enumerate() {
+        let cells = columns
+            .iter()
+            .map(|(_, results)| results.get(i).cloned().unwrap_or_default());
+        lines.push(line([title.to_owned()].into_iter().chain(cells)));
     }
-    text
+    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -32,15 +32,27 @@ pub(crate) enum Work {
 }
 
 /// What peers run on the nets, in the order of the table.
-pub(crate) const WORKS: [Work; 7] =
-    [Work::Measure, Work::Keep, Work::Clip, Work::Value, Work::L1, Work::L2, Work::Sgd];
+pub(crate) const WORKS: [Work; 7] = [
+    Work::Measure,
+    Work::Keep,
+    Work::Clip,
+    Work::Value,
+    Work::L1,
+    Work::L2,
+    Work::Sgd,
+];
 
 /// The passes over plain buffers.
 pub(crate) const PASSES: [Work; 3] = [Work::Read, Work::Rewrite, Work::SumOfSquares];
 
 /// What ours runs on plain buffers.
-pub(crate) const TYPES: [Work; 5] =
-    [Work::Measure, Work::MeasureF64, Work::MeasureHugeF64, Work::MeasureF16, Work::MeasureBf16];
+pub(crate) const TYPES: [Work; 5] = [
+    Work::Measure,
+    Work::MeasureF64,
+    Work::MeasureHugeF64,
+    Work::MeasureF16,
+    Work::MeasureBf16,
+];
 
 /// λ of the penalties.
 pub(crate) const LAMBDA: f64 = 1e-4;
@@ -90,7 +102,11 @@ impl Work {
 
     /// The other direction of [`Work::name`].
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        WORKS.into_iter().chain(PASSES).chain(TYPES).find(|work| work.name() == name)
+        WORKS
+            .into_iter()
+            .chain(PASSES)
+            .chain(TYPES)
+            .find(|work| work.name() == name)
     }
 
     /// How many reads and how many rewrites of one set of tensors this cannot do without.
