@@ -2,6 +2,7 @@
 
 mod child;
 mod facts;
+mod guarded;
 mod limits;
 mod naive;
 mod orchestra;
@@ -45,7 +46,8 @@ fn main() -> ExitCode {
 fn peer(name: &str, threads: usize) -> Result<Box<dyn Peer>, String> {
     match name {
         "limits" => Ok(Box::new(limits::Limits::new(threads))),
-        "ours" => Ok(Box::new(ours::Ours::default())),
+        "ours" => Ok(Box::new(ours::Ours::new(threads))),
+        "guard" => Ok(Box::new(guarded::Guarded::new())),
         "ndarray" => Ok(Box::new(naive::Naive::default())),
         #[cfg(feature = "candle")]
         "candle" => Ok(Box::new(candle::Candle::default())),

@@ -2,20 +2,38 @@
 
 use half::{bf16, f16};
 
-use steadygrad::{Edits, Factor, Measurement, Result, TensorSetMut};
+use rayon::prelude::*;
+use steadygrad::clip::{self, GlobalNorm};
+use steadygrad::penalty::{L1, L2, Penalty};
+use steadygrad::{Guard, Measurement, Result};
 
 use crate::child::Peer;
 use crate::facts::{Fact, show};
 use crate::sets::{Role, Set, fill, filled};
-use crate::work::Work;
+use crate::work::{LAMBDA, RATE, Work};
 
 /// Gradients and weights as lists of buffers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ours {
     grads: Vec<Vec<f32>>,
     weights: Vec<Vec<f32>>,
     other: Other,
+    guard: Guard,
     norm: f64,
+    threads: usize,
+}
+
+impl Ours {
+    pub(crate) fn new(threads: usize) -> Self {
+        Self {
+            grads: Vec::new(),
+            weights: Vec::new(),
+            other: Other::None,
+            guard: Guard::new(),
+            norm: 0.0,
+            threads,
+        }
+    }
 }
 
 /// As many bytes of another type, made when asked for.
@@ -49,7 +67,7 @@ impl Peer for Ours {
     }
 
     fn load(&mut self, set: &Set) {
-        *self = Self::default();
+        *self = Self::new(self.threads);
         let make = |role| {
             set.lens()
                 .enumerate()
@@ -59,6 +77,9 @@ impl Peer for Ours {
         self.grads = make(Role::Gradient);
         self.weights = make(Role::Weight);
         self.norm = (set.elements() as f64 / 3.0).sqrt();
+        // A plan writes nothing, so that this stays below the norm.
+        let max = GlobalNorm::new(0.5 * self.norm).expect("a positive norm");
+        self.guard = Guard::new().clip(max);
     }
 
     fn refill(&mut self) {
@@ -89,30 +110,24 @@ impl Peer for Ours {
     }
 
     fn fact(&mut self, fact: &Fact) -> String {
-        if fact.is_half {
-            let mut g: Vec<f16> = fact.values.iter().map(|&x| f16::from_f32(x)).collect();
-            return match clip(&mut g, fact.max.into()) {
-                Ok(_) => show(g.iter().map(|x| x.to_f32())),
-                Err(error) => error.to_string(),
-            };
-        }
-        let mut g = fact.values.to_vec();
-        match clip(&mut g, fact.max.into()) {
-            Ok(_) => show(g),
-            Err(error) => error.to_string(),
-        }
+        let mut f16s: Vec<f16> = fact.values.iter().map(|&x| f16::from_f32(x)).collect();
+        let mut f32s = fact.values.to_vec();
+        let max = fact.max.into();
+        let clipped = if fact.is_half {
+            clip::global_norm(&mut f16s, max)
+                .map(|_| f16s.iter().map(|x| x.to_f32()).collect::<Vec<_>>())
+        } else {
+            clip::global_norm(&mut f32s, max).map(|_| f32s)
+        };
+        clipped.map_or_else(|error| error.to_string(), show)
     }
 }
 
-fn clip(set: &mut impl TensorSetMut, max: f64) -> Result<f64> {
-    let measurement = Measurement::of(set)?;
-    let norm = measurement.total().l2();
-    if norm > max {
-        let mut edits = Edits::for_count(measurement.len());
-        edits.scale_all(Factor::new(max / norm)?);
-        set.apply(&edits)?;
+/// The update of plain SGD, with the clip folded into its rate.
+fn subtract(w: &mut [f32], rate: f32, g: &[f32]) {
+    for (w, g) in w.iter_mut().zip(g) {
+        *w -= rate * g;
     }
-    Ok(norm)
 }
 
 impl Ours {
@@ -120,15 +135,11 @@ impl Ours {
         let norm = |measurement: Measurement| measurement.total().l2();
         Ok(Some(match (work, &self.other) {
             (Work::Measure, _) => norm(Measurement::of(&self.grads)?),
-            (Work::Keep | Work::Clip, _) => clip(&mut self.grads, bound)?,
-            (Work::Value, _) => {
-                let mut edits = Edits::for_count(self.grads.len());
-                for index in 0..self.grads.len() {
-                    edits.clamp(index, -bound, bound);
-                }
-                self.grads.apply(&edits)?;
-                0.0
-            }
+            (Work::Keep | Work::Clip, _) => clip::global_norm(&mut self.grads, bound)?.before(),
+            (Work::Value, _) => clip::value(&mut self.grads, bound)?.before(),
+            (Work::L1, _) => L1::new(LAMBDA)?.apply(&self.weights, &mut self.grads)?,
+            (Work::L2, _) => L2::new(LAMBDA)?.apply(&self.weights, &mut self.grads)?,
+            (Work::Sgd, _) => self.sgd()?,
             (Work::MeasureF64 | Work::MeasureHugeF64, Other::F64(_, values)) => {
                 norm(Measurement::of(values)?)
             }
@@ -136,5 +147,21 @@ impl Ours {
             (Work::MeasureBf16, Other::Bf16(values)) => norm(Measurement::of(values)?),
             _ => return Ok(None),
         }))
+    }
+
+    fn sgd(&mut self) -> Result<f64> {
+        const BLOCK: usize = 1 << 16;
+        let plan = self.guard.plan(&self.grads)?;
+        for (index, (w, g)) in self.weights.iter_mut().zip(&self.grads).enumerate() {
+            // A plan that only scales has a factor for every tensor.
+            let rate = (RATE * plan.factor(index).unwrap_or(f64::NAN)) as f32;
+            if self.threads > 1 && w.len() > BLOCK {
+                let blocks = w.par_chunks_mut(BLOCK).zip(g.par_chunks(BLOCK));
+                blocks.for_each(|(w, g)| subtract(w, rate, g));
+            } else {
+                subtract(w, rate, g);
+            }
+        }
+        Ok(plan.report().before())
     }
 }
