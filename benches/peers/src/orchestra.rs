@@ -299,9 +299,10 @@ fn play_net(
         .collect();
     for round in 1..=options.rounds {
         eprint!(" {round}");
-        let (read, _) = ensemble.run("limits", Work::Read.name(), options)?;
-        let (rewrite, _) = ensemble.run("limits", Work::Rewrite.name(), options)?;
         for row in &mut rows {
+            // Beside each work, since memory is not equally fast at all times.
+            let (read, _) = ensemble.run("limits", Work::Read.name(), options)?;
+            let (rewrite, _) = ensemble.run("limits", Work::Rewrite.name(), options)?;
             let (reads, rewrites) = row.work.limit();
             row.limit.push(reads * read + rewrites * rewrite);
             let mut values = Vec::new();
