@@ -168,3 +168,8 @@ pub use set::{Member, MemberMut, Name, TensorRef, TensorSet, TensorSetMut, Visit
 pub use stats::{Norm, Stats};
 pub use tensor::{Ask, Needs, SliceMut, SliceRef, Tensor, TensorMut};
 pub use wide::Wide;
+
+/// The README's examples, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
