@@ -369,7 +369,7 @@ impl Guard {
         report.fault = non_finite::find(&view);
         report.verdict = match &report.fault {
             None => Verdict::Apply,
-            Some(fault) => meet(self.on_non_finite, fault, &report.before, &mut report.edits)?,
+            Some(fault) => meet(self.on_non_finite, fault, &view, &mut report.edits)?,
         };
         let clips = report.verdict.is_apply();
         let mut chain = Chain {
@@ -423,15 +423,20 @@ impl Guard {
 fn meet(
     policy: OnNonFinite,
     fault: &Alarm,
-    before: &Measurement,
+    step: &StepView<'_>,
     edits: &mut Edits,
 ) -> Result<Verdict> {
-    let in_gradients = matches!(fault.subject(), Subject::Gradient(_));
+    // The fault is the first one found: behind it a parameter may be wrong too, which no zero mends.
+    let in_gradients = matches!(fault.subject(), Subject::Gradient(_))
+        && step
+            .params
+            .is_none_or(|params| params.total().is_finite());
     match policy {
         OnNonFinite::Error => return Err(fault.to_error()),
         OnNonFinite::Propagate => (),
         OnNonFinite::ZeroTensor if in_gradients => {
-            let bad = before
+            let bad = step
+                .grads
                 .tensors()
                 .iter()
                 .enumerate()
