@@ -369,7 +369,15 @@ impl Guard {
         report.fault = non_finite::find(&view);
         report.verdict = match &report.fault {
             None => Verdict::Apply,
-            Some(fault) => meet(self.on_non_finite, fault, &view, &mut report.edits)?,
+            Some(fault) => match meet(self.on_non_finite, fault, &view, &mut report.edits) {
+                Ok(verdict) => verdict,
+                Err(error) => {
+                    // Whoever reads the report all the same may not find the last step's verdict in it.
+                    report.verdict = Verdict::Skip;
+                    report.skips = report.skips.saturating_add(1);
+                    return Err(error);
+                }
+            },
         };
         let clips = report.verdict.is_apply();
         let mut chain = Chain {
@@ -401,7 +409,7 @@ impl Guard {
         }
 
         report.skips = if report.verdict == Verdict::Skip {
-            report.skips + 1
+            report.skips.saturating_add(1)
         } else {
             0
         };
