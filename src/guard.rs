@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 
 use crate::clip::Clipper;
 use crate::detect::{Alarm, Detector, StepView, Subject, non_finite};
-use crate::{Edits, Factor, Measurement, Needs, Report, Result, TensorSet, TensorSetMut, Verdict};
+use crate::{
+    Edits, Error, Factor, Measurement, Needs, Report, Result, Tensor, TensorSet, TensorSetMut, Verdict,
+};
 
 /// What to do about NaN and infinities.
 ///
@@ -287,7 +289,7 @@ impl Guard {
             loss,
         } = step.into();
         self.decide(&*grads, params, loss)?;
-        Plan { guard: self }.apply(grads)
+        Plan { guard: self }.carry_out(grads)
     }
 
     /// Measures and decides; writes nothing.
@@ -554,12 +556,52 @@ impl<'g> Plan<'g> {
     /// # Errors
     ///
     /// [`Error::Name`](crate::Error::Name) or [`Error::Count`](crate::Error::Count) if these are other
-    /// gradients, and what the tensors give.
+    /// gradients, by their names, number or sizes; nothing is changed then. And what the tensors give.
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<&'g Report> {
+        fits(&self.guard.report.before, &*grads)?;
+        self.carry_out(grads)
+    }
+
+    fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<&'g Report> {
         let report = &mut self.guard.report;
         report
             .after
             .carry_out(grads, &report.before, &report.edits)?;
         Ok(report)
+    }
+}
+
+/// Whether `grads` are those that `seen` tells of, by names, number and sizes.
+fn fits<G: TensorSet + ?Sized>(seen: &Measurement, grads: &G) -> Result<()> {
+    let mut index = 0;
+    grads.visit(&mut |name, tensor| {
+        if index < seen.len() {
+            let (expected, len) = (seen.name(index), seen.tensor(index).len() as usize);
+            if name != expected {
+                return Err(Error::Name {
+                    index,
+                    expected: expected.into(),
+                    found: name.into(),
+                });
+            }
+            if tensor.len() != len {
+                return Err(Error::Count {
+                    what: "elements of a gradient",
+                    expected: len,
+                    found: tensor.len(),
+                });
+            }
+        }
+        index += 1;
+        Ok(())
+    })?;
+    if index == seen.len() {
+        Ok(())
+    } else {
+        Err(Error::Count {
+            what: "tensors of the set",
+            expected: seen.len(),
+            found: index,
+        })
     }
 }
