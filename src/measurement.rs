@@ -84,8 +84,9 @@ impl Total {
         self.l1.add(stats.l1);
         self.sum_sq.add(stats.sum_sq);
         match stats.power {
-            Some(power) => self.power.add(power),
-            None => self.without_power += 1,
+            Some(power) if power.is_finite() => self.power.add(power),
+            // Not asked for, or asked for with a `p` that makes no norm.
+            _ => self.without_power += 1,
         }
     }
 
