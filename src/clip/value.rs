@@ -47,7 +47,8 @@ impl Value {
     pub fn new(bound: f64) -> Result<Self> {
         if bound >= 0.0 {
             Ok(Self {
-                min: -bound,
+                // Not −0, which would give zeros of both signs.
+                min: 0.0 - bound,
                 max: bound.abs(),
             })
         } else {
