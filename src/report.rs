@@ -267,7 +267,7 @@ impl Report {
         self.fault.as_ref()
     }
 
-    /// The rules that left everything as it is because there was no finite norm to go by.
+    /// The rules that left gradients as they are because there was no finite norm to go by.
     #[must_use]
     pub fn abstained(&self) -> &[&'static str] {
         &self.abstained
@@ -313,7 +313,7 @@ impl fmt::Display for Report {
             write!(f, "; {}", fault.finding())?;
         }
         for name in &self.abstained {
-            write!(f, "; {name} left the gradients as they are")?;
+            write!(f, "; {name} left what is not finite as it is")?;
         }
         // What the policy acted on need not be said twice.
         for alarm in self
