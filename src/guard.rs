@@ -197,6 +197,9 @@ impl Guard {
     /// A guard without rules: it watches for what is not finite.
     #[must_use]
     pub fn new() -> Self {
+        let mut report = Report::default();
+        // The policy may zero.
+        report.edits.make_room(1);
         Self {
             rules: Vec::new(),
             needs: Needs::default(),
@@ -204,7 +207,7 @@ impl Guard {
             max_skips: 10,
             params: Measurement::default(),
             now: Measurement::default(),
-            report: Report::default(),
+            report,
         }
     }
 
@@ -240,6 +243,7 @@ impl Guard {
         // Room for every rule to speak, so that no step has to make it.
         self.report.alarms.reserve(self.rules.len());
         self.report.abstained.reserve(self.rules.len());
+        self.report.edits.make_room(1);
         self
     }
 
@@ -361,6 +365,7 @@ impl Guard {
             .edits
             .reset(report.before.len(), Some(report.before.names()));
         report.after.same(&report.before);
+        self.now.make_room(&report.before);
 
         let view = StepView {
             number: report.step,

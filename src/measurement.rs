@@ -332,6 +332,19 @@ impl Measurement {
         Ok(())
     }
 
+    /// Makes this large enough for all that `like` holds, so that a later read into it allocates nothing.
+    pub(crate) fn make_room(&mut self, like: &Self) {
+        fn reserve<T>(space: &mut Vec<T>, len: usize) {
+            space.reserve(len.saturating_sub(space.len()));
+        }
+        if !Arc::ptr_eq(&self.names, &like.names) {
+            self.names = Arc::clone(&like.names);
+        }
+        reserve(&mut self.tensors, like.tensors.len());
+        reserve(&mut self.unit_ends, like.unit_ends.len());
+        reserve(&mut self.units, like.units.len());
+    }
+
     fn begin(&mut self, needs: Needs) {
         self.needs = needs;
         self.tensors.clear();

@@ -66,6 +66,7 @@ impl After {
     /// Nothing is done.
     pub(crate) fn same(&mut self, before: &Measurement) {
         (self.total, self.seen) = (Some(*before.total()), None);
+        self.space.make_room(before);
     }
 
     /// By arithmetic, where that tells.
