@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use crate::clip::Clipper;
 use crate::detect::{Alarm, Detector, StepView, Subject, non_finite};
 use crate::{
-    Edits, Error, Factor, Measurement, Needs, Report, Result, Tensor, TensorSet, TensorSetMut, Verdict,
+    Edits, Error, Factor, Measurement, Needs, Report, Result, Tensor, TensorSet, TensorSetMut,
+    Verdict,
 };
 
 /// What to do about NaN and infinities.
@@ -443,9 +444,7 @@ fn meet(
 ) -> Result<Verdict> {
     // The fault is the first one found: behind it a parameter may be wrong too, which no zero mends.
     let in_gradients = matches!(fault.subject(), Subject::Gradient(_))
-        && step
-            .params
-            .is_none_or(|params| params.total().is_finite());
+        && step.params.is_none_or(|params| params.total().is_finite());
     match policy {
         OnNonFinite::Error => return Err(fault.to_error()),
         OnNonFinite::Propagate => (),

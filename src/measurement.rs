@@ -197,7 +197,8 @@ impl Total {
             return refuse("maximum of a total", "a finite number ≥ 0", *largest);
         }
         // Digits that an f64 counts exactly, or none.
-        let is_place = |&x: &f64| x == f64::NEG_INFINITY || (x.abs() < 9e15 && x as i64 as f64 == x);
+        let is_place =
+            |&x: &f64| x == f64::NEG_INFINITY || (x.abs() < 9e15 && x as i64 as f64 == x);
         if let Some(&place) = places.iter().find(|place| !is_place(place)) {
             return refuse("highest digit of a total", "an integer or -inf", place);
         }
