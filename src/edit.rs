@@ -31,6 +31,13 @@ impl Factor {
 
     /// A factor from a number.
     ///
+    /// ```
+    /// use steadygrad::Factor;
+    /// assert_eq!(Factor::new(0.5)?.then(Factor::new(0.25)?).to_f64(), 0.125);
+    /// assert!(Factor::new(-1.0).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`] if `x` is negative or not finite.
@@ -103,6 +110,18 @@ impl Factor {
 }
 
 /// One thing done to every element of a tensor.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Edits, Op};
+///
+/// let mut edits = Edits::for_count(1);
+/// edits.clamp(0, -1.0, 1.0);
+/// edits.zero(0);
+/// let ops: Vec<Op<'_>> = edits.get(0).ops().collect();
+/// assert_eq!(ops, [Op::Clamp { min: -1.0, max: 1.0 }, Op::Zero]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Op<'a> {
@@ -288,6 +307,8 @@ pub struct Edits {
     names: Option<Arc<Names>>,
     pushed: u64,
     abstained: bool,
+    /// How many operations a new list has room for.
+    room: usize,
 }
 
 impl Edits {
@@ -299,12 +320,18 @@ impl Edits {
         edits
     }
 
+    /// Makes new lists large enough for so many operations more.
+    pub(crate) fn make_room(&mut self, operations: usize) {
+        self.room += operations;
+    }
+
     pub(crate) fn reset(&mut self, count: usize, names: Option<&Arc<Names>>) {
         if self.pushed > 0 {
             self.lists.iter_mut().for_each(Vec::clear);
         }
         if self.lists.len() < count {
-            self.lists.resize_with(count, Vec::new);
+            let room = self.room;
+            self.lists.resize_with(count, || Vec::with_capacity(room));
         }
         self.arena.clear();
         (self.count, self.pushed, self.abstained) = (count, 0, false);
