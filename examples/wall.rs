@@ -51,5 +51,5 @@ fn main() -> Result<()> {
         );
     }
     descend("plain", f64::INFINITY)?;
-    descend("clipped to norm 1", 1.0)
+    descend("clipped to norm 0.03", 0.03)
 }

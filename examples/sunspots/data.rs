@@ -110,7 +110,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<f64>, String> {
         if fields.len() != expected {
             let found = fields.len();
             return Err(format!(
-                "line {number}: expected {expected} columns, found {found}"
+                "line {number}: found {found} columns where the lines above have {expected}"
             ));
         }
         let field = fields[expected - 1].trim().trim_matches('"');

@@ -39,7 +39,7 @@ struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Training steps of each run
-    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     steps: u64,
     /// Hidden units of each network
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=4096))]

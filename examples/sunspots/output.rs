@@ -46,16 +46,14 @@ pub(crate) fn table(series: &Series, outcomes: &[Outcome], pictures: &[PathBuf])
         if let Some(step) = outcome.diverged_at {
             let _ = writeln!(
                 text,
-                "({}) diverged at step {step}: its loss was above {DIVERGED} times the first one, or not finite.",
+                "({}) diverged at step {step}: its loss was not finite, or above {DIVERGED} times the first one.",
                 run.name
             );
         }
-        if let (Some(step), Some(alarm)) = (outcome.stopped_at, outcome.alarms.first()) {
-            let _ = writeln!(
-                text,
-                "({}) was stopped by its guard at step {step}. {alarm}",
-                run.name
-            );
+        if let Some(step) = outcome.stopped_at {
+            let alarm = outcome.alarms.iter().find(|alarm| alarm.step() == step);
+            let why = alarm.map_or(format!("step {step}: too many skips"), ToString::to_string);
+            let _ = writeln!(text, "({}) was stopped by its guard at {why}.", run.name);
         }
     }
     for picture in pictures {

@@ -16,7 +16,7 @@ use steadygrad::detect::{NonFinite, NormThreshold, PersistentNorm, Plateau, Weig
 use steadygrad::{Guard, OnNonFinite, Result, Verdict, clip};
 
 /// Where `w_rec` of the RNNs starts: each step back through time may double a gradient.
-pub(crate) const SPECTRAL_RADIUS: f64 = 2.0;
+pub(crate) const SPECTRAL_RADIUS: f64 = 1.8;
 pub(crate) const FORGET_BIAS: f64 = 1.0;
 pub(crate) const BATCH: usize = 16;
 pub(crate) const LEARNING_RATE: f64 = 0.2;
@@ -26,7 +26,7 @@ const MAX_VALUE: f64 = 0.02;
 const MAX_NORM: f64 = 0.25;
 const DECAY: f64 = 1e-2;
 /// A gradient this long is no longer a direction to go. In run (e) the alarm is critical.
-const CRITICAL_NORM: f64 = 10.0;
+pub(crate) const CRITICAL_NORM: f64 = 10.0;
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Cell {
