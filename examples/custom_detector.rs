@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     let mut guard = Guard::new().detect_with(Verdict::Rollback, worse);
 
     // Descent on w⁴/4 with a bold driver: faster while it goes well, back and slower when it does not.
-    let (mut w, mut rate) = (2.0_f64, 0.05);
+    let (mut w, mut rate) = (2.0_f64, 0.4);
     let mut last_good = w;
     for _ in 0..16 {
         let (loss, mut grad) = (w.powi(4) / 4.0, [w.powi(3)]);
