@@ -13,10 +13,11 @@ struct Worse {
 
 impl Detector for Worse {
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-        // Not `loss > bound`, which is false for NaN.
         let loss = step.loss?;
         let bound = self.times * self.best;
-        let alarm = (!(loss <= bound))
+        // `loss > bound` alone is false for NaN.
+        let is_worse = loss > bound || loss.is_nan();
+        let alarm = is_worse
             .then(|| Alarm::new("worse", step, Subject::Loss, "value", loss, "above", bound));
         self.best = self.best.min(loss); // `min` passes over NaN
         alarm

@@ -1,23 +1,35 @@
 //! Runs the examples that cargo built beside this test, and reads what they print.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Runs an example. `cargo test` builds them before any test runs.
-fn run(name: &str, arguments: &[&str]) -> Output {
+/// The example's program, which `cargo test` builds before any test runs; built here if only this test
+/// was asked for.
+fn program(name: &str) -> PathBuf {
     // target/debug/deps/examples-0123 → target/debug/examples/name
-    let test = std::env::current_exe().unwrap();
+    let test = env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
-    let example = profile
+    let program = profile
         .join("examples")
         .join(name)
-        .with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(
-        example.exists(),
-        "{} is missing: `cargo test` alone builds it, `cargo test --test examples` needs `--examples` too",
-        example.display()
-    );
-    Command::new(example).args(arguments).output().unwrap()
+        .with_extension(env::consts::EXE_EXTENSION);
+    if !program.exists() {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--example", name, "--target-dir"])
+            .arg(profile.parent().unwrap())
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(built.unwrap().success());
+    }
+    program
+}
+
+fn run(name: &str, arguments: &[&str]) -> Output {
+    Command::new(program(name))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 /// What an example prints, if it ends well and complains of nothing.

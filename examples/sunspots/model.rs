@@ -54,7 +54,7 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
         let mut w_out = Array1::zeros(self.w_out.len());
         let mut d_outputs = Array3::zeros(outputs.raw_dim());
         for (t, h) in outputs.outer_iter().enumerate() {
-            let errors = self.predictions(xs, t, h) - targets.index_axis(Axis(0), t);
+            let errors = self.predictions(xs, t, &h) - targets.index_axis(Axis(0), t);
             sum += errors.dot(&errors);
             let d_predictions = errors * (2.0 / count);
             w_out += &h.t().dot(&d_predictions);
@@ -65,7 +65,7 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
     }
 
     /// How the error of the last prediction of each window flows back: for each part of the state
-    /// (h, and c of an LSTM) its name and the norms of ∂L/∂h_t from the first step to the last.
+    /// (h, and c of an LSTM) its name and the norms of the gradient `∂L/∂h_t` from the first step to the last.
     pub(crate) fn gradient_flow(
         &self,
         xs: &Array3<f64>,
@@ -76,7 +76,7 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
         let pass = self.cell.forward(xs.view(), &self.cell.zero_state(batch))?;
         let outputs = self.cell.outputs(&pass);
         let h = outputs.index_axis(Axis(0), last);
-        let errors = self.predictions(xs, last, h) - targets.index_axis(Axis(0), last);
+        let errors = self.predictions(xs, last, &h) - targets.index_axis(Axis(0), last);
         let mut d_outputs = Array3::zeros(outputs.raw_dim());
         self.d_outputs_at(last, &(errors * (2.0 / batch as f64)), &mut d_outputs);
 
@@ -104,12 +104,12 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
         let pass = self.cell.forward(xs.view(), &self.cell.zero_state(1))?;
         let outputs = self.cell.outputs(&pass);
         let all = outputs.outer_iter().enumerate();
-        let predicted = all.map(|(t, h)| series.unscale(self.predictions(&xs, t, h)[0]));
+        let predicted = all.map(|(t, h)| series.unscale(self.predictions(&xs, t, &h)[0]));
         Ok(predicted.skip(WINDOW).collect())
     }
 
     /// What the states of step `t` say of the month after: one number for each window.
-    fn predictions(&self, xs: &Array3<f64>, t: usize, h: ArrayView2<'_, f64>) -> Array1<f64> {
+    fn predictions(&self, xs: &Array3<f64>, t: usize, h: &ArrayView2<'_, f64>) -> Array1<f64> {
         let now = xs.index_axis(Axis(0), t);
         h.dot(&self.w_out) + now.index_axis(Axis(1), 0)
     }

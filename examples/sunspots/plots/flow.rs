@@ -39,8 +39,8 @@ pub(super) fn draw(path: &Path, outcomes: &[Outcome]) -> Fallible {
         .bold_line_style(GRID)
         .axis_style(QUIET)
         .label_style((FONT, 14).into_font().color(&INK))
-        .y_label_formatter(&power_of_ten)
-        .x_label_formatter(&whole)
+        .y_label_formatter(&|y| power_of_ten(*y))
+        .x_label_formatter(&|x| whole(*x))
         .x_desc("month t of the window")
         .y_desc("‖∂L/∂h‖ at month t")
         .draw()?;

@@ -37,10 +37,10 @@ pub(super) fn draw(path: &Path, plan: &Plan, outcomes: &[Outcome]) -> Fallible {
             .bold_line_style(GRID)
             .axis_style(QUIET)
             .label_style((FONT, 13).into_font().color(&INK))
-            .y_label_formatter(&power_of_ten)
+            .y_label_formatter(&|y| power_of_ten(*y))
             .y_labels(9)
             .x_labels(4)
-            .x_label_formatter(&whole)
+            .x_label_formatter(&|x| whole(*x))
             .x_desc("step")
             .draw()?;
 

@@ -38,23 +38,13 @@ pub(crate) fn draw_all(
     series: &Series,
     outcomes: &[Outcome],
 ) -> Result<Vec<PathBuf>, String> {
-    let pictures: [(&str, &dyn Fn(&Path) -> Fallible); 3] = [
-        ("gradients.svg", &|path| {
-            gradients::draw(path, plan, outcomes)
-        }),
-        ("flow.svg", &|path| flow::draw(path, outcomes)),
-        ("predictions.svg", &|path| {
-            predictions::draw(path, series, outcomes)
-        }),
-    ];
-    let draw = |(name, draw): (&str, &dyn Fn(&Path) -> Fallible)| {
-        let path = dir.join(name);
-        match draw(&path) {
-            Ok(()) => Ok(path),
-            Err(why) => Err(format!("cannot write {}: {why}", path.display())),
-        }
-    };
-    pictures.into_iter().map(draw).collect()
+    let [gradients, flow, predictions] =
+        ["gradients.svg", "flow.svg", "predictions.svg"].map(|name| dir.join(name));
+    gradients::draw(&gradients, plan, outcomes)
+        .and_then(|()| flow::draw(&flow, outcomes))
+        .and_then(|()| predictions::draw(&predictions, series, outcomes))
+        .map_err(|why| format!("cannot write the pictures to {}: {why}", dir.display()))?;
+    Ok(vec![gradients, flow, predictions])
 }
 
 /// A white sheet with a title, cut into rows and columns.
@@ -81,12 +71,12 @@ fn decades(norms: impl Iterator<Item = f64>, floor: f64, ceiling: f64) -> Range<
     10_f64.powf(low.log10().floor())..10_f64.powf((1.5 * high).log10().ceil())
 }
 
-fn whole(x: &f64) -> String {
+fn whole(x: f64) -> String {
     format!("{x:.0}")
 }
 
 /// 10⁻³.
-fn power_of_ten(x: &f64) -> String {
+fn power_of_ten(x: f64) -> String {
     let superscript = |c| match c {
         '-' => '⁻',
         digit => ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][digit as usize - '0' as usize],

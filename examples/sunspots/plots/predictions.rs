@@ -46,8 +46,8 @@ pub(super) fn draw(path: &Path, series: &Series, outcomes: &[Outcome]) -> Fallib
             .bold_line_style(GRID)
             .axis_style(QUIET)
             .label_style((FONT, 13).into_font().color(&INK))
-            .x_label_formatter(&whole)
-            .y_label_formatter(&whole)
+            .x_label_formatter(&|x| whole(*x))
+            .y_label_formatter(&|x| whole(*x))
             .y_labels(5)
             .draw()?;
         let dates = series.test.clone().map(date);
