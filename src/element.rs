@@ -72,24 +72,65 @@ pub trait Element:
 #[doc(hidden)]
 pub trait Part: Copy + PartialOrd + Send + Sync + sealed::Sealed {
     const ZERO: Self;
+
+    /// Whether an `f64` holds the square of every value.
+    const SQUARES_ARE_EXACT: bool;
+
     fn to_f64(self) -> f64;
+
+    /// The larger one. What comes of a NaN does not matter: sums tell of it.
+    fn larger(self, other: Self) -> Self;
+
+    /// Names the type.
+    fn eight(xs: &[Self; 8]) -> Eight<'_>;
+}
+
+/// Eight magnitudes of either type.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Eight<'a> {
+    F32(&'a [f32; 8]),
+    F64(&'a [f64; 8]),
 }
 
 impl Part for f64 {
     const ZERO: Self = 0.0;
+    const SQUARES_ARE_EXACT: bool = false;
 
     #[inline(always)]
     fn to_f64(self) -> f64 {
         self
     }
+
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        if other > self { other } else { self }
+    }
+
+    #[inline(always)]
+    fn eight(xs: &[Self; 8]) -> Eight<'_> {
+        Eight::F64(xs)
+    }
 }
 
 impl Part for f32 {
     const ZERO: Self = 0.0;
+    const SQUARES_ARE_EXACT: bool = true;
 
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)
+    }
+
+    /// Magnitudes order like their bits, and integers compare beside the unit that adds.
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        Self::from_bits(self.to_bits().max(other.to_bits()))
+    }
+
+    #[inline(always)]
+    fn eight(xs: &[Self; 8]) -> Eight<'_> {
+        Eight::F32(xs)
     }
 }
 

@@ -5,6 +5,7 @@ mod edit;
 mod measure;
 mod pair;
 mod stream;
+mod unit;
 
 #[cfg(feature = "ndarray")]
 pub(crate) use edit::At;
