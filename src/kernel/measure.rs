@@ -35,7 +35,7 @@ struct Parts<P>([[P; LANES]; BLOCK / LANES]);
 /// Running sums over a stream of blocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lanes<P> {
-    max: [P; ROW],
+    max: [[P; LANES]; 2],
     l1: Twofold,
     sq: Twofold,
 }
@@ -138,13 +138,14 @@ impl Twofold {
 
 impl<P: Part> Lanes<P> {
     pub(super) const ZERO: Self = Self {
-        max: [P::ZERO; ROW],
+        max: [[P::ZERO; LANES]; 2],
         l1: Twofold::ZERO,
         sq: Twofold::ZERO,
     };
 
     pub(super) fn finish(self) -> Sums {
-        let max = self.max.into_iter().fold(P::ZERO, P::larger);
+        let max = self.max.as_flattened();
+        let max = max.iter().fold(P::ZERO, |m, &x| m.larger(x));
         Sums {
             max: max.to_f64(),
             l1: self.l1.total(),
@@ -155,11 +156,7 @@ impl<P: Part> Lanes<P> {
     /// Adds the first `leaves` leaves of a block. The others are zeros, which change no sum.
     #[inline(always)]
     fn add<U: Unit>(&mut self, unit: U, parts: &mut Parts<P>, leaves: usize) {
-        for row in parts.0[..2 * ROWS * leaves].chunks_exact(2) {
-            for (max, &part) in self.max.iter_mut().zip(row.as_flattened()) {
-                *max = P::larger(*max, part);
-            }
-        }
+        unit.raise(&mut self.max, &parts.0[..2 * ROWS * leaves]);
         unit.settle(parts);
         let sums = match leaves {
             1 => Leaf::of(unit, parts, 0),
@@ -263,12 +260,15 @@ fn add_on<T: Element, U: Unit>(unit: U, lanes: &mut Lanes<T::Part>, xs: &[T]) {
     if tail.is_empty() {
         return;
     }
-    let (filled, rest) = parts.0.as_flattened_mut().split_at_mut(tail.len());
+    let leaves = tail.len().div_ceil(LEAF);
+    let (filled, rest) = parts.0.as_flattened_mut()[..leaves * LEAF].split_at_mut(tail.len());
     for (to, x) in filled.iter_mut().zip(tail) {
         *to = x.part();
     }
-    rest.fill(T::Part::ZERO);
-    lanes.add(unit, &mut parts, tail.len().div_ceil(LEAF));
+    if xs.len() > BLOCK {
+        rest.fill(T::Part::ZERO);
+    }
+    lanes.add(unit, &mut parts, leaves);
 }
 
 #[cfg(test)]

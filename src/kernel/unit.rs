@@ -17,6 +17,9 @@ pub(super) trait Unit: Copy {
     fn sub(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
     fn square(self, x: Self::Lanes) -> Self::Lanes;
 
+    /// Makes `max` the largest of itself and every second of `rows`, its other half of the others.
+    fn raise<P: Part>(self, max: &mut [[P; LANES]; 2], rows: &[[P; LANES]]);
+
     /// `sum + x²`, where the square is exact.
     fn add_exact_square(self, sum: Self::Lanes, x: Self::Lanes) -> Self::Lanes;
 
@@ -67,6 +70,15 @@ impl Unit for Plain {
     }
 
     #[inline(always)]
+    fn raise<P: Part>(self, max: &mut [[P; LANES]; 2], rows: &[[P; LANES]]) {
+        for rows in rows.chunks_exact(2) {
+            for (max, &x) in max.as_flattened_mut().iter_mut().zip(rows.as_flattened()) {
+                *max = P::larger(*max, x);
+            }
+        }
+    }
+
+    #[inline(always)]
     fn settle<T>(self, _parts: &mut T) {}
 }
 
@@ -77,7 +89,7 @@ pub(super) use x86::v3;
 mod x86 {
     use super::{Eight, LANES, Part, Unit};
     use pulp::x86::V3;
-    use pulp::{cast, f64x4};
+    use pulp::{cast, f64x4, u32x8};
     use std::sync::OnceLock;
 
     /// AVX2 and FMA, if the processor has them.
@@ -104,9 +116,9 @@ mod x86 {
 
         #[inline(always)]
         fn widen<P: Part>(self, xs: &[P; LANES]) -> Self::Lanes {
-            match P::eight(xs) {
-                Eight::F64(xs) => cast(*xs),
-                Eight::F32(&[a, b, c, d, e, f, g, h]) => [
+            match P::eight(*xs) {
+                Eight::F64(xs) => cast(xs),
+                Eight::F32([a, b, c, d, e, f, g, h]) => [
                     self.convert_f32x4_to_f64x4(cast([a, b, c, d])),
                     self.convert_f32x4_to_f64x4(cast([e, f, g, h])),
                 ],
@@ -134,6 +146,39 @@ mod x86 {
                 self.mul_add_f64x4(x[0], x[0], sum[0]),
                 self.mul_add_f64x4(x[1], x[1], sum[1]),
             ]
+        }
+
+        #[inline(always)]
+        fn raise<P: Part>(self, max: &mut [[P; LANES]; 2], rows: &[[P; LANES]]) {
+            match (P::eight(max[0]), P::eight(max[1])) {
+                (Eight::F32(a), Eight::F32(b)) => {
+                    let mut most: [u32x8; 2] = [cast(a), cast(b)];
+                    for (i, row) in rows.iter().enumerate() {
+                        if let Eight::F32(row) = P::eight(*row) {
+                            most[i % 2] = self.max_u32x8(most[i % 2], cast(row));
+                        }
+                    }
+                    *max = [
+                        P::own(Eight::F32(cast(most[0]))),
+                        P::own(Eight::F32(cast(most[1]))),
+                    ];
+                }
+                (Eight::F64(a), Eight::F64(b)) => {
+                    let mut most: [[f64x4; 2]; 2] = [cast(a), cast(b)];
+                    for (i, row) in rows.iter().enumerate() {
+                        if let Eight::F64(row) = P::eight(*row) {
+                            let (row, most): ([f64x4; 2], _) = (cast(row), &mut most[i % 2]);
+                            most[0] = self.max_f64x4(row[0], most[0]);
+                            most[1] = self.max_f64x4(row[1], most[1]);
+                        }
+                    }
+                    *max = [
+                        P::own(Eight::F64(cast(most[0]))),
+                        P::own(Eight::F64(cast(most[1]))),
+                    ];
+                }
+                _ => (),
+            }
         }
 
         /// Converting four lanes from memory is one instruction, from the upper half of a register two.
