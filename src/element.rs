@@ -241,85 +241,60 @@ impl Element for f32 {
     }
 }
 
-/// `x` as an `f32` rounded to odd: if it is not exact, the last bit of the result is set. A second
-/// rounding to at most 22 bits then gives what rounding `x` once would give.
-///
-/// Source: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
-/// rounding to odd", 2008.
-#[cfg(feature = "half")]
-#[inline(always)]
-fn round_to_odd(x: f64) -> f32 {
-    let near = x as f32;
-    let back = f64::from(near);
-    let bits = near.to_bits();
-    // Exact, NaN, or already odd: nothing to mend. Otherwise step to the odd neighbour on x's side.
-    let step_in = back.abs() > x.abs();
-    let odd = if step_in {
-        bits.wrapping_sub(1)
-    } else {
-        bits.wrapping_add(1)
-    };
-    let mend = back != x && !x.is_nan() && bits & 1 == 0;
-    f32::from_bits(if mend { odd } else { bits })
-}
-
-/// Between `f32` and the bits of half types, without a branch or a call, so that loops vectorise.
+/// Between numbers and the bits of half types, without a branch or a call, so that loops vectorise.
 #[cfg(feature = "half")]
 mod half_bits {
-    pub(super) mod bf16 {
-        #[inline(always)]
-        pub(crate) fn widen(bits: u16) -> f32 {
-            f32::from_bits(u32::from(bits) << 16)
-        }
-
-        #[inline(always)]
-        pub(crate) fn narrow(x: f32) -> u16 {
-            let bits = x.to_bits();
-            let quiet = bits >> 16 | 0x40;
-            let near = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
-            (if x.is_nan() { quiet } else { near }) as u16
-        }
+    #[inline(always)]
+    pub(super) fn widen_bf16(bits: u16) -> f32 {
+        f32::from_bits(u32::from(bits) << 16)
     }
 
-    pub(super) mod f16 {
-        /// Shifted into place, the bits read as an `f32` with an exponent too small by 112; the product
-        /// mends it, exactly, and makes a subnormal `f16` normal.
-        #[inline(always)]
-        pub(crate) fn widen(bits: u16) -> f32 {
-            let sign = u32::from(bits & 0x8000) << 16;
-            let shifted = u32::from(bits & 0x7fff) << 13;
-            let finite = f32::from_bits(shifted) * f32::from_bits((112 + 127) << 23);
-            let magnitude = if bits & 0x7fff >= 0x7c00 {
-                shifted | 0x7f80_0000
-            } else {
-                finite.to_bits()
-            };
-            f32::from_bits(magnitude | sign)
-        }
+    /// Shifted into place, the bits read as an `f32` with an exponent too small by 112; the product
+    /// mends it, exactly, and makes a subnormal `f16` normal.
+    #[inline(always)]
+    pub(super) fn widen_f16(bits: u16) -> f32 {
+        let sign = u32::from(bits & 0x8000) << 16;
+        let shifted = u32::from(bits & 0x7fff) << 13;
+        let finite = f32::from_bits(shifted) * f32::from_bits((112 + 127) << 23);
+        let magnitude = if bits & 0x7fff >= 0x7c00 {
+            shifted | 0x7f80_0000
+        } else {
+            finite.to_bits()
+        };
+        f32::from_bits(magnitude | sign)
+    }
 
-        /// Rounds to nearest, ties to even: a normal result by an addition to the bits, a subnormal one
-        /// by adding a number whose last place is the smallest `f16`.
-        #[inline(always)]
-        pub(crate) fn narrow(x: f32) -> u16 {
-            const STEP: f32 = f32::from_bits((127 - 15 + 23 - 10 + 1) << 23);
-            let bits = x.to_bits() & 0x7fff_ffff;
-            let small = (f32::from_bits(bits) + STEP)
-                .to_bits()
-                .wrapping_sub(STEP.to_bits());
-            let even = bits >> 13 & 1;
-            let normal = bits.wrapping_add(0xfff + even).wrapping_sub(112 << 23) >> 13;
-            let quiet = 0x7e00 | bits >> 13 & 0x3ff;
-            let finite = if bits < 113 << 23 { small } else { normal };
-            let ordered = if bits >= 143 << 23 { 0x7c00 } else { finite };
-            let magnitude = if bits > 0x7f80_0000 { quiet } else { ordered };
-            (magnitude | x.to_bits() >> 16 & 0x8000) as u16
-        }
+    /// The nearest half with `M` bits behind the point and this `BIAS`, ties to even, rounded once: a
+    /// normal one by an addition to the bits, a subnormal one by adding a number whose last place is
+    /// the smallest half.
+    #[inline(always)]
+    pub(super) fn narrow<const M: u64, const BIAS: u64>(x: f64) -> u16 {
+        let infinity = (2 * BIAS + 1) << M;
+        let dropped = 52 - M;
+        let bits = x.to_bits() & (u64::MAX >> 1);
+        let places = f64::from_bits((1023 + 1 - BIAS + dropped) << 52);
+        let small = (f64::from_bits(bits) + places).to_bits() - places.to_bits();
+        let even = bits >> dropped & 1;
+        let near = (bits + (1 << (dropped - 1)) - 1 + even) >> dropped;
+        let normal = near.wrapping_sub((1023 - BIAS) << M);
+        let finite = if bits < (1024 - BIAS) << 52 {
+            small
+        } else {
+            normal
+        };
+        // Out of range from half a unit above the largest on, and there at the latest from 2^(BIAS + 1).
+        let out = bits >= (1024 + BIAS) << 52;
+        let ordered = if out { infinity } else { finite };
+        let quiet = infinity | 1 << (M - 1) | bits >> dropped & ((1 << M) - 1);
+        let is_nan = bits > 0x7ff0_0000_0000_0000;
+        let magnitude = if is_nan { quiet } else { ordered };
+        (magnitude | x.to_bits() >> 48 & 0x8000) as u16
     }
 }
 
 #[cfg(feature = "half")]
 macro_rules! half_element {
-    ($t:ident, $variant:ident) => {
+    ($t:ident, $variant:ident, $widen:ident, $m:literal, $bias:literal) => {
         impl sealed::Sealed for half::$t {}
         impl Element for half::$t {
             const NAME: &'static str = stringify!($t);
@@ -328,12 +303,12 @@ macro_rules! half_element {
 
             #[inline(always)]
             fn part(self) -> f32 {
-                half_bits::$t::widen(self.to_bits() & 0x7fff)
+                half_bits::$widen(self.to_bits() & 0x7fff)
             }
 
             #[inline(always)]
             fn value(self) -> f32 {
-                half_bits::$t::widen(self.to_bits())
+                half_bits::$widen(self.to_bits())
             }
 
             #[inline(always)]
@@ -343,7 +318,7 @@ macro_rules! half_element {
 
             #[inline(always)]
             fn narrow(x: f64) -> Self {
-                Self::from_bits(half_bits::$t::narrow(round_to_odd(x)))
+                Self::from_bits(half_bits::narrow::<$m, $bias>(x))
             }
 
             #[inline]
@@ -360,9 +335,9 @@ macro_rules! half_element {
 }
 
 #[cfg(feature = "half")]
-half_element!(f16, F16);
+half_element!(f16, F16, widen_f16, 10, 15);
 #[cfg(feature = "half")]
-half_element!(bf16, BF16);
+half_element!(bf16, BF16, widen_bf16, 7, 127);
 
 #[cfg(test)]
 mod tests {
@@ -413,6 +388,17 @@ mod tests {
             f16::ONE.to_bits()
         );
         assert_eq!(f16::narrow(one + half_step), f16::ONE);
+        // The same among the subnormal ones, with a trace that only an f64 can hold.
+        let (tie, little) = (1.5 * 2f64.powi(-133), 2f64.powi(-180));
+        assert_eq!(bf16::narrow(tie).to_bits(), 2);
+        assert_eq!(bf16::narrow(tie - little).to_bits(), 1);
+        assert_eq!(
+            bf16::narrow(-(2.5 * 2f64.powi(-133) + little)).to_bits(),
+            0x8003
+        );
+        let (tie, little) = (1.5 * 2f64.powi(-24), 2f64.powi(-70));
+        assert_eq!(f16::narrow(tie).to_bits(), 2);
+        assert_eq!(f16::narrow(tie - little).to_bits(), 1);
         let half_step = 2f64.powi(-8);
         assert_eq!(
             bf16::narrow(one + half_step + trace).to_bits(),
@@ -447,9 +433,10 @@ mod tests {
         for bits in (0..=u32::MAX).step_by(9973) {
             let x = f32::from_bits(bits);
             let (a, b) = (f16::from_f32(x), bf16::from_f32(x));
-            let (c, d) = (half_bits::f16::narrow(x), half_bits::bf16::narrow(x));
-            assert!(a.to_bits() == c || a.is_nan() && f16::from_bits(c).is_nan());
-            assert!(b.to_bits() == d || b.is_nan() && bf16::from_bits(d).is_nan());
+            let x = f64::from(x);
+            let (c, d) = (f16::narrow(x), bf16::narrow(x));
+            assert!(a.to_bits() == c.to_bits() || a.is_nan() && c.is_nan());
+            assert!(b.to_bits() == d.to_bits() || b.is_nan() && d.is_nan());
         }
         assert_eq!(f16::narrow(65_520.0), f16::INFINITY);
         assert_eq!(f16::narrow(65_519.999_999_9), f16::MAX);

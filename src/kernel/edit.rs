@@ -1,5 +1,6 @@
 //! The one write: a chain of operations on each element, in `f64`, rounded once.
 
+use super::chunks::change;
 use crate::edit::{Edit, Factor, Op};
 use crate::element::Element;
 
@@ -99,13 +100,13 @@ pub(crate) fn apply<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_
     let mut ops = edit.ops();
     let Some(op) = ops.next() else { return };
     if ops.next().is_some() {
-        return chain(xs, edit, at);
+        return change(xs, |xs| chain(xs, edit, at));
     }
     match Ready::new(&op, at) {
-        Ready::Scale(factor) => scale(xs, factor),
-        Ready::ScaleFar(_) => chain(xs, edit, at),
-        Ready::Clamp(min, max) => clamp_all(xs, min, max),
-        Ready::Zero => xs.fill(T::default()),
+        Ready::Scale(factor) => change(xs, |xs| scale(xs, factor)),
+        Ready::ScaleFar(_) => change(xs, |xs| chain(xs, edit, at)),
+        Ready::Clamp(min, max) => change(xs, |xs| clamp_all(xs, min, max)),
+        Ready::Zero => change(xs, |xs| xs.fill(T::default())),
     }
 }
 

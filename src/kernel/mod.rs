@@ -1,6 +1,7 @@
 //! Loops over slices: what one read says of a tensor, and one write that edits it. Kernels know
 //! elements and edits, no tensor and no rule.
 
+mod chunks;
 mod edit;
 mod measure;
 mod pair;

@@ -1,11 +1,23 @@
 //! Two slices at once: a penalty's value from the one, its gradient added to the other.
 
+use super::chunks::write_beside;
 use super::measure::{BLOCK, LANES, Pair, Twofold};
 use super::unit::Plain;
 use crate::element::Element;
 
 /// For each pair, adds the derivative to `gs` and returns the sum of the terms. `at(w)` gives both.
 /// A block of terms is folded as a tree, and the lane sums added without error, like those of a norm.
+pub(crate) fn pair<W: Element, G: Element>(
+    ws: &[W],
+    gs: &mut [G],
+    at: impl Fn(f64) -> (f64, f64) + Sync,
+) -> Pair {
+    let mut sum = Pair::ZERO;
+    let chunk = |(ws, gs): (&[W], &mut [G])| of_chunk(ws, gs, &at);
+    write_beside(ws, gs, chunk, |chunk| sum.add(chunk));
+    sum
+}
+
 #[cfg_attr(
     feature = "std",
     multiversion::multiversion(targets(
@@ -14,10 +26,10 @@ use crate::element::Element;
         "aarch64+neon"
     ))
 )]
-pub(crate) fn pair<W: Element, G: Element, F: Fn(f64) -> (f64, f64)>(
+fn of_chunk<W: Element, G: Element, F: Fn(f64) -> (f64, f64)>(
     ws: &[W],
     gs: &mut [G],
-    at: F,
+    at: &F,
 ) -> Pair {
     let mut sum = Twofold::ZERO;
     let mut terms = [0.0; BLOCK];

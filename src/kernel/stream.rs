@@ -1,13 +1,10 @@
 //! From elements to [`Stats`]: the fast pass, and the rare ones that only some inputs need.
 
+use super::chunks::{self, CHUNK};
 use super::edit::{At, apply};
 use super::measure::{self, BLOCK, Lanes, Pair, Sums};
 use crate::element::Element;
 use crate::{Edit, Stats, Wide, math};
-
-/// Elements whose sums are taken together; the chunks of a tensor are then added in order. The unit
-/// of work for threads, and part of the summation tree, so it is fixed.
-const CHUNK: usize = 1 << 16;
 
 /// Elements that stay in the nearest cache, in whole blocks.
 const NEAR: usize = 8 * BLOCK;
@@ -29,11 +26,12 @@ pub(crate) fn stats<T: Element>(feed: &Feed<'_, T>, p: Option<f64>) -> Stats {
 /// The same for one slice, without holding anything back.
 pub(crate) fn stats_of_slice<T: Element>(xs: &[T], p: Option<f64>) -> Stats {
     let mut sums = Sums::ZERO;
-    for chunk in xs.chunks(CHUNK) {
+    let chunk = |chunk: &[T]| {
         let mut lanes = Lanes::ZERO;
         measure::add(&mut lanes, chunk);
-        sums.add(lanes.finish());
-    }
+        lanes.finish()
+    };
+    chunks::read(xs, chunk, |chunk| sums.add(chunk));
     complete(&|to: &mut dyn FnMut(&[T])| to(xs), p, xs.len() as u64, sums)
 }
 
@@ -45,14 +43,15 @@ pub(crate) fn edit_and_stats<T: Element>(
     p: Option<f64>,
 ) -> Stats {
     let mut sums = Sums::ZERO;
-    for chunk in xs.chunks_mut(CHUNK) {
+    let chunk = |chunk: &mut [T]| {
         let mut lanes = Lanes::ZERO;
         for block in chunk.chunks_mut(NEAR) {
             apply(block, edit, at);
             measure::add(&mut lanes, block);
         }
-        sums.add(lanes.finish());
-    }
+        lanes.finish()
+    };
+    chunks::write(xs, chunk, |chunk| sums.add(chunk));
     complete(&|to: &mut dyn FnMut(&[T])| to(xs), p, xs.len() as u64, sums)
 }
 
