@@ -31,6 +31,13 @@ impl Factor {
 
     /// A factor from a number.
     ///
+    /// ```
+    /// use steadygrad::Factor;
+    /// assert_eq!(Factor::new(0.5)?.then(Factor::new(0.25)?).to_f64(), 0.125);
+    /// assert!(Factor::new(-1.0).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`] if `x` is negative or not finite.
@@ -103,6 +110,18 @@ impl Factor {
 }
 
 /// One thing done to every element of a tensor.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Edits, Op};
+///
+/// let mut edits = Edits::for_count(1);
+/// edits.clamp(0, -1.0, 1.0);
+/// edits.zero(0);
+/// let ops: Vec<Op<'_>> = edits.get(0).ops().collect();
+/// assert_eq!(ops, [Op::Clamp { min: -1.0, max: 1.0 }, Op::Zero]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Op<'a> {
@@ -152,6 +171,14 @@ struct List {
 }
 
 impl List {
+    /// With space for so many operations.
+    fn with_room(operations: usize) -> Self {
+        Self {
+            first: None,
+            several: Vec::with_capacity(if operations > 1 { operations } else { 0 }),
+        }
+    }
+
     fn as_slice(&self) -> &[Stored] {
         if self.several.is_empty() {
             self.first.as_slice()
@@ -323,6 +350,8 @@ pub struct Edits {
     names: Option<Arc<Names>>,
     pushed: u64,
     abstained: bool,
+    /// How many operations a new list has room for.
+    room: usize,
 }
 
 impl Edits {
@@ -334,12 +363,18 @@ impl Edits {
         edits
     }
 
+    /// Makes new lists large enough for so many operations more.
+    pub(crate) fn make_room(&mut self, operations: usize) {
+        self.room += operations;
+    }
+
     pub(crate) fn reset(&mut self, count: usize, names: Option<&Arc<Names>>) {
         if self.pushed > 0 {
             self.lists.iter_mut().for_each(List::clear);
         }
         if self.lists.len() < count {
-            self.lists.resize_with(count, List::default);
+            let room = self.room;
+            self.lists.resize_with(count, || List::with_room(room));
         }
         self.arena.clear();
         (self.count, self.pushed, self.abstained) = (count, 0, false);
