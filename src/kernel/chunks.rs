@@ -20,7 +20,7 @@ use rayon::prelude::*;
 pub(super) fn change<T: Send>(xs: &mut [T], f: impl Fn(&mut [T]) + Sync) {
     #[cfg(feature = "rayon")]
     if xs.len() >= SEVERAL {
-        return xs.par_chunks_mut(CHUNK).for_each(|xs| f(xs));
+        return xs.par_chunks_mut(CHUNK).for_each(&f);
     }
     f(xs);
 }

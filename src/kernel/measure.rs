@@ -285,7 +285,13 @@ mod tests {
         };
         (0..len)
             .map(|_| f32::from_bits(next() & 0x87ff_ffff | 0x3000_0000))
-            .map(|x| if x.to_bits() & 7 == 0 { 0.0 } else { x })
+            .map(|x| {
+                if x.to_bits().trailing_zeros() >= 3 {
+                    0.0
+                } else {
+                    x
+                }
+            })
             .collect()
     }
 
