@@ -152,7 +152,9 @@ fn steps(factor: Factor, exponent: i64) -> Vec<f64> {
 }
 
 fn scalar(x: f64, like: &Values) -> Candle<Values> {
-    Values::new(x, &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())
+    Values::new(x, &Device::Cpu)?
+        .to_dtype(like.dtype())?
+        .to_device(like.device())
 }
 
 /// The places `start..start + len` along `axis`, in what the device reckons in and after the edit.

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use candle_core::Tensor;
 use candle_core::backprop::GradStore;
 use candle_core::layout::LayoutRelation;
-use steadygrad::{Edits, Measurement, Result, TensorSet, TensorSetMut, Visitor, VisitorMut};
+use steadygrad::{Edits, Error, Measurement, Result, TensorSet, TensorSetMut, Visitor, VisitorMut};
 
 use crate::Vars;
 use crate::slot::{Slot, Slots};
@@ -139,6 +139,45 @@ impl TensorSetMut for CandleGrads<'_> {
             slot.name = name;
             result
         })
+    }
+
+    fn apply_and_measure(
+        &mut self,
+        edits: &Edits,
+        before: &Measurement,
+        into: &mut Measurement,
+    ) -> Result<()> {
+        if !self.slots.is_on_host() {
+            self.apply(edits)?;
+            return self.slots.measure(&Edits::default(), into);
+        }
+        let (mut index, expected) = (0, edits.len());
+        self.visit_mut(&mut |name, tensor| {
+            let edit = edits.get(index);
+            let stats = if edit.is_keep() {
+                *before.tensor(index)
+            } else if name == before.name(index) {
+                tensor.edit_and_measure(&edit, into.needs().p)?
+            } else {
+                return Err(Error::Name {
+                    index,
+                    expected: before.name(index).to_owned(),
+                    found: name.to_owned(),
+                });
+            };
+            into.push(name, stats);
+            index += 1;
+            Ok(())
+        })?;
+        if index == expected {
+            Ok(())
+        } else {
+            Err(Error::Count {
+                what: "tensors of the set",
+                expected,
+                found: index,
+            })
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tensors in host memory: read and edited where they lie, by the core's own kernels.
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Storage, Tensor};
@@ -75,25 +76,19 @@ fn with_slice<E: Stored, R>(tensor: &Tensor, f: impl FnOnce(&[E]) -> Result<R>) 
 }
 
 /// Lends the elements, which lie in row-major order, to be changed.
-fn with_slice_mut<E: Stored>(
+fn with_slice_mut<E: Stored, R>(
     tensor: &Tensor,
-    f: impl FnOnce(&mut [E]) -> Result<()>,
-) -> Result<()> {
-    let op = InPlace(
-        RefCell::new((Some(f), None::<Result<()>>)),
-        std::marker::PhantomData::<E>,
-    );
+    f: impl FnOnce(&mut [E]) -> Result<R>,
+) -> Result<R> {
+    let op = InPlace::<E, _, R>(RefCell::new((Some(f), None)), PhantomData);
     tensor.inplace_op1(&op).map_err(crate::storage)?;
     op.0.into_inner().1.unwrap_or_else(|| Err(not_here()))
 }
 
 /// A closure on the elements as an operation of candle's, and what the closure returned.
-struct InPlace<E, F>(
-    RefCell<(Option<F>, Option<Result<()>>)>,
-    std::marker::PhantomData<E>,
-);
+struct InPlace<E, F, R>(RefCell<(Option<F>, Option<Result<R>>)>, PhantomData<E>);
 
-impl<E: Stored, F: FnOnce(&mut [E]) -> Result<()>> InplaceOp1 for InPlace<E, F> {
+impl<E: Stored, R, F: FnOnce(&mut [E]) -> Result<R>> InplaceOp1 for InPlace<E, F, R> {
     fn name(&self) -> &'static str {
         "steadygrad"
     }
@@ -129,6 +124,16 @@ pub(crate) fn edit(tensor: &Tensor, edit: &Edit<'_>) -> Result<()> {
     each_dtype!(tensor.dtype(), E => with_slice_mut(tensor, |xs: &mut [E]| match tensor.dims() {
         [] | [_] => xs.edit(edit),
         dims => ArrayViewMutD::from_shape(IxDyn(dims), xs).map_err(misshapen)?.edit(edit),
+    }))
+}
+
+/// The same, and what the edit left.
+pub(crate) fn edit_and_measure(tensor: &Tensor, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+    each_dtype!(tensor.dtype(), E => with_slice_mut(tensor, |xs: &mut [E]| match tensor.dims() {
+        [] | [_] => xs.edit_and_measure(edit, p),
+        dims => ArrayViewMutD::from_shape(IxDyn(dims), xs)
+            .map_err(misshapen)?
+            .edit_and_measure(edit, p),
     }))
 }
 

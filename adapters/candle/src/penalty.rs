@@ -78,7 +78,12 @@ pub fn l2(vars: &(impl Vars + ?Sized), lambda: f64) -> Result<Tensor> {
 ///
 /// As [`elastic_net_where`].
 pub fn elastic_net(vars: &(impl Vars + ?Sized), lambda_1: f64, lambda_2: f64) -> Result<Tensor> {
-    elastic_net_where(vars, lambda_1, lambda_2, steadygrad::penalty::all_but_biases)
+    elastic_net_where(
+        vars,
+        lambda_1,
+        lambda_2,
+        steadygrad::penalty::all_but_biases,
+    )
 }
 
 /// [`elastic_net`] over the variables whose names `covers` picks.
@@ -131,7 +136,9 @@ pub fn elastic_net_where(
             cost.on_device(var)
         };
         sum = Some(match sum.take() {
-            Some(sum) => sum.and_then(|sum| &sum + of_var?.to_device(sum.device())?.to_dtype(sum.dtype())?),
+            Some(sum) => {
+                sum.and_then(|sum| &sum + of_var?.to_device(sum.device())?.to_dtype(sum.dtype())?)
+            }
             None => of_var,
         });
     });

@@ -101,6 +101,17 @@ impl TensorMut for Slot {
         }
     }
 
+    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+        if let Content::OnHost(values) = &self.content {
+            return host::edit_and_measure(values, edit, p);
+        }
+        self.edit(edit)?;
+        self.stats(&mut Ask {
+            p,
+            ..Ask::default()
+        })
+    }
+
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
         match &self.content {
             Content::Missing => {
