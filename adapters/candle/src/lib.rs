@@ -43,8 +43,10 @@ pub use params::CandleParams;
 pub use penalty::{elastic_net, elastic_net_where, l1, l2};
 pub use vars::Vars;
 
-/// What candle could not do, as an error of steadygrad's.
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` passes")]
-fn storage(error: candle_core::Error) -> steadygrad::Error {
+/// What candle could not do, as an error of steadygrad's, without candle's backtrace.
+fn storage(mut error: candle_core::Error) -> steadygrad::Error {
+    while let candle_core::Error::WithBacktrace { inner, .. } = error {
+        error = *inner;
+    }
     steadygrad::Error::Storage(error.to_string())
 }
