@@ -30,7 +30,7 @@ fn by_hand(grads: &mut GradStore, var: &Var, max: f64) -> Result<f64> {
 fn show(values: &[f64]) -> String {
     let value = |x: &f64| match x.abs() {
         size if size == 0.0 || !size.is_finite() || (1e-3..1e5).contains(&size) => {
-            let digits = format!("{x:.4}");
+            let digits = format!("{x:.7}");
             if digits.contains('.') {
                 digits
                     .trim_end_matches('0')
