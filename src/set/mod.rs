@@ -170,8 +170,8 @@ pub trait TensorSetMut: TensorSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Name`] or [`Error::Count`] if the edits were planned for other tensors, and what the
-    /// tensors give.
+    /// [`Error::Name`] or [`Error::Count`] if the edits were planned for other tensors, found on the way: what
+    /// comes before the first that does not fit is edited by then. And what the tensors give.
     fn apply(&mut self, edits: &Edits) -> Result<()> {
         visit_edits(self, edits, |_, _, tensor, edit| {
             if edit.is_keep() {
