@@ -1,5 +1,5 @@
-//! A small classifier trained the way candle's MNIST example does, guarded: the lines that differ from the
-//! loop without a guard are marked.
+//! A small classifier trained the way candle's MNIST example does, guarded: the three lines that
+//! differ from the loop without a guard are numbered.
 //!
 //! ```text
 //! cargo run --release -p steadygrad-candle --example train
@@ -7,8 +7,7 @@
 
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::{Linear, Module, Optimizer, SGD, VarBuilder, VarMap, loss, ops};
-use steadygrad::{Guard, clip}; //                                                             new
-use steadygrad_candle::CandleGrads; //                                                        new
+use steadygrad_candle::GuardedStep; // 1
 
 const CLASSES: usize = 10;
 const PIXELS: usize = 64;
@@ -49,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let vs = VarBuilder::from_varmap(&varmap, DType::F32, &Device::Cpu);
     let model = Mlp::new(vs)?;
     let mut sgd = SGD::new(varmap.all_vars(), 0.05)?;
-    let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?); //                        new
+    let mut guard = steadygrad::Guard::new().clip(steadygrad::clip::GlobalNorm::new(1.0)?); // 2
     for epoch in 1..=EPOCHS {
         let mut sum = 0.0;
         for batch in 0..train_images.dim(0)? / BATCH {
@@ -57,15 +56,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let labels = train_labels.narrow(0, batch * BATCH, BATCH)?;
             let log_sm = ops::log_softmax(&model.forward(&images)?, D::Minus1)?;
             let loss = loss::nll(&log_sm, &labels)?;
-            let mut grads = loss.backward()?; //                                              changed
-            if guard.step(&mut CandleGrads::new(&mut grads, &varmap))?.verdict().is_apply() { // new
-                sgd.step(&grads)?; //                                                         changed
-            }
+            sgd.guarded_backward_step(&loss, &mut guard, &varmap)?; // 3, was: sgd.backward_step(&loss)?;
             sum += loss.to_scalar::<f32>()?;
         }
         let guesses = model.forward(&test_images)?.argmax(D::Minus1)?;
-        let right = guesses.eq(&test_labels)?.to_dtype(DType::F32)?.mean_all()?.to_scalar::<f32>()?;
-        println!("{epoch:4} train loss {:8.5} test acc: {:5.2}%", sum / 40.0, 100.0 * right);
+        let right = guesses
+            .eq(&test_labels)?
+            .to_dtype(DType::F32)?
+            .mean_all()?
+            .to_scalar::<f32>()?;
+        println!(
+            "{epoch:4} train loss {:8.5} test acc: {:5.2}%",
+            sum / 40.0,
+            100.0 * right
+        );
     }
     println!("{}", guard.report());
     Ok(())

@@ -22,6 +22,7 @@
 //!
 //! - [`CandleGrads`] makes the gradients of a `GradStore` a set that every rule of steadygrad can
 //!   measure and edit, [`CandleParams`] the variables one that it can watch.
+//! - [`GuardedStep`] is candle's `backward_step` with a guard in it.
 //! - [`l1`], [`l2`] and [`elastic_net`] are penalties for candle's autograd.
 //!
 //! On the host, tensors are read and edited where they lie, by steadygrad's own kernels: the bits are
@@ -36,11 +37,13 @@ mod host;
 mod params;
 mod penalty;
 mod slot;
+mod step;
 mod vars;
 
 pub use grads::CandleGrads;
 pub use params::CandleParams;
 pub use penalty::{elastic_net, elastic_net_where, l1, l2};
+pub use step::GuardedStep;
 pub use vars::Vars;
 
 /// What candle could not do, as an error of steadygrad's, without candle's backtrace.
