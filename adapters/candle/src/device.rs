@@ -172,17 +172,32 @@ impl Part<'_> {
     fn edited(&self) -> Candle<Values> {
         let part = self.values.narrow(self.axis, self.start, self.len)?;
         let mut x = part.to_dtype(self.arithmetic.dtype)?;
+        // Factors in a row are multiplied first, so that nothing is lost between them.
+        let mut pending = Factor::ONE;
         for op in self.edit.ops() {
-            x = self.apply(x, op)?;
+            if let Op::Scale(factor) = op {
+                pending = pending.then(factor);
+            } else {
+                x = self.apply(self.scaled(x, pending)?, op)?;
+                pending = Factor::ONE;
+            }
         }
-        Ok(x)
+        self.scaled(x, pending)
+    }
+
+    fn scaled(&self, x: Values, factor: Factor) -> Candle<Values> {
+        if factor == Factor::ONE {
+            return Ok(x);
+        }
+        let steps = steps(factor, self.arithmetic.exponent);
+        steps
+            .into_iter()
+            .try_fold(x, |x, step| x.broadcast_mul(&scalar(step, &x)?))
     }
 
     fn apply(&self, x: Values, op: Op<'_>) -> Candle<Values> {
         match op {
-            Op::Scale(factor) => steps(factor, self.arithmetic.exponent)
-                .into_iter()
-                .try_fold(x, |x, step| x.broadcast_mul(&scalar(step, &x)?)),
+            Op::Scale(factor) => self.scaled(x, factor),
             Op::Clamp { min, max } => {
                 let (min, max) =
                     bounds(self.values.dtype(), min, max).map_err(candle_core::Error::wrap)?;
@@ -639,4 +654,91 @@ pub(crate) fn sum_in_rows(flat: &Values) -> Candle<Values> {
         return Ok(sum);
     }
     sum + flat.narrow(0, whole, count - whole)?.sum_all()?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Var;
+
+    fn tensor(values: &[f32]) -> Values {
+        Values::from_slice(values, values.len(), &Device::Cpu).unwrap()
+    }
+
+    /// What a device without `f64` would find.
+    fn in_f32(values: &Values, edit: Edit<'_>, p: Option<f64>) -> Stats {
+        let mut job = Job::new(values, edit, p, None).unwrap();
+        job.arithmetic = Arithmetic::F32;
+        let found = read_together(&[&job], &Transfers::default()).unwrap();
+        found.into_iter().next().unwrap().whole
+    }
+
+    #[test]
+    fn a_device_without_f64_overflows_nowhere() {
+        let near = |x: f64, y: f64| assert!((x / y - 1.0).abs() < 1e-6, "{x} and {y}");
+        near(
+            in_f32(&tensor(&[1e25, 1e25, 1.0]), Edit::KEEP, None).l2(),
+            2f64.sqrt() * 1e25,
+        );
+        near(
+            in_f32(&tensor(&[f32::MAX; 100_000]), Edit::KEEP, None).l1(),
+            1e5 * f64::from(f32::MAX),
+        );
+        near(
+            in_f32(&tensor(&[1e-44; 4]), Edit::KEEP, None).l2(),
+            2.0 * f64::from(1e-44_f32),
+        );
+        let long: Vec<f32> = (0..1_000_000).map(|i| (i % 1000) as f32 * 0.1).collect();
+        let exact = long
+            .iter()
+            .map(|&x| f64::from(x).powi(3))
+            .sum::<f64>()
+            .cbrt();
+        let norm = steadygrad::Norm::P(3.0);
+        near(
+            in_f32(&tensor(&long), Edit::KEEP, Some(3.0))
+                .norm(norm)
+                .to_f64(),
+            exact,
+        );
+    }
+
+    #[test]
+    fn a_device_without_f64_counts_and_finds() {
+        let mut values = vec![1.0; 30_000];
+        (values[20_000], values[25_000], values[29_999]) =
+            (f32::INFINITY, f32::NAN, f32::NEG_INFINITY);
+        let stats = in_f32(&tensor(&values), Edit::KEEP, None);
+        let counts = (
+            stats.nan(),
+            stats.pos_inf(),
+            stats.neg_inf(),
+            stats.first_non_finite(),
+        );
+        assert_eq!(counts, (1, 1, 1, Some(20_000)));
+    }
+
+    #[test]
+    fn a_device_without_f64_scales_and_clamps() {
+        let mut edits = Edits::for_count(1);
+        edits.scale(0, Factor::ratio(Wide::from(1e-30), Wide::from(1e25)));
+        edits.scale(0, Factor::ratio(Wide::from(1e30), Wide::from(1e-25)));
+        edits.clamp(0, -5.0, 5.0);
+        let stats = in_f32(&tensor(&[3.0, -4.0, 1e3]), edits.get(0), None);
+        assert!(
+            (stats.l1() - 12.0).abs() < 1e-5 && stats.max_abs() == 5.0,
+            "{stats:?}"
+        );
+    }
+
+    #[test]
+    fn rows_add_up_and_autograd_knows_them() {
+        for count in [1, ROW - 1, ROW, 3 * ROW, 3 * ROW + 5] {
+            let w = Var::ones(count, DType::F32, &Device::Cpu).unwrap();
+            let sum = sum_in_rows(&w).unwrap();
+            assert_eq!(sum.to_scalar::<f32>().unwrap(), count as f32);
+            let grad = sum.backward().unwrap().remove(&w).unwrap();
+            assert_eq!(grad.to_vec1::<f32>().unwrap(), vec![1.0; count]);
+        }
+    }
 }

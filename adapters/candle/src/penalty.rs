@@ -197,3 +197,33 @@ impl CustomOp1 for Cost {
         Ok(Some(grad))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Var;
+
+    /// candle's own operations, which devices use, give what the kernels give.
+    #[test]
+    fn both_paths_agree() {
+        let values: Vec<f32> = (0..20_000).map(|i| (i % 201) as f32 * 0.01 - 1.0).collect();
+        let w = Var::from_vec(values, (100, 200), &Device::Cpu).unwrap();
+        let cost = Cost {
+            lambda_1: 0.5,
+            lambda_2: 0.25,
+        };
+        let (here, there) = (w.apply_op1(cost).unwrap(), cost.on_device(&w).unwrap());
+        let (x, y) = (
+            here.to_scalar::<f64>().unwrap(),
+            there.to_scalar::<f64>().unwrap(),
+        );
+        assert!((x / y - 1.0).abs() < 1e-13, "{x} and {y}");
+        let gradient = |loss: Tensor| {
+            let grad = loss.backward().unwrap().remove(&w).unwrap();
+            grad.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        for (x, y) in gradient(here).iter().zip(gradient(there)) {
+            assert!((x - y).abs() <= 1e-7, "{x} and {y}");
+        }
+    }
+}
