@@ -20,7 +20,7 @@ struct Mlp {
 }
 
 impl Mlp {
-    fn new(vs: VarBuilder) -> candle_core::Result<Self> {
+    fn new(vs: &VarBuilder) -> candle_core::Result<Self> {
         let first = candle_nn::linear(PIXELS, 100, vs.pp("first"))?;
         let second = candle_nn::linear(100, CLASSES, vs.pp("second"))?;
         Ok(Self { first, second })
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let varmap = VarMap::new();
     let vs = VarBuilder::from_varmap(&varmap, DType::F32, &Device::Cpu);
-    let model = Mlp::new(vs)?;
+    let model = Mlp::new(&vs)?;
     let mut sgd = SGD::new(varmap.all_vars(), 0.05)?;
     let mut guard = steadygrad::Guard::new().clip(steadygrad::clip::GlobalNorm::new(1.0)?); // 2
     for epoch in 1..=EPOCHS {

@@ -681,7 +681,7 @@ mod tests {
             2f64.sqrt() * 1e25,
         );
         near(
-            in_f32(&tensor(&[f32::MAX; 100_000]), Edit::KEEP, None).l1(),
+            in_f32(&tensor(&vec![f32::MAX; 100_000]), Edit::KEEP, None).l1(),
             1e5 * f64::from(f32::MAX),
         );
         near(

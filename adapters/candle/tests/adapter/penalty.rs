@@ -86,7 +86,7 @@ fn biases_and_second_names_are_left_out() {
 #[test]
 fn what_is_not_finite_shows() {
     let w = Var::new(&[1f32, f32::NAN], &Device::Cpu).unwrap();
-    assert!(scalar(&l2(&[w.clone()], 0.1).unwrap()).is_nan());
+    assert!(scalar(&l2(std::slice::from_ref(&w), 0.1).unwrap()).is_nan());
     assert!(scalar(&l1(&[w], 0.1).unwrap()).is_nan());
     let w = Var::new(&[1f32, f32::NEG_INFINITY], &Device::Cpu).unwrap();
     assert_eq!(scalar(&elastic_net(&[w], 0.0, 0.1).unwrap()), f64::INFINITY);

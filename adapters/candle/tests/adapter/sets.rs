@@ -99,7 +99,11 @@ fn an_edit_shows_in_clones_but_not_in_copies() {
     let mut store = grads(&[(&w, &[3.0, 4.0])]);
     let clone = store.get(&w).unwrap().clone();
     let copy = clone.copy().unwrap();
-    let _ = clip::global_norm(&mut CandleGrads::new(&mut store, &[w.clone()]), 1.0).unwrap();
+    let _ = clip::global_norm(
+        &mut CandleGrads::new(&mut store, std::slice::from_ref(&w)),
+        1.0,
+    )
+    .unwrap();
     assert_eq!(clone.to_vec1::<f32>().unwrap(), [0.6, 0.8]);
     assert_eq!(copy.to_vec1::<f32>().unwrap(), [3.0, 4.0]);
     let _ = clip::global_norm(&mut CandleGrads::new(&mut store, &[w]).on_device(), 0.5).unwrap();
