@@ -20,7 +20,7 @@ use candle_nn::{Embedding, LSTMConfig, Linear, Module, Optimizer, SGD, VarBuilde
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use plotters::prelude::*;
-use steadygrad::{Guard, Measurement, Step, clip};
+use steadygrad::{Guard, Measurement, Step, Wide, clip};
 use steadygrad_candle::{CandleGrads, CandleParams, Vars};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -403,23 +403,24 @@ fn run(corpus: &Corpus, options: &Options) -> Outcome<()> {
         "\nnats per character; blind guessing {guess:.3}, letter frequencies {:.3}\n",
         corpus.unigram()
     );
-    println!(
-        "|  | first loss | last 20 steps | held-out text | largest norm | clipped | time | learns |"
-    );
-    println!("|---|---:|---:|---:|---:|---:|---:|---|");
+    println!("|  | first loss | last 20 steps | held-out text | largest norm | clipped | learns |");
+    println!("|---|---:|---:|---:|---:|---:|---|");
     for (name, course) in [("without", &without), ("with guard", &with)] {
         println!(
-            "| {name} | {:.3} | {:.3} | {:.3} | {:.3} | {} of {} | {:.0} s | {} |",
+            "| {name} | {:.3} | {:.3} | {:.3} | {} | {} of {} | {} |",
             course.losses[0],
             course.last(),
             course.valid,
-            course.largest_norm(),
+            Wide::from(course.largest_norm()),
             course.clipped,
             course.losses.len(),
-            course.seconds,
             course.outcome(guess, corpus.unigram()),
         );
     }
+    println!(
+        "\ntrained for {:.0} s and {:.0} s",
+        without.seconds, with.seconds
+    );
     println!(
         "\nwith the guard it writes:\n{}\n\nwithout:\n{}\n",
         with.sample,

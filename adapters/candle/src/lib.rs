@@ -46,6 +46,11 @@ pub use penalty::{elastic_net, elastic_net_where, l1, l2};
 pub use step::GuardedStep;
 pub use vars::Vars;
 
+/// The programs of the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// What candle could not do, as an error of steadygrad's, without candle's backtrace.
 fn storage(mut error: candle_core::Error) -> steadygrad::Error {
     while let candle_core::Error::WithBacktrace { inner, .. } = error {
