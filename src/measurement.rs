@@ -432,6 +432,12 @@ impl Measurement {
         self.record(stats);
     }
 
+    /// The same for a tensor whose units along the axis that was asked for were read too.
+    pub fn push_with_units(&mut self, name: &str, stats: Stats, units: &[Stats]) {
+        self.units.extend_from_slice(units);
+        self.push(name, stats);
+    }
+
     fn record(&mut self, stats: Stats) {
         self.exact.add(&stats);
         self.tensors.push(stats);

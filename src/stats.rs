@@ -127,6 +127,54 @@ impl Stats {
         power: None,
     };
 
+    /// Of `len` finite elements that were summed up elsewhere, on a device for one.
+    ///
+    /// ```
+    /// use steadygrad::{Stats, Wide};
+    ///
+    /// let stats = Stats::from_sums(2, 4.0, Wide::from(7.0), Wide::from(25.0));
+    /// assert_eq!((stats.l2(), stats.l1(), stats.max_abs()), (5.0, 7.0, 4.0));
+    /// ```
+    #[must_use]
+    pub fn from_sums(len: u64, max_abs: f64, l1: Wide, sum_sq: Wide) -> Self {
+        Self {
+            len,
+            max_abs,
+            l1,
+            sum_sq,
+            ..Self::EMPTY
+        }
+    }
+
+    /// With `Σ|x|^p` of the finite elements, for the `p` that was asked for.
+    #[must_use]
+    pub fn with_power(mut self, power: Wide) -> Self {
+        self.power = Some(power);
+        self
+    }
+
+    /// With the numbers of elements, among all of them, that are NaN, +∞ and −∞, and the row-major
+    /// index of the first such element.
+    ///
+    /// ```
+    /// use steadygrad::{Stats, Wide};
+    ///
+    /// let sums = Stats::from_sums(3, 1.0, Wide::ONE, Wide::ONE);
+    /// assert!(sums.with_non_finite(1, 1, 0, Some(1)).l2().is_nan());
+    /// ```
+    #[must_use]
+    pub fn with_non_finite(
+        mut self,
+        nan: u64,
+        pos_inf: u64,
+        neg_inf: u64,
+        first: Option<u64>,
+    ) -> Self {
+        (self.nan, self.pos_inf, self.neg_inf) = (nan, pos_inf, neg_inf);
+        self.first_non_finite = first;
+        self
+    }
+
     /// The number of elements.
     #[must_use]
     pub fn len(&self) -> u64 {

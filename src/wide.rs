@@ -139,7 +139,13 @@ impl Wide {
     }
 
     /// `self^p`.
-    pub(crate) fn power(self, p: f64) -> Self {
+    ///
+    /// ```
+    /// use steadygrad::Wide;
+    /// assert_eq!(Wide::new(1.0, 1000).power(3.0), Wide::new(1.0, 3000));
+    /// ```
+    #[must_use]
+    pub fn power(self, p: f64) -> Self {
         if self.m == 0.0 || !self.is_finite() {
             return self;
         }

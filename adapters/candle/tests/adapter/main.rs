@@ -1,0 +1,8 @@
+//! The adapter keeps the promises of the core: on the host to the bit, on a device to rounding.
+
+mod device;
+mod penalty;
+mod promises;
+mod random;
+mod same_bits;
+mod sets;
