@@ -1,0 +1,6 @@
+//! x
+mod device;
+mod grads;
+mod host;
+mod params;
+mod tensors;
