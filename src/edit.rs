@@ -403,6 +403,17 @@ impl Edits {
         self.names.as_ref().and_then(|names| names.get(index))
     }
 
+    /// The one factor that everything is scaled by; `None` if tensors differ or are not only scaled.
+    #[must_use]
+    pub fn common_factor(&self) -> Option<Factor> {
+        if self.is_keep() {
+            return Some(Factor::ONE);
+        }
+        let (first, rest) = self.lists[..self.count].split_first()?;
+        let alike = rest.iter().all(|ops| ops == first);
+        if alike { self.get(0).factor() } else { None }
+    }
+
     fn push(&mut self, index: usize, op: Stored) {
         if let Some(ops) = self.lists[..self.count].get_mut(index) {
             ops.push(op);

@@ -2,6 +2,7 @@
 
 use core::fmt::{Debug, Display};
 
+use crate::set::MemberMut;
 use crate::tensor::{SliceMut, SliceRef};
 
 mod sealed {
@@ -26,7 +27,17 @@ mod sealed {
 /// assert!(f32::toward_zero(0.1).widen() < 0.1);
 /// ```
 pub trait Element:
-    Copy + Debug + Default + Display + PartialEq + PartialOrd + Send + Sync + sealed::Sealed + 'static
+    Copy
+    + Debug
+    + Default
+    + Display
+    + PartialEq
+    + PartialOrd
+    + Send
+    + Sync
+    + sealed::Sealed
+    + MemberMut
+    + 'static
 {
     /// The type's name, as Rust spells it.
     const NAME: &'static str;

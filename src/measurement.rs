@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::edit::{Edit, Edits};
 use crate::exact::{DIGITS, ExactSum};
-use crate::set::TensorSet;
+use crate::set::{TensorSet, TensorSetMut};
 use crate::tensor::{Ask, Needs, Tensor};
 use crate::{Result, Stats};
 
@@ -294,6 +294,21 @@ impl Measurement {
         }
         self.total = self.exact.stats();
         Some(())
+    }
+
+    /// Carries out `edits` on `set` and looks, in passing, at what they leave. Tensors that are kept
+    /// are what they were before.
+    pub(crate) fn apply<S>(&mut self, set: &mut S, before: &Self, edits: &Edits) -> Result<()>
+    where
+        S: TensorSetMut + ?Sized,
+    {
+        self.begin(Needs {
+            units: None,
+            ..before.needs
+        });
+        set.apply_and_measure(edits, before, self)?;
+        self.finish();
+        Ok(())
     }
 
     fn begin(&mut self, needs: Needs) {

@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::edit::Edits;
+use crate::edit::{Edit, Edits};
 use crate::element::Element;
 use crate::measurement::Measurement;
 use crate::tensor::{Ask, SliceRef, Tensor, TensorMut};
@@ -144,32 +144,66 @@ pub trait TensorSetMut: TensorSet {
     /// [`Error::Name`] or [`Error::Count`] if the edits were planned for other tensors, and what the
     /// tensors give.
     fn apply(&mut self, edits: &Edits) -> Result<()> {
-        let mut index = 0;
-        self.visit_mut(&mut |name, tensor| {
-            if let Some(expected) = edits.name(index).filter(|&expected| expected != name) {
-                return Err(Error::Name {
-                    index,
-                    expected: expected.into(),
-                    found: name.into(),
-                });
-            }
-            let edit = edits.get(index);
-            index += 1;
+        visit_edits(self, edits, &mut |_, _, tensor, edit| {
             if edit.is_keep() {
                 Ok(())
             } else {
-                tensor.edit(&edit)
+                tensor.edit(edit)
             }
-        })?;
-        if index == edits.len() {
+        })
+    }
+
+    /// Carries out the edit of each tensor and reads what it leaves, in the same pass where a tensor
+    /// can. Of tensors that keep everything, `before` tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`TensorSetMut::apply`].
+    fn apply_and_measure(
+        &mut self,
+        edits: &Edits,
+        before: &Measurement,
+        into: &mut Measurement,
+    ) -> Result<()> {
+        visit_edits(self, edits, &mut |index, name, tensor, edit| {
+            let stats = if edit.is_keep() {
+                *before.tensor(index)
+            } else {
+                tensor.edit_and_measure(edit, into.needs().p)?
+            };
+            into.push(name, stats);
             Ok(())
-        } else {
-            Err(Error::Count {
-                what: "tensors of the set",
-                expected: edits.len(),
-                found: index,
-            })
+        })
+    }
+}
+
+/// Pairs each tensor with its edit, names and count checked.
+fn visit_edits<S: TensorSetMut + ?Sized>(
+    set: &mut S,
+    edits: &Edits,
+    f: &mut dyn FnMut(usize, &str, &mut dyn TensorMut, &Edit<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut index = 0;
+    set.visit_mut(&mut |name, tensor| {
+        if let Some(expected) = edits.name(index).filter(|&expected| expected != name) {
+            return Err(Error::Name {
+                index,
+                expected: expected.into(),
+                found: name.into(),
+            });
         }
+        f(index, name, tensor, &edits.get(index))?;
+        index += 1;
+        Ok(())
+    })?;
+    if index == edits.len() {
+        Ok(())
+    } else {
+        Err(Error::Count {
+            what: "tensors of the set",
+            expected: edits.len(),
+            found: index,
+        })
     }
 }
 
@@ -368,6 +402,15 @@ macro_rules! forward_set {
 
             fn apply(&mut self, edits: &Edits) -> Result<()> {
                 (**self).apply(edits)
+            }
+
+            fn apply_and_measure(
+                &mut self,
+                edits: &Edits,
+                before: &Measurement,
+                into: &mut Measurement,
+            ) -> Result<()> {
+                (**self).apply_and_measure(edits, before, into)
             }
         }
 

@@ -126,6 +126,8 @@ macro_rules! each_slice {
     };
 }
 
+pub(crate) use each_slice;
+
 /// Something that can be measured: it owns or borrows numbers and tells its [`Stats`] in one read.
 ///
 /// Slices, `Vec`, arrays, `Option` (a missing gradient has no elements) and ndarray arrays and views
@@ -203,6 +205,19 @@ pub trait TensorMut: Tensor + Lend {
     /// [`Error::Axis`] or [`Error::Count`] if the edit scales units that the tensor does not have, and
     /// whatever the storage behind the tensor gives.
     fn edit(&mut self, edit: &Edit<'_>) -> Result<()>;
+
+    /// Carries out `edit` and says what it leaves, in one pass if the tensor can; with `p`, also Σ|x|^p.
+    ///
+    /// # Errors
+    ///
+    /// As [`TensorMut::edit`] and [`Tensor::stats`].
+    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+        self.edit(edit)?;
+        self.stats(&mut Ask {
+            p,
+            ..Ask::default()
+        })
+    }
 
     /// The elements in row-major order, if they stand so in host memory.
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
@@ -344,6 +359,11 @@ macro_rules! forward_tensor_mut {
             fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
                 let $self = self;
                 $to.edit(edit)
+            }
+
+            fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+                let $self = self;
+                $to.edit_and_measure(edit, p)
             }
 
             fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {

@@ -26,25 +26,25 @@ pub(super) struct Lanes<P> {
 
 /// Sums of eight lanes, and what rounding took from them.
 #[derive(Clone, Copy, Debug)]
-struct Twofold {
+pub(super) struct Twofold {
     sum: [f64; LANES],
     rest: [f64; LANES],
 }
 
 /// A sum and what rounding took from it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pair(pub(super) f64, pub(super) f64);
+pub(crate) struct Pair(pub(crate) f64, pub(crate) f64);
 
 impl Pair {
-    pub(super) const ZERO: Self = Self(0.0, 0.0);
+    pub(crate) const ZERO: Self = Self(0.0, 0.0);
 
     #[inline(always)]
-    pub(super) fn add(&mut self, Pair(sum, rest): Pair) {
+    pub(crate) fn add(&mut self, Pair(sum, rest): Pair) {
         let (sum, error) = two_sum(self.0, sum);
         *self = Self(sum, self.1 + (rest + error));
     }
 
-    pub(super) fn round(self) -> f64 {
+    pub(crate) fn round(self) -> f64 {
         // After an overflow or a NaN the rest means nothing.
         if self.0.is_finite() {
             self.0 + self.1
@@ -90,14 +90,14 @@ pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
 }
 
 impl Twofold {
-    const ZERO: Self = Self {
+    pub(super) const ZERO: Self = Self {
         sum: [0.0; LANES],
         rest: [0.0; LANES],
     };
 
     /// Folds a row to eight lanes and adds them.
     #[inline(always)]
-    fn add(&mut self, mut row: [f64; ROW]) {
+    pub(super) fn add(&mut self, mut row: [f64; ROW]) {
         let mut width = ROW;
         while width > LANES {
             width /= 2;
@@ -112,7 +112,7 @@ impl Twofold {
         }
     }
 
-    fn total(self) -> Pair {
+    pub(super) fn total(self) -> Pair {
         let mut lanes: [Pair; LANES] = core::array::from_fn(|j| Pair(self.sum[j], self.rest[j]));
         let mut width = LANES;
         while width > 1 {

@@ -1,0 +1,121 @@
+//! One factor for all gradients, from their common norm.
+
+use super::{Clipped, Clipper, Shrink, bound, once};
+use crate::detect::StepView;
+use crate::{Edits, Needs, Norm, Result, TensorSetMut};
+
+/// Scales all gradients by one factor so that their common norm is at most `max`.
+///
+/// ```text
+/// g ← g · max/‖g‖   if ‖g‖ > max,   ‖g‖ over all elements of all tensors
+/// ```
+///
+/// The direction stays; equality is not above; there is no ε. `max = +∞` never clips, `max = 0` gives
+/// +0.0 everywhere. The norm is exact over the whole float range, and so is every scaled element to its
+/// last place, also where the norm is past [`f64::MAX`].
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{clip::GlobalNorm, Guard, Norm};
+///
+/// let mut grads = vec![vec![3.0_f32, 4.0], vec![12.0]];
+/// let clipped = GlobalNorm::new(6.5)?.apply(&mut grads)?;
+/// assert_eq!((clipped.before(), clipped.after()), (13.0, 6.5));
+/// assert_eq!(grads, [vec![1.5, 2.0], vec![6.0]]);
+///
+/// let mut guard = Guard::new().clip(GlobalNorm::new(1.0)?.norm(Norm::Max)?);
+/// assert_eq!(guard.step(&mut grads)?.factor(), 1.0 / 6.0);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+///
+/// # References
+///
+/// Pascanu, Mikolov and Bengio, 2013, arXiv:1211.5063.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GlobalNorm {
+    max: f64,
+    norm: Norm,
+}
+
+impl GlobalNorm {
+    /// Clips the L2 norm.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN.
+    pub fn new(max: f64) -> Result<Self> {
+        Ok(Self {
+            max: bound(max)?,
+            norm: Norm::L2,
+        })
+    }
+
+    /// Clips another norm.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if it is a [`Norm::P`] with a `p` that is NaN or below 1.
+    pub fn norm(self, norm: Norm) -> Result<Self> {
+        Ok(Self {
+            norm: norm.checked()?,
+            ..self
+        })
+    }
+
+    /// Clips once, without a guard.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
+    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
+        once(self, self.norm, grads, true)
+    }
+}
+
+impl Clipper for GlobalNorm {
+    fn needs(&self) -> Needs {
+        Needs {
+            p: self.norm.power(),
+            units: None,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "global norm clip"
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+        match Shrink::to(self.max, step.grads.total(), self.norm) {
+            Shrink::Keep => (),
+            Shrink::Zero => edits.zero_all(),
+            Shrink::Scale(factor) => edits.scale_all(factor),
+            Shrink::Unknown => edits.abstain(),
+        }
+    }
+}
+
+/// Scales all gradients by one factor so that their common L2 norm is at most `max`.
+///
+/// `grads` is any set: `Vec<f32>`, `&mut [f64]`, an ndarray array or view, a struct of
+/// [`tensor_set!`](crate::tensor_set), a list, a named list, a map.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::clip;
+///
+/// let mut grads = [1e25_f32, 1e25, 1.0];   // the norm is finite, its square is no f32
+/// let clipped = clip::global_norm(&mut grads, 1.0)?;
+/// assert_eq!(format!("{grads:?}"), "[0.70710677, 0.70710677, 7.071068e-26]");
+/// assert_eq!(clipped.to_string(), "norm 1.414e25 -> 1.000");
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN,
+/// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
+pub fn global_norm<G: TensorSetMut + ?Sized>(grads: &mut G, max: f64) -> Result<Clipped> {
+    GlobalNorm::new(max)?.apply(grads)
+}

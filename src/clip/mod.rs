@@ -1,0 +1,217 @@
+//! Rules that shrink gradients: by value, by the norm of each tensor, by the norm of all together.
+//!
+//! A rule sees a [`Measurement`](crate::Measurement), never a tensor, and pushes edits. So a rule of
+//! your own is a few lines, runs on every kind of tensor, and is tested without any.
+//!
+//! The functions [`value()`], [`tensor_norm()`] and [`global_norm()`] do one such thing at once. They have no
+//! policy for NaN and infinities: a norm clip of non-finite gradients is an error that leaves them
+//! untouched. For policies, chains and reports there is the [`Guard`](crate::Guard).
+
+mod global_norm;
+mod tensor_norm;
+mod value;
+
+pub use global_norm::{GlobalNorm, global_norm};
+pub use tensor_norm::{TensorNorm, tensor_norm};
+pub use value::{Value, value};
+
+use core::fmt::Debug;
+
+use crate::detect::StepView;
+use crate::report::After;
+use crate::{Edits, Error, Factor, Measurement, Needs, Norm, Result, Stats, TensorSetMut, Wide};
+
+/// A rule that turns a measurement into edits.
+///
+/// # Examples
+///
+/// Halve every gradient while the loss is above 1:
+///
+/// ```
+/// use steadygrad::{clip::Clipper, detect::StepView, Edits, Factor, Guard, Step};
+///
+/// #[derive(Debug)]
+/// struct Careful { half: Factor }
+///
+/// impl Clipper for Careful {
+///     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+///         if step.loss.is_some_and(|loss| loss > 1.0) {
+///             edits.scale_all(self.half);
+///         }
+///     }
+/// }
+///
+/// let mut grads = [8.0_f32];
+/// let mut guard = Guard::new().clip(Careful { half: Factor::new(0.5)? });
+/// let _ = guard.step(Step::new(&mut grads).loss(3.0))?;
+/// assert_eq!(grads, [4.0]);
+/// let _ = guard.step(Step::new(&mut grads).loss(0.3))?;
+/// assert_eq!(grads, [4.0]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+pub trait Clipper: Send + Sync + Debug {
+    /// What must be measured beside the usual.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// What a report calls this rule.
+    fn name(&self) -> &'static str {
+        "clipper"
+    }
+
+    /// Pushes what is to be done to the gradients that `step` describes. A rule that cannot decide,
+    /// because what it looks at is not finite, calls [`Edits::abstain`].
+    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits);
+}
+
+/// What a one-line clip did.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::clip;
+///
+/// let mut grads = [3.0_f32, 4.0];
+/// let clipped = clip::global_norm(&mut grads, 1.0)?;
+/// assert!(clipped.is_clipped());
+/// assert_eq!((clipped.before(), clipped.after(), clipped.factor()), (5.0, 1.0, 0.2));
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[must_use = "it says what was done to the gradients"]
+pub struct Clipped {
+    before: f64,
+    after: f64,
+    factor: f64,
+    clipped: bool,
+}
+
+impl Clipped {
+    /// The norm of all gradients before; NaN or +∞ if an element is.
+    #[must_use]
+    pub fn before(&self) -> f64 {
+        self.before
+    }
+
+    /// The norm of all gradients after. Where gradients were only scaled it follows by arithmetic; each
+    /// element was then rounded to its type.
+    #[must_use]
+    pub fn after(&self) -> f64 {
+        self.after
+    }
+
+    /// The smallest factor by which a tensor was scaled; 1 if none was. A clip by value scales nothing.
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    /// Whether any gradient was to be changed.
+    #[must_use]
+    pub fn is_clipped(&self) -> bool {
+        self.clipped
+    }
+}
+
+impl core::fmt::Display for Clipped {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(
+            f,
+            "norm {} -> {}",
+            crate::wide::Short(self.before),
+            crate::wide::Short(self.after)
+        )
+    }
+}
+
+/// One rule, once: measure, plan, and write only if there is something to write.
+fn once<R, G>(mut rule: R, norm: Norm, grads: &mut G, refuse_non_finite: bool) -> Result<Clipped>
+where
+    R: Clipper,
+    G: TensorSetMut + ?Sized,
+{
+    let before = Measurement::with_needs(grads, rule.needs())?;
+    if refuse_non_finite {
+        refuse(&before)?;
+    }
+    let mut edits = Edits::default();
+    edits.reset(before.len(), Some(before.names()));
+    rule.plan(
+        &StepView {
+            number: 1,
+            grads: &before,
+            params: None,
+            loss: None,
+        },
+        &mut edits,
+    );
+    let mut after = After::default();
+    after.foresee(&before, &edits);
+    after.carry_out(grads, &before, &edits)?;
+    let total = after.total().unwrap_or(*before.total());
+    let factors = (0..edits.len())
+        .filter_map(|i| edits.get(i).factor())
+        .map(Factor::to_f64);
+    Ok(Clipped {
+        before: before.total().norm(norm).to_f64(),
+        after: total.norm(norm).to_f64(),
+        factor: factors.fold(1.0, f64::min),
+        clipped: !edits.is_keep(),
+    })
+}
+
+/// An error that names the first tensor with an element that is not finite.
+pub(crate) fn refuse(seen: &Measurement) -> Result<()> {
+    match seen.first_non_finite() {
+        None => Ok(()),
+        Some(index) => {
+            let stats = seen.tensor(index);
+            let name = seen.name(index);
+            Err(Error::NonFinite {
+                what: if name.is_empty() { "gradient" } else { name }.into(),
+                nan: stats.nan(),
+                inf: stats.inf(),
+                index: stats.first_non_finite().unwrap_or(0),
+            })
+        }
+    }
+}
+
+/// Checks the bound of a norm.
+fn bound(max: f64) -> Result<f64> {
+    if max >= 0.0 {
+        // A negative zero would print as one.
+        Ok(max.abs())
+    } else {
+        Err(Error::Setting {
+            what: "max norm",
+            expected: "a number ≥ 0",
+            found: max,
+        })
+    }
+}
+
+/// What brings these elements to at most `max`.
+enum Shrink {
+    Keep,
+    Zero,
+    Scale(Factor),
+    /// There is no norm to speak of.
+    Unknown,
+}
+
+impl Shrink {
+    fn to(max: f64, stats: &Stats, norm: Norm) -> Self {
+        let size = stats.norm(norm);
+        if !size.is_finite() {
+            Self::Unknown
+        } else if size <= Wide::from(max) {
+            Self::Keep
+        } else if max == 0.0 {
+            Self::Zero
+        } else {
+            Self::Scale(Factor::ratio(Wide::from(max), size))
+        }
+    }
+}

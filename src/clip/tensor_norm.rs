@@ -1,0 +1,111 @@
+//! A factor for each tensor, from its own norm.
+
+use super::{Clipped, Clipper, Shrink, bound, once};
+use crate::detect::StepView;
+use crate::{Edits, Needs, Norm, Result, TensorSetMut};
+
+/// Scales each tensor by a factor of its own so that its norm is at most `max`.
+///
+/// ```text
+/// g_i ← g_i · max/‖g_i‖   if ‖g_i‖ > max,   for each tensor i
+/// ```
+///
+/// This changes the direction of the whole gradient; [`GlobalNorm`](super::GlobalNorm) does not.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::clip::TensorNorm;
+///
+/// let mut grads = vec![vec![3.0_f32, 4.0], vec![0.5]];
+/// let clipped = TensorNorm::new(1.0)?.apply(&mut grads)?;
+/// assert_eq!(grads, [vec![0.6, 0.8], vec![0.5]]);
+/// assert_eq!(clipped.factor(), 0.2);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TensorNorm {
+    max: f64,
+    norm: Norm,
+}
+
+impl TensorNorm {
+    /// Clips the L2 norm of each tensor.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN.
+    pub fn new(max: f64) -> Result<Self> {
+        Ok(Self {
+            max: bound(max)?,
+            norm: Norm::L2,
+        })
+    }
+
+    /// Clips another norm.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if it is a [`Norm::P`] with a `p` that is NaN or below 1.
+    pub fn norm(self, norm: Norm) -> Result<Self> {
+        Ok(Self {
+            norm: norm.checked()?,
+            ..self
+        })
+    }
+
+    /// Clips once, without a guard.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
+    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
+        once(self, self.norm, grads, true)
+    }
+}
+
+impl Clipper for TensorNorm {
+    fn needs(&self) -> Needs {
+        Needs {
+            p: self.norm.power(),
+            units: None,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "tensor norm clip"
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+        for (i, stats) in step.grads.tensors().iter().enumerate() {
+            match Shrink::to(self.max, stats, self.norm) {
+                Shrink::Keep => (),
+                Shrink::Zero => edits.zero(i),
+                Shrink::Scale(factor) => edits.scale(i, factor),
+                Shrink::Unknown => edits.abstain(),
+            }
+        }
+    }
+}
+
+/// Scales each tensor by a factor of its own so that its L2 norm is at most `max`.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::clip;
+///
+/// let mut grads = [("w", vec![6.0_f64, 8.0]), ("b", vec![0.25])];
+/// let clipped = clip::tensor_norm(&mut grads, 5.0)?;
+/// assert_eq!(grads, [("w", vec![3.0, 4.0]), ("b", vec![0.25])]);
+/// assert!(clipped.is_clipped());
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN,
+/// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
+pub fn tensor_norm<G: TensorSetMut + ?Sized>(grads: &mut G, max: f64) -> Result<Clipped> {
+    TensorNorm::new(max)?.apply(grads)
+}

@@ -1,0 +1,129 @@
+//! Each element on its own.
+
+use super::{Clipped, Clipper, once};
+use crate::detect::StepView;
+use crate::{Edits, Error, Norm, Result, TensorSetMut};
+
+/// Clamps each element into `[min, max]`.
+///
+/// ```text
+/// x ← min if x < min,  max if x > max
+/// ```
+///
+/// By comparison: ±∞ become the bounds and NaN stays NaN. The bounds are rounded toward zero to the
+/// element type. This changes the direction of the gradient.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::clip::Value;
+///
+/// let mut grads = [0.5_f32, -7.0, f32::INFINITY];
+/// let clipped = Value::new(5.0)?.apply(&mut grads)?;
+/// assert_eq!(grads, [0.5, -5.0, 5.0]);
+/// assert_eq!((clipped.before(), clipped.after()), (f64::INFINITY, 50.25_f64.sqrt()));
+///
+/// let mut grads = [0.5_f32, -7.0];
+/// let _ = Value::between(0.0, 0.25)?.apply(&mut grads)?;
+/// assert_eq!(grads, [0.25, 0.0]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+///
+/// # References
+///
+/// Mikolov, "Statistical language models based on neural networks", 2012.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Value {
+    min: f64,
+    max: f64,
+}
+
+impl Value {
+    /// Clamps into `[-bound, bound]`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `bound` is negative or NaN.
+    pub fn new(bound: f64) -> Result<Self> {
+        if bound >= 0.0 {
+            Ok(Self {
+                min: -bound,
+                max: bound.abs(),
+            })
+        } else {
+            Err(Error::Setting {
+                what: "clip value",
+                expected: "a number ≥ 0",
+                found: bound,
+            })
+        }
+    }
+
+    /// Clamps into `[min, max]`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if a bound is NaN or `min` is above `max`.
+    pub fn between(min: f64, max: f64) -> Result<Self> {
+        if min <= max {
+            Ok(Self { min, max })
+        } else if min.is_nan() || max.is_nan() {
+            Err(Error::Setting {
+                what: "clip value",
+                expected: "a number",
+                found: f64::NAN,
+            })
+        } else {
+            Err(Error::Setting {
+                what: "lower clip value",
+                expected: "at most the upper one",
+                found: min,
+            })
+        }
+    }
+
+    /// Clips once, without a guard.
+    ///
+    /// # Errors
+    ///
+    /// What the tensors give.
+    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
+        once(self, Norm::L2, grads, false)
+    }
+}
+
+impl Clipper for Value {
+    fn name(&self) -> &'static str {
+        "value clip"
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+        for (i, stats) in step.grads.tensors().iter().enumerate() {
+            let all_within = self.min <= -stats.max_abs && stats.max_abs <= self.max;
+            if stats.inf() > 0 || !all_within {
+                edits.clamp(i, self.min, self.max);
+            }
+        }
+    }
+}
+
+/// Clamps each element into `[-bound, bound]`.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::clip;
+///
+/// let mut grads = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 2.0, -2.0];
+/// let clipped = clip::value(&mut grads, 1.0)?;
+/// assert_eq!(format!("{grads:?}"), "[NaN, 1.0, -1.0, 1.0, -1.0]");
+/// assert!(clipped.before().is_nan());
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Setting`] if `bound` is negative or NaN.
+pub fn value<G: TensorSetMut + ?Sized>(grads: &mut G, bound: f64) -> Result<Clipped> {
+    Value::new(bound)?.apply(grads)
+}

@@ -1,0 +1,389 @@
+//! What watches a training run and says when it goes wrong.
+//!
+//! A detector sees one [`StepView`] after the other and may answer with an [`Alarm`]. It scores a step
+//! before it learns from it, and it learns only from finite values, so that no NaN can blind it.
+
+pub(crate) mod non_finite;
+mod norm_threshold;
+mod persistent_norm;
+mod plateau;
+mod weight_growth;
+
+pub use non_finite::NonFinite;
+pub use norm_threshold::NormThreshold;
+pub use persistent_norm::PersistentNorm;
+pub use plateau::Plateau;
+pub use weight_growth::WeightGrowth;
+
+use alloc::sync::Arc;
+use core::fmt::{self, Debug};
+
+use crate::measurement::Names;
+use crate::wide::Short;
+use crate::{Error, Measurement, Result};
+
+/// What rules and detectors see of a training step.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{detect::{Detector, NormThreshold, StepView}, Measurement};
+///
+/// let grads = Measurement::of(&vec![3.0, 4.0])?;
+/// let step = StepView { number: 7, grads: &grads, params: None, loss: None };
+/// let alarm = NormThreshold::new(2.0)?.observe(&step).unwrap();
+/// assert_eq!(alarm.to_string(), "step 7: the norm of the gradients is 5.000, above 2.000 (norm threshold)");
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct StepView<'a> {
+    /// The number of the step, from 1.
+    pub number: u64,
+    /// The gradients, as the rules before this one would leave them.
+    pub grads: &'a Measurement,
+    /// The parameters, if they were given.
+    pub params: Option<&'a Measurement>,
+    /// The loss, if it was given.
+    pub loss: Option<f64>,
+}
+
+/// Watches steps and says when one is wrong.
+///
+/// # Examples
+///
+/// A loss that is suspiciously good:
+///
+/// ```
+/// use steadygrad::detect::{Alarm, Detector, StepView, Subject};
+/// use steadygrad::{Guard, Step};
+///
+/// #[derive(Debug)]
+/// struct TooGood;
+///
+/// impl Detector for TooGood {
+///     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+///         let loss = step.loss.filter(|&loss| loss < 1e-6)?;
+///         Some(Alarm::new("too good", step, Subject::Loss, "value", loss, "below", 1e-6))
+///     }
+/// }
+///
+/// let mut guard = Guard::new().detect(TooGood);
+/// let report = guard.step(Step::new(&mut [1.0_f32]).loss(1e-9))?;
+/// assert_eq!(report.alarms()[0].to_string(), "step 1: the value of the loss is 1.000e-9, below 1.000e-6 (too good)");
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+pub trait Detector: Send + Sync + Debug {
+    /// Scores the step, then learns from it.
+    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm>;
+}
+
+/// What an alarm is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Subject {
+    /// The loss.
+    Loss,
+    /// All gradients together.
+    Gradients,
+    /// The gradient tensor with this index.
+    Gradient(usize),
+    /// All parameters together.
+    Parameters,
+    /// The parameter tensor with this index.
+    Parameter(usize),
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Found {
+    /// Elements that are not finite.
+    NonFinite {
+        nan: u64,
+        inf: u64,
+        index: Option<u64>,
+    },
+    /// A quantity on the wrong side of a bound.
+    Bound {
+        quantity: &'static str,
+        value: f64,
+        relation: &'static str,
+        bound: f64,
+    },
+}
+
+/// What a detector found, as one readable sentence.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{detect, Guard};
+///
+/// let mut grads = [("w_rec", vec![1.0_f32, f32::NAN])];
+/// let mut guard = Guard::new().detect(detect::NonFinite);
+/// let alarm = &guard.step(&mut grads)?.alarms()[0];
+/// assert_eq!(
+///     alarm.to_string(),
+///     "step 1: gradient w_rec has 1 NaN and 0 infinite elements, the first at index 1 (non-finite)",
+/// );
+/// assert_eq!((alarm.detector(), alarm.step(), alarm.tensor()), ("non-finite", 1, Some("w_rec")));
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Alarm {
+    detector: &'static str,
+    step: u64,
+    subject: Subject,
+    found: Found,
+    steps: u64,
+    names: Option<Arc<Names>>,
+}
+
+impl Alarm {
+    /// The alarm "the `quantity` of `subject` is `value`, `relation` `bound`".
+    #[must_use]
+    pub fn new(
+        detector: &'static str,
+        step: &StepView<'_>,
+        subject: Subject,
+        quantity: &'static str,
+        value: f64,
+        relation: &'static str,
+        bound: f64,
+    ) -> Self {
+        Self::about(
+            detector,
+            step,
+            subject,
+            Found::Bound {
+                quantity,
+                value,
+                relation,
+                bound,
+            },
+        )
+    }
+
+    fn about(detector: &'static str, step: &StepView<'_>, subject: Subject, found: Found) -> Self {
+        let names = match subject {
+            Subject::Gradient(_) => Some(step.grads.names()),
+            Subject::Parameter(_) => step.params.map(Measurement::names),
+            _ => None,
+        };
+        Self {
+            detector,
+            step: step.number,
+            subject,
+            found,
+            steps: 1,
+            names: names.cloned(),
+        }
+    }
+
+    /// Says that it has been so for this many steps.
+    #[must_use]
+    pub fn lasting(self, steps: u64) -> Self {
+        Self { steps, ..self }
+    }
+
+    /// The detector's name.
+    #[must_use]
+    pub fn detector(&self) -> &'static str {
+        self.detector
+    }
+
+    /// The number of the step.
+    #[must_use]
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    /// The name of the tensor it is about, if it is about one.
+    #[must_use]
+    pub fn tensor(&self) -> Option<&str> {
+        match self.subject {
+            Subject::Gradient(index) | Subject::Parameter(index) => self.names.as_ref()?.get(index),
+            _ => None,
+        }
+    }
+
+    /// The quantity that was out of bounds, or how many elements are not finite.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        match self.found {
+            Found::NonFinite { nan, inf, .. } => (nan + inf) as f64,
+            Found::Bound { value, .. } => value,
+        }
+    }
+
+    /// The bound.
+    #[must_use]
+    pub fn bound(&self) -> f64 {
+        match self.found {
+            Found::NonFinite { .. } => 0.0,
+            Found::Bound { bound, .. } => bound,
+        }
+    }
+
+    /// The sentence without the step.
+    pub(crate) fn finding(&self) -> Finding<'_> {
+        Finding(self)
+    }
+
+    /// Whether two alarms say the same of the same thing.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        self.subject == other.subject && self.found == other.found
+    }
+
+    /// As the error of a policy that refuses it.
+    pub(crate) fn to_error(&self) -> Error {
+        let (nan, inf, index) = match self.found {
+            Found::NonFinite { nan, inf, index } => (nan, inf, index.unwrap_or(0)),
+            Found::Bound { .. } => (0, 0, 0),
+        };
+        Error::NonFinite {
+            what: alloc::format!("{}", Thing(self)),
+            nan,
+            inf,
+            index,
+        }
+    }
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}: {}", self.step, self.finding())
+    }
+}
+
+/// "gradient w_rec", "the loss".
+struct Thing<'a>(&'a Alarm);
+
+impl fmt::Display for Thing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = match self.0.subject {
+            Subject::Loss => ("the loss", ""),
+            Subject::Gradients => ("the gradients", ""),
+            Subject::Parameters => ("the parameters", ""),
+            Subject::Gradient(_) => ("the gradient", "gradient"),
+            Subject::Parameter(_) => ("the parameter", "parameter"),
+        };
+        match self.0.tensor() {
+            Some(name) if !name.is_empty() => write!(f, "{part} {name}"),
+            _ => f.write_str(whole),
+        }
+    }
+}
+
+pub(crate) struct Finding<'a>(&'a Alarm);
+
+impl fmt::Display for Finding<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let thing = Thing(self.0);
+        match self.0.found {
+            Found::NonFinite { nan, inf, .. } if self.0.subject == Subject::Loss => {
+                let what = if nan > 0 { "NaN" } else { "infinite" };
+                debug_assert_eq!(nan + inf, 1);
+                write!(f, "{thing} is {what}")?;
+            }
+            Found::NonFinite { nan, inf, index } => {
+                write!(f, "{thing} has {nan} NaN and {inf} infinite elements")?;
+                if let Some(index) = index {
+                    write!(f, ", the first at index {index}")?;
+                }
+            }
+            Found::Bound {
+                quantity,
+                value,
+                relation,
+                bound,
+            } => {
+                write!(
+                    f,
+                    "the {quantity} of {thing} is {}, {relation} {}",
+                    Short(value),
+                    Short(bound)
+                )?;
+            }
+        }
+        if self.0.steps > 1 {
+            write!(f, " for {} steps in a row", self.0.steps)?;
+        }
+        write!(f, " ({})", self.0.detector)
+    }
+}
+
+/// Checks a bound that a detector compares with.
+fn threshold(what: &'static str, found: f64) -> Result<f64> {
+    if found >= 0.0 {
+        Ok(found)
+    } else {
+        Err(Error::Setting {
+            what,
+            expected: "a number ≥ 0",
+            found,
+        })
+    }
+}
+
+/// Checks a number of steps.
+fn at_least_one(what: &'static str, steps: u64) -> Result<u64> {
+    if steps > 0 {
+        Ok(steps)
+    } else {
+        Err(Error::Setting {
+            what,
+            expected: "at least 1",
+            found: 0.0,
+        })
+    }
+}
+
+/// A view of a step for the tests of detectors.
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// Feeds a detector a series of gradient norms and returns the steps on which it fired.
+    pub(crate) fn fires_on_norms(detector: &mut dyn Detector, norms: &[f64]) -> Vec<u64> {
+        fires(detector, norms, |norm| {
+            (Measurement::of(&[norm]).unwrap(), None)
+        })
+    }
+
+    /// The same for a series of losses.
+    pub(crate) fn fires_on_losses(detector: &mut dyn Detector, losses: &[f64]) -> Vec<u64> {
+        fires(detector, losses, |loss| {
+            (Measurement::default(), Some(loss))
+        })
+    }
+
+    fn fires(
+        detector: &mut dyn Detector,
+        series: &[f64],
+        step: impl Fn(f64) -> (Measurement, Option<f64>),
+    ) -> Vec<u64> {
+        let mut fired = Vec::new();
+        for (number, &x) in (1..).zip(series) {
+            let (grads, loss) = step(x);
+            if detector
+                .observe(&StepView {
+                    number,
+                    grads: &grads,
+                    params: None,
+                    loss,
+                })
+                .is_some()
+            {
+                fired.push(number);
+            }
+        }
+        fired
+    }
+}

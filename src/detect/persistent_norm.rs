@@ -1,0 +1,108 @@
+//! A norm that stays high.
+
+use super::{Alarm, Detector, StepView, Subject, at_least_one, threshold};
+use crate::{Norm, Result, Wide};
+
+/// Fires when the norm of all gradients was above a bound on each of the last `steps` steps.
+///
+/// While it stays above, every further step fires. A step whose gradients are not all finite has no norm: it
+/// neither counts nor breaks the row.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{detect::PersistentNorm, Guard};
+///
+/// let mut guard = Guard::new().detect(PersistentNorm::new(1.0, 3)?);
+/// let mut fired = vec![];
+/// for norm in [2.0, 3.0, 0.5, 2.0, 2.0, 2.0, 2.0, 0.1] {
+///     fired.push(!guard.step(&mut [norm])?.alarms().is_empty());
+/// }
+/// assert_eq!(fired, [false, false, false, false, false, true, true, false]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PersistentNorm {
+    max: f64,
+    steps: u64,
+    row: u64,
+}
+
+impl Default for PersistentNorm {
+    /// Above 1.0 on 10 steps in a row.
+    fn default() -> Self {
+        Self {
+            max: 1.0,
+            steps: 10,
+            row: 0,
+        }
+    }
+}
+
+impl PersistentNorm {
+    /// Watches for norms above `max` on `steps` steps in a row.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN, or `steps` is 0.
+    pub fn new(max: f64, steps: u64) -> Result<Self> {
+        Ok(Self {
+            max: threshold("norm that stays", max)?,
+            steps: at_least_one("steps in a row", steps)?,
+            row: 0,
+        })
+    }
+}
+
+impl Detector for PersistentNorm {
+    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+        let norm = step.grads.total().norm(Norm::L2);
+        if !norm.is_finite() {
+            return None;
+        }
+        self.row = if norm > Wide::from(self.max) {
+            self.row + 1
+        } else {
+            0
+        };
+        let alarm = || {
+            Alarm::new(
+                "persistent norm",
+                step,
+                Subject::Gradients,
+                "norm",
+                norm.to_f64(),
+                "above",
+                self.max,
+            )
+        };
+        (self.row >= self.steps).then(|| alarm().lasting(self.row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::fires_on_norms;
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn ten_in_a_row_by_default() {
+        let mut norms = [1.5; 25];
+        norms[3] = 1.0;
+        // Gradients without a norm neither count nor break the row.
+        norms[8] = f64::NAN;
+        norms[9] = f64::INFINITY;
+        assert_eq!(
+            fires_on_norms(&mut PersistentNorm::default(), &norms[..15]),
+            []
+        );
+        let fired: Vec<u64> = (16..=25).collect();
+        assert_eq!(
+            fires_on_norms(&mut PersistentNorm::default(), &norms),
+            fired
+        );
+        assert!(PersistentNorm::new(1.0, 0).is_err());
+        assert!(PersistentNorm::new(f64::NAN, 1).is_err());
+    }
+}

@@ -1,0 +1,168 @@
+//! A loss that does not get better.
+
+use super::{Alarm, Detector, StepView, Subject, at_least_one, threshold};
+use crate::{Error, Result};
+
+/// Fires when the loss has not improved by `delta` over `steps` steps, or was worse than a given
+/// baseline on each of them.
+///
+/// After an alarm the count begins anew from the loss as it is then, so a loss that moved to a higher
+/// level and falls from there is not held to a level that is gone. A loss that is NaN or infinite, and a
+/// step without a loss, teach nothing.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{detect::Plateau, Guard, Step};
+///
+/// let mut guard = Guard::new().detect(Plateau::new(0.01, 3)?.baseline(1.0)?);
+/// let mut fired = vec![];
+/// for loss in [5.0, 4.0, 3.0, 2.0, 0.5, 0.5, 0.5, 0.5] {
+///     fired.push(!guard.step(Step::new(&mut [0.0]).loss(loss))?.alarms().is_empty());
+/// }
+/// // Worse than the baseline on 3 steps; without improvement on 3 steps.
+/// assert_eq!(fired, [false, false, true, false, false, false, false, true]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plateau {
+    delta: f64,
+    steps: u64,
+    baseline: Option<f64>,
+    best: Option<f64>,
+    without_improvement: u64,
+    above_baseline: u64,
+}
+
+impl Plateau {
+    /// Watches for an improvement by more than `delta` within `steps` steps.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `delta` is negative or NaN, or `steps` is 0.
+    pub fn new(delta: f64, steps: u64) -> Result<Self> {
+        Ok(Self {
+            delta: threshold("improvement of the loss", delta)?,
+            steps: at_least_one("steps of a plateau", steps)?,
+            baseline: None,
+            best: None,
+            without_improvement: 0,
+            above_baseline: 0,
+        })
+    }
+
+    /// Also watches for a loss above that of a trivial predictor on each of `steps` steps.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `loss` is not finite.
+    pub fn baseline(self, loss: f64) -> Result<Self> {
+        if loss.is_finite() {
+            Ok(Self {
+                baseline: Some(loss),
+                ..self
+            })
+        } else {
+            Err(Error::Setting {
+                what: "baseline of the loss",
+                expected: "a finite number",
+                found: loss,
+            })
+        }
+    }
+}
+
+impl Detector for Plateau {
+    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+        let loss = step.loss.filter(|loss| loss.is_finite())?;
+        let alarm = |relation, bound| {
+            Alarm::new(
+                "plateau",
+                step,
+                Subject::Loss,
+                "value",
+                loss,
+                relation,
+                bound,
+            )
+            .lasting(self.steps)
+        };
+        let mut found = None;
+
+        match self.best {
+            Some(best) if loss >= best - self.delta => {
+                self.without_improvement += 1;
+                // A slow descent by less than delta at a time still counts from where it began.
+                if self.without_improvement >= self.steps {
+                    found = Some(alarm("not enough better than", best));
+                    (self.best, self.without_improvement) = (Some(loss), 0);
+                }
+            }
+            _ => (self.best, self.without_improvement) = (Some(loss), 0),
+        }
+
+        if let Some(baseline) = self.baseline {
+            self.above_baseline = if loss > baseline {
+                self.above_baseline + 1
+            } else {
+                0
+            };
+            if self.above_baseline >= self.steps {
+                found = Some(alarm("worse than the baseline", baseline));
+                self.above_baseline = 0;
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::fires_on_losses;
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_constant_loss_fires_again_and_again() {
+        assert_eq!(
+            fires_on_losses(&mut Plateau::new(0.0, 3).unwrap(), &[1.0; 11]),
+            [4, 7, 10]
+        );
+    }
+
+    #[test]
+    fn many_small_steps_down_are_an_improvement_in_sum() {
+        let slow: Vec<f64> = (0..40).map(|i| 1.0 - 0.01 * f64::from(i)).collect();
+        assert_eq!(
+            fires_on_losses(&mut Plateau::new(0.025, 4).unwrap(), &slow),
+            []
+        );
+        assert_ne!(
+            fires_on_losses(&mut Plateau::new(0.05, 4).unwrap(), &slow),
+            []
+        );
+    }
+
+    #[test]
+    fn after_a_shift_the_old_best_no_longer_counts() {
+        let mut losses = [[0.1; 3].as_slice(), &[5.0; 4]].concat();
+        losses.extend((0..20).map(|i| 5.0 - 0.1 * f64::from(i)));
+        // One alarm for the shift; the descent from the new level gives none.
+        assert_eq!(
+            fires_on_losses(&mut Plateau::new(0.01, 5).unwrap(), &losses),
+            [6]
+        );
+    }
+
+    #[test]
+    fn what_is_not_finite_teaches_nothing() {
+        let losses = [1.0, f64::NAN, f64::NEG_INFINITY, 0.9, f64::NAN, 0.8, 0.7];
+        assert_eq!(
+            fires_on_losses(&mut Plateau::new(0.05, 2).unwrap(), &losses),
+            []
+        );
+        assert!(Plateau::new(f64::NAN, 2).is_err());
+        assert!(Plateau::new(0.1, 0).is_err());
+        assert!(Plateau::new(0.1, 1).unwrap().baseline(f64::NAN).is_err());
+    }
+}

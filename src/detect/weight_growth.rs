@@ -1,0 +1,238 @@
+//! Weights that run away.
+
+use alloc::vec::Vec;
+
+use super::{Alarm, Detector, StepView, Subject, at_least_one};
+use crate::{Error, Norm, Result};
+
+/// Fires when the norm of a parameter tensor is above `ratio` times its first value, or grew by more
+/// than a given amount per step over a window of steps.
+///
+/// The step must carry the parameters ([`Step::params`](crate::Step::params)). The first value of a tensor is its first finite
+/// norm above 0, so a bias that starts at zero is compared with its first value that says anything. Norms that are not
+/// finite teach nothing. The alarm is about the tensor that exceeds its bound by the largest factor.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{detect::WeightGrowth, Guard, Step};
+///
+/// let mut guard = Guard::new().detect(WeightGrowth::new(10.0)?.per_step(0.5, 2)?);
+/// let mut fired = vec![];
+/// for w in [1.0, 1.1, 1.2, 2.5, 11.0] {
+///     let params = [("w_rec", [w]), ("bias", [0.0])];
+///     let report = guard.step(Step::new(&mut [0.0]).params(&params))?;
+///     fired.push(report.alarms().first().map(|alarm| alarm.to_string()));
+/// }
+/// assert_eq!(fired[..3], [None, None, None]);
+/// assert_eq!(
+///     fired[3].as_deref().unwrap(),
+///     "step 4: the growth per step of parameter w_rec is 0.7000, above 0.5000 (weight growth)",
+/// );
+/// assert!(fired[4].is_some());
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightGrowth {
+    ratio: f64,
+    per_step: Option<(f64, usize)>,
+    tensors: Vec<Track>,
+}
+
+/// What is remembered of one tensor.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Track {
+    first: Option<f64>,
+    /// The norms of the last steps, a ring.
+    window: Vec<f64>,
+    oldest: usize,
+}
+
+impl WeightGrowth {
+    /// Watches for norms above `ratio` times their first value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `ratio` is not above 1.
+    pub fn new(ratio: f64) -> Result<Self> {
+        if ratio > 1.0 {
+            Ok(Self {
+                ratio,
+                per_step: None,
+                tensors: Vec::new(),
+            })
+        } else {
+            Err(Error::Setting {
+                what: "ratio of weight growth",
+                expected: "a number above 1",
+                found: ratio,
+            })
+        }
+    }
+
+    /// Also watches for norms that grew by more than `growth` per step over the last `window` steps.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `growth` is not above 0 or `window` is 0.
+    pub fn per_step(self, growth: f64, window: usize) -> Result<Self> {
+        at_least_one("window of weight growth", window as u64)?;
+        if growth > 0.0 {
+            Ok(Self {
+                per_step: Some((growth, window)),
+                ..self
+            })
+        } else {
+            Err(Error::Setting {
+                what: "weight growth per step",
+                expected: "a number above 0",
+                found: growth,
+            })
+        }
+    }
+}
+
+impl Track {
+    /// The norm `window` steps ago, if there is one.
+    fn past(&self, window: usize) -> Option<f64> {
+        self.window
+            .get(self.oldest)
+            .copied()
+            .filter(|_| self.window.len() == window)
+    }
+
+    fn learn(&mut self, norm: f64, window: usize) {
+        if self.first.is_none() && norm > 0.0 {
+            self.first = Some(norm);
+        }
+        if self.window.len() < window {
+            // All at once, so that no later step allocates.
+            self.window.reserve_exact(window - self.window.len());
+            self.window.push(norm);
+        } else if window > 0 {
+            self.window[self.oldest] = norm;
+            self.oldest = (self.oldest + 1) % window;
+        }
+    }
+}
+
+impl Detector for WeightGrowth {
+    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+        let params = step.params?;
+        if self.tensors.len() != params.len() {
+            // Another model: what was learned of the old one says nothing.
+            self.tensors.clear();
+            self.tensors.resize_with(params.len(), Track::default);
+        }
+        let mut worst: Option<(f64, Alarm)> = None;
+        for (index, (track, stats)) in self.tensors.iter_mut().zip(params.tensors()).enumerate() {
+            let norm = stats.norm(Norm::L2).to_f64();
+            if !norm.is_finite() {
+                continue;
+            }
+            let mut check = |quantity, value: f64, bound: f64| {
+                let excess = value / bound;
+                if value > bound && worst.as_ref().is_none_or(|(worst, _)| excess > *worst) {
+                    let subject = Subject::Parameter(index);
+                    worst = Some((
+                        excess,
+                        Alarm::new(
+                            "weight growth",
+                            step,
+                            subject,
+                            quantity,
+                            value,
+                            "above",
+                            bound,
+                        ),
+                    ));
+                }
+            };
+            if let Some(first) = track.first {
+                check("norm", norm, self.ratio * first);
+            }
+            let window = self.per_step.map_or(0, |(_, window)| window);
+            if let (Some((growth, _)), Some(past)) = (self.per_step, track.past(window)) {
+                check("growth per step", (norm - past) / window as f64, growth);
+            }
+            track.learn(norm, window);
+        }
+        worst.map(|(_, alarm)| alarm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Measurement;
+    use alloc::string::String;
+    use alloc::vec;
+
+    fn run(detector: &mut WeightGrowth, series: &[[f64; 2]]) -> Vec<(u64, String)> {
+        let mut fired = vec![];
+        for (number, &[a, b]) in (1..).zip(series) {
+            let grads = Measurement::default();
+            let params = Measurement::of(&[("a", [a]), ("b", [b])]).unwrap();
+            let view = StepView {
+                number,
+                grads: &grads,
+                params: Some(&params),
+                loss: None,
+            };
+            fired.extend(
+                detector
+                    .observe(&view)
+                    .map(|alarm| (number, alarm.tensor().unwrap().into())),
+            );
+        }
+        fired
+    }
+
+    #[test]
+    fn names_the_tensor_that_grew_most() {
+        let series = [[1.0, 2.0], [2.0, 4.0], [2.1, 3.9], [2.5, 9.0], [1.0, 2.0]];
+        let fired = run(&mut WeightGrowth::new(2.0).unwrap(), &series);
+        assert_eq!(fired, [(3, "a".into()), (4, "b".into())]);
+    }
+
+    #[test]
+    fn starts_at_zero_and_strange_values_do_not_blind_it() {
+        let series = [
+            [0.0, f64::NAN],
+            [0.5, 3.0],
+            [f64::INFINITY, 6.1],
+            [1.1, f64::NAN],
+            [1.2, 1.0],
+        ];
+        let fired = run(&mut WeightGrowth::new(2.0).unwrap(), &series);
+        assert_eq!(fired, [(3, "b".into()), (4, "a".into()), (5, "a".into())]);
+    }
+
+    #[test]
+    fn growth_per_step_over_a_window() {
+        let mut detector = WeightGrowth::new(1e9).unwrap().per_step(1.0, 3).unwrap();
+        let series = [
+            [1.0, 1.0],
+            [2.0, 1.0],
+            [3.0, 1.0],
+            [4.0, 1.0],
+            [5.5, 1.0],
+            [6.0, 1.0],
+            [6.0, 9.0],
+        ];
+        // Over three steps: 1.0 is not above 1.0; 3.5/3, 3/3, then b by 8/3.
+        assert_eq!(
+            run(&mut detector, &series),
+            [(5, "a".into()), (7, "b".into())]
+        );
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        for ratio in [1.0, 0.0, f64::NAN] {
+            assert!(WeightGrowth::new(ratio).is_err());
+        }
+        assert!(WeightGrowth::new(2.0).unwrap().per_step(0.0, 2).is_err());
+        assert!(WeightGrowth::new(2.0).unwrap().per_step(1.0, 0).is_err());
+    }
+}

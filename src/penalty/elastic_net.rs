@@ -1,0 +1,70 @@
+//! Both at once.
+
+use super::l1::sign;
+use super::{Covers, Penalty, all_but_biases, strength};
+use crate::Result;
+
+/// The sum of an [`L1`](super::L1) and an [`L2`](super::L2) penalty.
+///
+/// ```text
+/// λ₁ Σ|w| + (λ₂/2) Σw²,   subgradient λ₁·sign(w) + λ₂·w
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::penalty::{ElasticNet, Penalty};
+///
+/// let (weights, mut grads) = ([2.0_f64, 0.0, -4.0], [0.0_f64; 3]);
+/// assert_eq!(ElasticNet::new(0.5, 0.25)?.apply(&weights, &mut grads)?, 3.0 + 2.5);
+/// assert_eq!(grads, [1.0, 0.0, -1.5]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+///
+/// # References
+///
+/// Zou and Hastie, "Regularization and variable selection via the elastic net", 2005.
+#[derive(Clone, Copy, Debug)]
+pub struct ElasticNet {
+    l1: f64,
+    l2: f64,
+    covers: Covers,
+}
+
+impl ElasticNet {
+    /// Penalties of these strengths on every tensor but biases.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if one is negative or not finite.
+    pub fn new(l1: f64, l2: f64) -> Result<Self> {
+        let l1 = strength("L1 strength of an elastic net", l1)?;
+        let l2 = strength("L2 strength of an elastic net", l2)?;
+        Ok(Self {
+            l1,
+            l2,
+            covers: all_but_biases,
+        })
+    }
+
+    /// Chooses the tensors by their names.
+    #[must_use]
+    pub fn on(self, covers: Covers) -> Self {
+        Self { covers, ..self }
+    }
+}
+
+impl Penalty for ElasticNet {
+    #[inline(always)]
+    fn at(&self, w: f64) -> (f64, f64) {
+        let slope = self.l2 * w;
+        (
+            self.l1 * w.abs() + 0.5 * slope * w,
+            self.l1 * sign(w) + slope,
+        )
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        (self.covers)(name)
+    }
+}

@@ -1,0 +1,67 @@
+//! The sum of magnitudes.
+
+use super::{Covers, Penalty, all_but_biases, strength};
+use crate::Result;
+
+/// The sum of magnitudes times a strength: drives weights to zero.
+///
+/// ```text
+/// λ Σ|w|,   subgradient λ·sign(w), 0 at w = 0
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::penalty::{Penalty, L1};
+///
+/// let (weights, mut grads) = ([2.0_f64, 0.0, -3.0], [0.0_f64; 3]);
+/// assert_eq!(L1::new(0.5)?.apply(&weights, &mut grads)?, 2.5);
+/// assert_eq!(grads, [0.5, 0.0, -0.5]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+///
+/// # References
+///
+/// Tibshirani, "Regression shrinkage and selection via the lasso", 1996.
+#[derive(Clone, Copy, Debug)]
+pub struct L1 {
+    lambda: f64,
+    covers: Covers,
+}
+
+impl L1 {
+    /// A penalty of this strength on every tensor but biases.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if `lambda` is negative or not finite.
+    pub fn new(lambda: f64) -> Result<Self> {
+        Ok(Self {
+            lambda: strength("strength of L1", lambda)?,
+            covers: all_but_biases,
+        })
+    }
+
+    /// Chooses the tensors by their names.
+    #[must_use]
+    pub fn on(self, covers: Covers) -> Self {
+        Self { covers, ..self }
+    }
+}
+
+/// −1, 0 or 1; NaN for NaN.
+#[inline(always)]
+pub(super) fn sign(w: f64) -> f64 {
+    if w == 0.0 { 0.0 } else { w.signum() }
+}
+
+impl Penalty for L1 {
+    #[inline(always)]
+    fn at(&self, w: f64) -> (f64, f64) {
+        (self.lambda * w.abs(), self.lambda * sign(w))
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        (self.covers)(name)
+    }
+}

@@ -1,0 +1,70 @@
+//! The sum of squares.
+
+use super::{Covers, Penalty, all_but_biases, strength};
+use crate::Result;
+
+/// Half the sum of squares times a strength: weight decay.
+///
+/// ```text
+/// (λ/2) Σw²,   gradient λ·w
+/// ```
+///
+/// As `PyTorch` and optax have it; what Keras calls `l2(λ)` is `L2::new(2.0 * λ)`.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::penalty::{Penalty, L2};
+///
+/// let params = [("w", vec![3.0_f32, 4.0]), ("bias", vec![100.0])];
+/// let mut grads = [("w", vec![0.0_f32, 0.0]), ("bias", vec![0.0])];
+/// let penalty = L2::new(0.1)?.apply(&params, &mut grads)?;
+/// assert_eq!(penalty, 1.25);   // biases are left out
+/// assert_eq!(grads, [("w", vec![0.3, 0.4]), ("bias", vec![0.0])]);
+///
+/// assert_eq!(L2::new(0.5)?.on(|name| name == "bias").value(&params)?, 2500.0);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+///
+/// # References
+///
+/// Hoerl and Kennard, "Ridge regression", 1970; Krogh and Hertz, "A simple weight decay can improve
+/// generalization", 1992.
+#[derive(Clone, Copy, Debug)]
+pub struct L2 {
+    lambda: f64,
+    covers: Covers,
+}
+
+impl L2 {
+    /// A penalty of this strength on every tensor but biases.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if `lambda` is negative or not finite.
+    pub fn new(lambda: f64) -> Result<Self> {
+        Ok(Self {
+            lambda: strength("strength of L2", lambda)?,
+            covers: all_but_biases,
+        })
+    }
+
+    /// Chooses the tensors by their names.
+    #[must_use]
+    pub fn on(self, covers: Covers) -> Self {
+        Self { covers, ..self }
+    }
+}
+
+impl Penalty for L2 {
+    #[inline(always)]
+    fn at(&self, w: f64) -> (f64, f64) {
+        let slope = self.lambda * w;
+        // In this order a small λ keeps the square of a large w within range.
+        (0.5 * slope * w, slope)
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        (self.covers)(name)
+    }
+}

@@ -1,0 +1,354 @@
+//! Terms added to the loss that keep weights small, and their gradients.
+//!
+//! A penalty reads the weights once, returns its value, and adds its gradient in place in the same
+//! pass. It comes before the guard, so that what is clipped is the gradient of the whole loss.
+//!
+//! A word of warning from Pascanu, Mikolov and Bengio (2013, arXiv:1211.5063): L1 or L2 on a recurrent
+//! matrix does keep gradients from exploding, by making its eigenvalues smaller than 1. Then nothing is remembered
+//! for long, and gradients vanish instead. Watch the spectral radius when you use one there.
+
+mod elastic_net;
+mod l1;
+mod l2;
+
+pub use elastic_net::ElasticNet;
+pub use l1::L1;
+pub use l2::L2;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::kernel::{self, Pair};
+use crate::set::TensorRef;
+use crate::tensor::{SliceMut, SliceRef, Tensor, TensorMut, each_slice};
+use crate::{Error, Result, TensorSet, TensorSetMut};
+
+/// Which tensors a penalty is for, by their names.
+pub type Covers = fn(&str) -> bool;
+
+/// Every tensor but biases: those whose last name is `b`, or begins with `bias` or `b_`, or ends in `_bias`.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::penalty::all_but_biases;
+/// assert!(all_but_biases("layers.0.w_rec") && all_but_biases(""));
+/// assert!(!all_but_biases("layers.0.bias") && !all_but_biases("bias_hh_l0") && !all_but_biases("b"));
+/// ```
+#[must_use]
+pub fn all_but_biases(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    !(last == "b" || last.starts_with("bias") || last.starts_with("b_") || last.ends_with("_bias"))
+}
+
+/// A sum over weights of a term of each, and its gradient.
+///
+/// # Examples
+///
+/// A penalty of your own says what one weight costs and how that changes:
+///
+/// ```
+/// use steadygrad::penalty::Penalty;
+///
+/// /// Σ log(1 + w²), which hardly minds large weights.
+/// struct Cauchy;
+///
+/// impl Penalty for Cauchy {
+///     fn at(&self, w: f64) -> (f64, f64) {
+///         ((w * w).ln_1p(), 2.0 * w / (1.0 + w * w))
+///     }
+/// }
+///
+/// let (weights, mut grads) = (vec![1.0_f32, 0.0], vec![0.5_f32, 0.5]);
+/// assert_eq!(Cauchy.apply(&weights, &mut grads)?, 2_f64.ln());
+/// assert_eq!(grads, [1.5, 0.5]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+pub trait Penalty {
+    /// What a weight adds to the penalty, and the derivative of that. Mark it `#[inline]`.
+    fn at(&self, w: f64) -> (f64, f64);
+
+    /// Whether the tensor with this name is penalised.
+    fn covers(&self, name: &str) -> bool {
+        all_but_biases(name)
+    }
+
+    /// The value alone.
+    ///
+    /// # Errors
+    ///
+    /// What the tensors give.
+    fn value<W: TensorSet + ?Sized>(&self, weights: &W) -> Result<f64>
+    where
+        Self: Sized,
+    {
+        let mut sum = Pair::ZERO;
+        weights.visit(&mut |name, tensor| {
+            if self.covers(name) {
+                in_blocks(&tensor, &mut |_, ws| {
+                    // The gradient goes to a place that nobody reads.
+                    sum.add(kernel::pair(ws, &mut [0.0; BLOCK][..ws.len()], |w| {
+                        self.at(w)
+                    }));
+                    Ok(())
+                })?;
+            }
+            Ok(())
+        })?;
+        Ok(sum.round())
+    }
+
+    /// The value; its gradient is added to `grads` in the same pass.
+    ///
+    /// The sets are paired by position, and names and sizes must agree. A gradient without elements is a
+    /// missing one: its weights count, and nothing is added. Element types and memory layouts may differ;
+    /// equal layouts run at full speed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Name`] or [`Error::Count`] if the sets do not fit together; nothing is changed then. And what the tensors give.
+    fn apply<W: TensorSet + ?Sized, G: TensorSetMut + ?Sized>(
+        &self,
+        weights: &W,
+        grads: &mut G,
+    ) -> Result<f64>
+    where
+        Self: Sized,
+    {
+        let mut sum = Pair::ZERO;
+        let weights = Paired::new(weights, &*grads)?;
+        let mut index = 0;
+        grads.visit_mut(&mut |name, grad| {
+            let weight = weights.tensors[index];
+            index += 1;
+            if self.covers(name) {
+                sum.add(both(self, &weight, grad)?);
+            }
+            Ok(())
+        })?;
+        Ok(sum.round())
+    }
+
+    /// The gradient alone, added to `grads`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Penalty::apply`].
+    fn add_gradient<W: TensorSet + ?Sized, G: TensorSetMut + ?Sized>(
+        &self,
+        weights: &W,
+        grads: &mut G,
+    ) -> Result<()>
+    where
+        Self: Sized,
+    {
+        self.apply(weights, grads).map(|_value| ())
+    }
+}
+
+/// The weights of a model, checked to fit its gradients.
+struct Paired<'w> {
+    tensors: Vec<TensorRef<'w>>,
+}
+
+impl<'w> Paired<'w> {
+    fn new<W: TensorSet + ?Sized, G: TensorSet + ?Sized>(
+        weights: &'w W,
+        grads: &G,
+    ) -> Result<Self> {
+        let (mut tensors, mut names, mut ends) = (Vec::new(), String::new(), Vec::new());
+        weights.visit(&mut |name, tensor| {
+            tensors.push(tensor);
+            names.push_str(name);
+            ends.push(names.len());
+            Ok(())
+        })?;
+        let (mut count, mut start) = (0, 0);
+        grads.visit(&mut |name, grad| {
+            if let (Some(&end), Some(weight)) = (ends.get(count), tensors.get(count)) {
+                let expected = &names[start..end];
+                if name != expected {
+                    return Err(Error::Name {
+                        index: count,
+                        expected: expected.into(),
+                        found: name.into(),
+                    });
+                }
+                if grad.len() != weight.len() && !grad.is_empty() {
+                    return Err(Error::Count {
+                        what: "elements of a gradient",
+                        expected: weight.len(),
+                        found: grad.len(),
+                    });
+                }
+                start = end;
+            }
+            count += 1;
+            Ok(())
+        })?;
+        if count == tensors.len() {
+            Ok(Self { tensors })
+        } else {
+            Err(Error::Count {
+                what: "gradient tensors",
+                expected: tensors.len(),
+                found: count,
+            })
+        }
+    }
+}
+
+/// Elements worked on together where memory is not contiguous or types are foreign.
+const BLOCK: usize = 1024;
+
+/// Hands out the elements of a tensor as `f64`, and where each block starts.
+fn in_blocks(tensor: &TensorRef<'_>, f: &mut dyn FnMut(usize, &[f64]) -> Result<()>) -> Result<()> {
+    let mut block = [0.0; BLOCK];
+    for start in (0..tensor.len()).step_by(BLOCK) {
+        let block = &mut block[..BLOCK.min(tensor.len() - start)];
+        tensor.read(start, block)?;
+        f(start, block)?;
+    }
+    Ok(())
+}
+
+/// Value and gradient for one tensor.
+fn both<P: Penalty>(penalty: &P, weight: &TensorRef<'_>, grad: &mut dyn TensorMut) -> Result<Pair> {
+    let missing = grad.is_empty();
+    if let (Some(ws), Some(gs), false) = (weight.as_slice_ref(), grad.as_slice_mut_ref(), missing) {
+        return Ok(
+            each_slice!(ws, SliceRef, ws => each_slice!(gs, SliceMut, gs => {
+                kernel::pair(ws, gs, |w| penalty.at(w))
+            })),
+        );
+    }
+    let mut sum = Pair::ZERO;
+    in_blocks(weight, &mut |start, ws| {
+        let mut slopes = [0.0; BLOCK];
+        let slopes = &mut slopes[..ws.len()];
+        sum.add(kernel::pair(ws, slopes, |w| penalty.at(w)));
+        if missing {
+            Ok(())
+        } else {
+            grad.add(start, slopes)
+        }
+    })?;
+    Ok(sum)
+}
+
+/// Checks a strength.
+fn strength(what: &'static str, found: f64) -> Result<f64> {
+    if found >= 0.0 && found.is_finite() {
+        Ok(found)
+    } else {
+        Err(Error::Setting {
+            what,
+            expected: "a finite number ≥ 0",
+            found,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn sets_that_do_not_fit_change_nothing() {
+        let weights = vec![("w", vec![1.0_f32, 2.0]), ("v", vec![3.0])];
+        let l2 = L2::new(1.0).unwrap();
+        let mut other_name = vec![("w", vec![0.0_f32, 0.0]), ("u", vec![0.0])];
+        let error = l2.apply(&weights, &mut other_name).unwrap_err();
+        assert_eq!(
+            error,
+            Error::Name {
+                index: 1,
+                expected: "v".into(),
+                found: "u".into()
+            }
+        );
+        assert_eq!(other_name[0].1, [0.0, 0.0]);
+        let mut other_size = vec![("w", vec![0.0_f32, 0.0]), ("v", vec![0.0, 0.0])];
+        let error = l2.apply(&weights, &mut other_size).unwrap_err();
+        assert_eq!(
+            error,
+            Error::Count {
+                what: "elements of a gradient",
+                expected: 1,
+                found: 2
+            }
+        );
+        assert_eq!(other_size[0].1, [0.0, 0.0]);
+        let mut too_few = vec![("w", vec![0.0_f32, 0.0])];
+        let error = l2.apply(&weights, &mut too_few).unwrap_err();
+        assert_eq!(
+            error,
+            Error::Count {
+                what: "gradient tensors",
+                expected: 2,
+                found: 1
+            }
+        );
+        let mut too_many = vec![
+            ("w", vec![0.0_f32, 0.0]),
+            ("v", vec![0.0]),
+            ("x", vec![0.0]),
+        ];
+        let error = l2.apply(&weights, &mut too_many).unwrap_err();
+        assert_eq!(
+            error,
+            Error::Count {
+                what: "gradient tensors",
+                expected: 2,
+                found: 3
+            }
+        );
+        assert_eq!(too_many[0].1, [0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_missing_gradient_is_no_error() {
+        let weights = vec![vec![1.0_f32], vec![2.0]];
+        let mut grads = vec![Some(vec![0.0_f32]), None];
+        assert_eq!(L2::new(2.0).unwrap().apply(&weights, &mut grads), Ok(5.0));
+        assert_eq!(grads, [Some(vec![2.0]), None]);
+    }
+
+    #[test]
+    fn any_types_in_any_combination() {
+        let w64: Vec<f64> = (0..3000).map(|i| f64::from(i % 7) - 3.0).collect();
+        let w32: Vec<f32> = w64.iter().map(|&w| w as f32).collect();
+        let l2 = L2::new(0.5).unwrap();
+        let expected: f64 = w64.iter().map(|w| 0.25 * w * w).sum();
+        let (mut g32, mut g64) = (vec![1.0_f32; 3000], vec![1.0_f64; 3000]);
+        assert_eq!(l2.apply(&w64, &mut g32), Ok(expected));
+        assert_eq!(l2.apply(&w32, &mut g64), Ok(expected));
+        assert_eq!(l2.value(&w32), Ok(expected));
+        for ((w, a), b) in w64.iter().zip(&g32).zip(&g64) {
+            assert_eq!((f64::from(*a), *b), (1.0 + 0.5 * w, 1.0 + 0.5 * w));
+        }
+    }
+
+    #[cfg(feature = "ndarray")]
+    #[test]
+    fn any_layouts_in_any_combination() {
+        use ndarray::Array2;
+        let w = Array2::from_shape_fn((37, 41), |(i, j)| (i as f64 - j as f64) / 8.0);
+        let l2 = L2::new(1.0).unwrap();
+        let mut plain = Array2::<f32>::zeros((37, 41));
+        let value = l2.apply(&w, &mut plain).unwrap();
+        let mut turned = Array2::<f32>::zeros((41, 37)).reversed_axes();
+        assert_eq!(l2.apply(&w, &mut turned).unwrap(), value);
+        assert_eq!(plain, turned);
+        let mut strided = Array2::<f32>::zeros((37, 82));
+        let mut every_second = strided.view_mut();
+        every_second.slice_axis_inplace(ndarray::Axis(1), ndarray::Slice::new(0, None, 2));
+        assert_eq!(
+            l2.apply(&w.t().to_owned().reversed_axes(), &mut every_second)
+                .unwrap(),
+            value
+        );
+        assert_eq!(every_second, plain);
+    }
+}

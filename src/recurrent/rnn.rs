@@ -1,0 +1,389 @@
+//! The vanilla recurrent cell.
+
+use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Slice};
+
+use super::linear::{Times, affine, around, check, collect, flat, flat_mut, own, trajectory};
+use super::{Activation, Backward, Hook, Real, RecurrentCell, RnnBuilder};
+use crate::{Element, Result, tensor_set};
+
+/// The vanilla (Elman) recurrent cell.
+///
+/// ```text
+/// h_t = φ(x_t·W_inᵀ + h_{t−1}·W_recᵀ + b)
+/// ```
+///
+/// The output is the state. PyTorch's `nn.RNN` has two biases, which only ever act through their sum:
+/// its weights load as `w_in = weight_ih_l0`, `w_rec = weight_hh_l0`, `bias = bias_ih_l0 + bias_hh_l0`,
+/// and the gradient of `bias` is the gradient of either.
+///
+/// The parameters are public, to be read, edited and stepped by an optimiser; the shapes they must
+/// have together are checked on every pass.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::Array3;
+/// use steadygrad::recurrent::{Activation, Init, RecurrentCell, Rnn};
+///
+/// # fn main() -> steadygrad::Result<()> {
+/// let mut bits = 1_u64;
+/// let mut uniform = || {
+///     bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+///     (bits >> 11) as f64 / (1_u64 << 53) as f64
+/// };
+///
+/// let mut rnn = Rnn::<f32>::builder(2, 16)
+///     .activation(Activation::Tanh)
+///     .w_rec(Init::Orthogonal)
+///     .build(&mut uniform)?;
+///
+/// let xs = Array3::ones((10, 4, 2)); // 10 steps, batch of 4, 2 inputs
+/// let pass = rnn.forward(xs.view(), &rnn.zero_state(4))?;
+/// let d_outputs = pass.outputs().to_owned(); // the gradient of the loss ½·Σh²
+/// let back = rnn.backward(&pass, d_outputs.view())?;
+/// rnn.w_rec.scaled_add(-0.1, &back.grads.w_rec);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # References
+///
+/// - Elman, "Finding structure in time", 1990.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rnn<A> {
+    /// Input weights: `[hidden, inputs]`.
+    pub w_in: Array2<A>,
+    /// Recurrent weights: `[hidden, hidden]`.
+    pub w_rec: Array2<A>,
+    /// Bias: `[hidden]`.
+    pub bias: Array1<A>,
+    activation: Activation,
+}
+
+/// The state of an [`Rnn`], or the gradient with respect to it.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn, RnnState};
+///
+/// # fn main() -> steadygrad::Result<()> {
+/// let rnn = Rnn::new(array![[1.0]], array![[0.5]], array![0.0], Activation::Relu)?;
+/// let s = rnn.step(array![[3.0]].view(), &RnnState { h: array![[4.0]] })?;
+/// assert_eq!(s.h, array![[5.0]]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RnnState<A> {
+    /// The hidden state: `[batch, hidden]`.
+    pub h: Array2<A>,
+}
+
+/// The gradients of an [`Rnn`]'s parameters, under the parameters' names.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use steadygrad::recurrent::{Activation, Rnn, RnnGrads};
+///
+/// # fn main() -> steadygrad::Result<()> {
+/// let mut rnn = Rnn::new(array![[1.0]], array![[0.5]], array![0.0], Activation::Tanh)?;
+/// let grads = RnnGrads { w_in: array![[1.0]], w_rec: array![[2.0]], bias: array![3.0] };
+/// rnn.bias.scaled_add(-0.5, &grads.bias);
+/// assert_eq!(rnn.bias, array![-1.5]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RnnGrads<A> {
+    /// `dL/dW_in`: `[hidden, inputs]`.
+    pub w_in: Array2<A>,
+    /// `dL/dW_rec`: `[hidden, hidden]`.
+    pub w_rec: Array2<A>,
+    /// dL/db: `[hidden]`.
+    pub bias: Array1<A>,
+}
+
+/// What an [`Rnn`] keeps of a forward pass.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::{Array3, array};
+/// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn, RnnState};
+///
+/// # fn main() -> steadygrad::Result<()> {
+/// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+/// let pass = rnn.forward(Array3::ones((2, 1, 1)).view(), &RnnState { h: array![[1.0]] })?;
+/// assert_eq!(pass.outputs(), array![[[3.0]], [[7.0]]]);
+/// assert_eq!(pass.hidden(), array![[[1.0]], [[3.0]], [[7.0]]]);
+/// assert_eq!(pass.final_state().h, array![[7.0]]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct RnnPass<A> {
+    xs: Array3<A>,
+    hidden: Array3<A>,
+}
+
+tensor_set!(impl[A: Element] Rnn<A> { w_in, w_rec, bias });
+tensor_set!(impl[A: Element] RnnState<A> { h });
+tensor_set!(impl[A: Element] RnnGrads<A> { w_in, w_rec, bias });
+
+impl<A: Real> Rnn<A> {
+    /// A cell with the given weights: `w_in` `[hidden, inputs]`, `w_rec` `[hidden, hidden]`, `bias` `[hidden]`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::{Array1, Array2};
+    /// use steadygrad::recurrent::{Activation, Rnn};
+    ///
+    /// let w_in = Array2::<f64>::zeros((4, 2));
+    /// let error = Rnn::new(w_in, Array2::zeros((4, 3)), Array1::zeros(4), Activation::Tanh).unwrap_err();
+    /// assert_eq!(error.to_string(), "w_rec: expected shape [4, 4], found [4, 3]");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) if the shapes do not go together.
+    pub fn new(
+        w_in: Array2<A>,
+        w_rec: Array2<A>,
+        bias: Array1<A>,
+        activation: Activation,
+    ) -> Result<Self> {
+        let cell = Self {
+            w_in,
+            w_rec,
+            bias,
+            activation,
+        };
+        cell.check_parameters()?;
+        Ok(cell)
+    }
+
+    /// Settings for a cell of so many inputs and hidden units, whose weights are drawn by
+    /// [`build`](RnnBuilder::build).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::recurrent::Rnn;
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let rnn = Rnn::<f64>::builder(3, 5).build(&mut || 0.25)?;
+    /// assert_eq!(rnn.w_in.dim(), (5, 3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(inputs: usize, hidden: usize) -> RnnBuilder<A> {
+        RnnBuilder::new(inputs, hidden)
+    }
+
+    /// The nonlinearity.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::recurrent::{Activation, Rnn};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let rnn = Rnn::<f64>::builder(1, 1).activation(Activation::Relu).build(&mut || 0.5)?;
+    /// assert_eq!(rnn.activation(), Activation::Relu);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// How many features an input has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> steadygrad::Result<()> {
+    /// # use steadygrad::recurrent::Rnn;
+    /// assert_eq!(Rnn::<f64>::builder(3, 5).build(&mut || 0.5)?.inputs(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.w_in.ncols()
+    }
+
+    /// How many units the state has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> steadygrad::Result<()> {
+    /// # use steadygrad::recurrent::Rnn;
+    /// assert_eq!(Rnn::<f64>::builder(3, 5).build(&mut || 0.5)?.hidden(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn hidden(&self) -> usize {
+        self.bias.len()
+    }
+
+    fn check_parameters(&self) -> Result<()> {
+        let hidden = self.hidden();
+        check("w_in", self.w_in.shape(), &[hidden, self.inputs()])?;
+        check("w_rec", self.w_rec.shape(), &[hidden, hidden])
+    }
+}
+
+impl<A: Real> RnnPass<A> {
+    /// `h_1, …, h_T`: `[time, batch, hidden]`.
+    ///
+    /// # Examples
+    ///
+    /// See [`RnnPass`].
+    #[must_use]
+    pub fn outputs(&self) -> ArrayView3<'_, A> {
+        self.hidden.slice_axis(Axis(0), Slice::from(1..))
+    }
+
+    /// The states from the initial one to the last, `h_0, h_1, …, h_T`: `[1 + time, batch, hidden]`.
+    ///
+    /// # Examples
+    ///
+    /// See [`RnnPass`].
+    #[must_use]
+    pub fn hidden(&self) -> ArrayView3<'_, A> {
+        self.hidden.view()
+    }
+
+    /// The state after the last step; after none, the initial one.
+    ///
+    /// # Examples
+    ///
+    /// See [`RnnPass`].
+    #[must_use]
+    pub fn final_state(&self) -> RnnState<A> {
+        RnnState {
+            h: self.hidden.index_axis(Axis(0), self.xs.dim().0).to_owned(),
+        }
+    }
+}
+
+impl<A: Real> RecurrentCell for Rnn<A> {
+    type Elem = A;
+    type State = RnnState<A>;
+    type Pass = RnnPass<A>;
+    type Grads = RnnGrads<A>;
+
+    fn zero_state(&self, batch: usize) -> RnnState<A> {
+        RnnState {
+            h: Array2::zeros((batch, self.hidden())),
+        }
+    }
+
+    fn step(&self, x: ArrayView2<'_, A>, s: &RnnState<A>) -> Result<RnnState<A>> {
+        self.check_parameters()?;
+        let batch = x.nrows();
+        check("input", x.shape(), &[batch, self.inputs()])?;
+        check("state h", s.h.shape(), &[batch, self.hidden()])?;
+        let mut h = Array2::zeros((batch, self.hidden()));
+        let mut view = h.view_mut();
+        affine(&x, &self.w_in, &self.bias, &mut view);
+        Times::new(&self.w_rec.t(), batch).multiply(&s.h, A::one(), &mut view);
+        self.activation.apply_all(&mut view);
+        Ok(RnnState { h })
+    }
+
+    fn forward(&self, xs: ArrayView3<'_, A>, s0: &RnnState<A>) -> Result<RnnPass<A>> {
+        self.check_parameters()?;
+        let (time, batch, _) = xs.dim();
+        check("inputs", xs.shape(), &[time, batch, self.inputs()])?;
+        check("state h", s0.h.shape(), &[batch, self.hidden()])?;
+
+        let xs = own(&xs);
+        // The input projections are written where the states will be, and each step finishes its own.
+        let mut hidden = trajectory(time, &s0.h);
+        let mut projected = flat_mut(hidden.slice_axis_mut(Axis(0), Slice::from(1..)))?;
+        affine(&flat(&xs.view())?, &self.w_in, &self.bias, &mut projected);
+
+        let recurrent = self.w_rec.t();
+        let recurrent = Times::new(&recurrent, batch);
+        for t in 0..time {
+            let (before, mut h) = around(&mut hidden, t);
+            recurrent.multiply(&before, A::one(), &mut h);
+            self.activation.apply_all(&mut h);
+        }
+        Ok(RnnPass { xs, hidden })
+    }
+
+    fn outputs<'p>(&self, pass: &'p RnnPass<A>) -> ArrayView3<'p, A> {
+        pass.outputs()
+    }
+
+    fn backward_with(
+        &self,
+        pass: &RnnPass<A>,
+        d_outputs: ArrayView3<'_, A>,
+        at: &mut Hook<'_, RnnState<A>>,
+    ) -> Result<Backward<Self>> {
+        self.check_parameters()?;
+        let (time, batch, _) = pass.xs.dim();
+        let hidden = self.hidden();
+        check(
+            "pass inputs",
+            pass.xs.shape(),
+            &[time, batch, self.inputs()],
+        )?;
+        check(
+            "pass states",
+            pass.hidden.shape(),
+            &[time + 1, batch, hidden],
+        )?;
+        check(
+            "output gradients",
+            d_outputs.shape(),
+            &[time, batch, hidden],
+        )?;
+
+        let recurrent = self.w_rec.view();
+        let recurrent = Times::new(&recurrent, batch);
+        let mut d_zs = Array3::zeros((time, batch, hidden));
+        let mut d_state = self.zero_state(batch);
+        let mut stopped_at = None;
+        for t in (0..time).rev() {
+            d_state.h += &d_outputs.index_axis(Axis(0), t);
+            if at(t, &mut d_state)?.is_break() {
+                stopped_at = Some(t);
+                d_state = self.zero_state(batch);
+                break;
+            }
+            check("state h from the hook", d_state.h.shape(), &[batch, hidden])?;
+
+            let mut d_z = d_zs.index_axis_mut(Axis(0), t);
+            let h = pass.hidden.index_axis(Axis(0), t + 1);
+            self.activation.pull_back(&h, &d_state.h, &mut d_z);
+            recurrent.multiply(&d_z, A::zero(), &mut d_state.h.view_mut());
+        }
+
+        let start = stopped_at.map_or(0, |t| t + 1);
+        let previous = pass.hidden.slice_axis(Axis(0), Slice::from(..time));
+        let sums = collect(&d_zs, &pass.xs, &previous, &self.w_in, start)?;
+        Ok(Backward {
+            grads: RnnGrads {
+                w_in: sums.w_in,
+                w_rec: sums.w_rec,
+                bias: sums.bias,
+            },
+            d_inputs: sums.d_inputs,
+            d_state0: d_state,
+            stopped_at,
+        })
+    }
+}

@@ -1,0 +1,279 @@
+//! A cell of one's own, written one step at a time.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
+
+use super::linear::check;
+use super::{Backward, Hook, Real, RecurrentCell};
+use crate::set::{Visitor, VisitorMut, member, member_mut};
+use crate::{Result, TensorSet, TensorSetMut};
+
+/// One step of a cell of one's own, and its way back; [`Unrolled`] makes a [`RecurrentCell`] of it.
+///
+/// The output is a part of the state, `[batch, outputs]`.
+///
+/// # Examples
+///
+/// A leaky integrator with a rate for each unit, `h_t = a ⊙ h_{t−1} + x_t`:
+///
+/// ```
+/// use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, array};
+/// use steadygrad::recurrent::{RecurrentCell, RnnState, StepCell, Unrolled};
+/// use steadygrad::{Result, tensor_set};
+///
+/// struct Leaky { a: Array1<f64> }
+/// tensor_set!(Leaky { a });
+///
+/// impl StepCell for Leaky {
+///     type Elem = f64;
+///     type State = RnnState<f64>;
+///     type Tape = Array2<f64>; // h_{t−1} is all that the way back needs
+///     type Grads = Leaky;
+///
+///     fn zero_state(&self, batch: usize) -> RnnState<f64> {
+///         RnnState { h: Array2::zeros((batch, self.a.len())) }
+///     }
+///     fn zero_grads(&self) -> Leaky {
+///         Leaky { a: Array1::zeros(self.a.len()) }
+///     }
+///     fn output<'s>(&self, s: &'s RnnState<f64>) -> ArrayView2<'s, f64> {
+///         s.h.view()
+///     }
+///     fn output_mut<'s>(&self, s: &'s mut RnnState<f64>) -> ArrayViewMut2<'s, f64> {
+///         s.h.view_mut()
+///     }
+///     fn step_forward(&self, x: ArrayView2<'_, f64>, s: &RnnState<f64>) -> Result<(RnnState<f64>, Array2<f64>)> {
+///         Ok((RnnState { h: &s.h * &self.a + x }, s.h.clone()))
+///     }
+///     fn step_backward(
+///         &self,
+///         before: &Array2<f64>,
+///         d_state: &mut RnnState<f64>,
+///         mut d_x: ArrayViewMut2<'_, f64>,
+///         grads: &mut Leaky,
+///     ) -> Result<()> {
+///         d_x.assign(&d_state.h);
+///         grads.a += &(&d_state.h * before).sum_axis(Axis(0));
+///         d_state.h *= &self.a;
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let cell = Unrolled::new(Leaky { a: array![0.5] });
+/// let pass = cell.forward(Array3::ones((3, 1, 1)).view(), &cell.zero_state(1))?;
+/// assert_eq!(pass.outputs(), array![[[1.0]], [[1.5]], [[1.75]]]);
+/// let back = cell.backward(&pass, array![[[0.0]], [[0.0]], [[1.0]]].view())?;
+/// assert_eq!(back.d_inputs, array![[[0.25]], [[0.5]], [[1.0]]]);
+/// assert_eq!(back.grads.a, array![2.0]); // h_2 + a·h_1
+/// # Ok(())
+/// # }
+/// ```
+pub trait StepCell: TensorSetMut {
+    /// The numbers it computes with.
+    type Elem: Real;
+    /// What it carries from step to step; also the gradient with respect to that.
+    type State: TensorSetMut + Clone;
+    /// What a step keeps for its way back.
+    type Tape;
+    /// One gradient for each parameter, under the parameter's name.
+    type Grads: TensorSetMut;
+
+    /// The state of all zeros.
+    fn zero_state(&self, batch: usize) -> Self::State;
+
+    /// Gradients of all zeros.
+    fn zero_grads(&self) -> Self::Grads;
+
+    /// The part of a state that is the output: `[batch, outputs]`.
+    fn output<'s>(&self, s: &'s Self::State) -> ArrayView2<'s, Self::Elem>;
+
+    /// The same part, where the gradient of the output is added.
+    fn output_mut<'s>(&self, s: &'s mut Self::State) -> ArrayViewMut2<'s, Self::Elem>;
+
+    /// The state after the input `x` `[batch, inputs]`, and the tape.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) should say what does not fit.
+    fn step_forward(
+        &self,
+        x: ArrayView2<'_, Self::Elem>,
+        s: &Self::State,
+    ) -> Result<(Self::State, Self::Tape)>;
+
+    /// The way back: turns `d_state` from the gradient of the state after the step into that of the state
+    /// before it, writes the gradient of the input, and adds to the gradients of the parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) should say what does not fit.
+    fn step_backward(
+        &self,
+        tape: &Self::Tape,
+        d_state: &mut Self::State,
+        d_x: ArrayViewMut2<'_, Self::Elem>,
+        grads: &mut Self::Grads,
+    ) -> Result<()>;
+}
+
+/// A [`StepCell`] as a [`RecurrentCell`], hook and truncation included.
+///
+/// The names of its tensors are those of the cell.
+///
+/// # Examples
+///
+/// See [`StepCell`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Unrolled<C> {
+    /// The cell.
+    pub cell: C,
+}
+
+impl<C> Unrolled<C> {
+    /// Unrolls the steps of `cell`.
+    ///
+    /// # Examples
+    ///
+    /// See [`StepCell`].
+    pub fn new(cell: C) -> Self {
+        Self { cell }
+    }
+}
+
+impl<C: TensorSet> TensorSet for Unrolled<C> {
+    fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
+        self.cell.visit(f)
+    }
+}
+
+impl<C: TensorSetMut> TensorSetMut for Unrolled<C> {
+    fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
+        self.cell.visit_mut(f)
+    }
+}
+
+member!([C: TensorSet] Unrolled<C>);
+member_mut!([C: TensorSetMut] Unrolled<C>);
+
+/// What an [`Unrolled`] cell keeps of a forward pass.
+///
+/// # Examples
+///
+/// See [`StepCell`].
+pub struct UnrolledPass<C: StepCell> {
+    inputs: usize,
+    tapes: Vec<C::Tape>,
+    outputs: Array3<C::Elem>,
+    final_state: C::State,
+}
+
+impl<C: StepCell> fmt::Debug for UnrolledPass<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnrolledPass")
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C: StepCell> UnrolledPass<C> {
+    /// The outputs of all steps: `[time, batch, outputs]`.
+    ///
+    /// # Examples
+    ///
+    /// See [`StepCell`].
+    #[must_use]
+    pub fn outputs(&self) -> ArrayView3<'_, C::Elem> {
+        self.outputs.view()
+    }
+
+    /// The state after the last step; after none, the initial one.
+    ///
+    /// # Examples
+    ///
+    /// See [`StepCell`].
+    #[must_use]
+    pub fn final_state(&self) -> C::State {
+        self.final_state.clone()
+    }
+}
+
+impl<C: StepCell> RecurrentCell for Unrolled<C> {
+    type Elem = C::Elem;
+    type State = C::State;
+    type Pass = UnrolledPass<C>;
+    type Grads = C::Grads;
+
+    fn zero_state(&self, batch: usize) -> C::State {
+        self.cell.zero_state(batch)
+    }
+
+    fn step(&self, x: ArrayView2<'_, C::Elem>, s: &C::State) -> Result<C::State> {
+        self.cell.step_forward(x, s).map(|(next, _)| next)
+    }
+
+    fn forward(&self, xs: ArrayView3<'_, C::Elem>, s0: &C::State) -> Result<UnrolledPass<C>> {
+        let (time, batch, inputs) = xs.dim();
+        let shape = (batch, self.cell.output(s0).ncols());
+        check("state", self.cell.output(s0).shape(), &[shape.0, shape.1])?;
+
+        let mut outputs = Array3::zeros((time, shape.0, shape.1));
+        let mut tapes = Vec::with_capacity(time);
+        let mut state = s0.clone();
+        for (x, mut row) in xs.outer_iter().zip(outputs.outer_iter_mut()) {
+            let (next, tape) = self.cell.step_forward(x, &state)?;
+            let output = self.cell.output(&next);
+            check("output of a step", output.shape(), row.shape())?;
+            row.assign(&output);
+            tapes.push(tape);
+            state = next;
+        }
+        Ok(UnrolledPass {
+            inputs,
+            tapes,
+            outputs,
+            final_state: state,
+        })
+    }
+
+    fn outputs<'p>(&self, pass: &'p UnrolledPass<C>) -> ArrayView3<'p, C::Elem> {
+        pass.outputs()
+    }
+
+    fn backward_with(
+        &self,
+        pass: &UnrolledPass<C>,
+        d_outputs: ArrayView3<'_, C::Elem>,
+        at: &mut Hook<'_, C::State>,
+    ) -> Result<Backward<Self>> {
+        check("output gradients", d_outputs.shape(), pass.outputs.shape())?;
+        let (time, batch, outputs) = pass.outputs.dim();
+        let mut grads = self.cell.zero_grads();
+        let mut d_inputs = Array3::zeros((time, batch, pass.inputs));
+        let mut d_state = self.cell.zero_state(batch);
+        let mut stopped_at = None;
+        for (t, tape) in pass.tapes.iter().enumerate().rev() {
+            let mut d_output = self.cell.output_mut(&mut d_state);
+            check("pass states", &[batch, outputs], d_output.shape())?;
+            d_output += &d_outputs.index_axis(Axis(0), t);
+            if at(t, &mut d_state)?.is_break() {
+                stopped_at = Some(t);
+                d_state = self.cell.zero_state(batch);
+                break;
+            }
+            let found = self.cell.output(&d_state);
+            check("state from the hook", found.shape(), &[batch, outputs])?;
+            let d_x = d_inputs.index_axis_mut(Axis(0), t);
+            self.cell
+                .step_backward(tape, &mut d_state, d_x, &mut grads)?;
+        }
+        Ok(Backward {
+            grads,
+            d_inputs,
+            d_state0: d_state,
+            stopped_at,
+        })
+    }
+}

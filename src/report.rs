@@ -1,0 +1,329 @@
+//! What a guarded step came to.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::detect::Alarm;
+use crate::wide::Short;
+use crate::{Edit, Edits, Factor, Measurement, Result, Stats, TensorSetMut};
+
+/// What the training loop should do with a step.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::Verdict;
+/// assert!(Verdict::Stop > Verdict::Skip);   // the gravest one counts
+/// assert!(Verdict::Apply.is_apply());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Take the step.
+    #[default]
+    Apply,
+    /// Leave it out and go on; the gradients are untouched.
+    Skip,
+    /// Go back to the last good parameters.
+    Rollback,
+    /// End the training.
+    Stop,
+}
+
+impl Verdict {
+    /// Whether to take the step.
+    #[must_use]
+    pub fn is_apply(self) -> bool {
+        self == Self::Apply
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Apply => "apply",
+            Self::Skip => "skip",
+            Self::Rollback => "roll back",
+            Self::Stop => "stop",
+        })
+    }
+}
+
+/// What the gradients are once the edits are carried out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct After {
+    /// `None` while it is unknown: a clamp bites, and nobody has looked at what it left.
+    total: Option<Stats>,
+    /// The tensors, if they were looked at.
+    seen: Option<Seen>,
+    space: Measurement,
+}
+
+/// That `space` holds what the edits left.
+#[derive(Clone, Copy, Debug)]
+struct Seen;
+
+impl After {
+    /// Nothing is done.
+    pub(crate) fn same(&mut self, before: &Measurement) {
+        (self.total, self.seen) = (Some(*before.total()), None);
+    }
+
+    /// By arithmetic, where that tells.
+    pub(crate) fn foresee(&mut self, before: &Measurement, edits: &Edits) {
+        self.seen = None;
+        self.total = match edits.common_factor() {
+            Some(Factor::ONE) => Some(*before.total()),
+            Some(factor) => Some(before.total().scaled(factor, before.needs().p)),
+            None => self
+                .space
+                .follow(before, edits)
+                .map(|()| *self.space.total()),
+        };
+    }
+
+    /// Writes, and looks at what the writing left only if arithmetic did not tell.
+    pub(crate) fn carry_out<G>(
+        &mut self,
+        grads: &mut G,
+        before: &Measurement,
+        edits: &Edits,
+    ) -> Result<()>
+    where
+        G: TensorSetMut + ?Sized,
+    {
+        if edits.is_keep() {
+            return Ok(());
+        }
+        if self.total.is_some() {
+            return grads.apply(edits);
+        }
+        self.space.apply(grads, before, edits)?;
+        (self.total, self.seen) = (Some(*self.space.total()), Some(Seen));
+        Ok(())
+    }
+
+    pub(crate) fn total(&self) -> Option<Stats> {
+        self.total
+    }
+
+    fn tensor(&self, index: usize, before: &Measurement, edits: &Edits) -> Option<Stats> {
+        match self.seen {
+            Some(Seen) => Some(*self.space.tensor(index)),
+            None => edits
+                .get(index)
+                .follow(before.tensor(index), before.needs().p),
+        }
+    }
+}
+
+/// One tensor of a [`Report`].
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{clip, Guard};
+///
+/// let mut grads = [("w", vec![3.0_f32, 4.0]), ("b", vec![0.0])];
+/// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?);
+/// let report = guard.step(&mut grads)?;
+/// let w = report.tensors().next().unwrap();
+/// assert_eq!((w.name, w.before.l2(), w.after.unwrap().l2()), ("w", 5.0, 1.0));
+/// assert_eq!(w.edit.factor().unwrap().to_f64(), 0.2);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TensorReport<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it was.
+    pub before: &'a Stats,
+    /// What it is now, by arithmetic where it was only scaled; `None` in a plan whose clamp bites and
+    /// was not carried out yet.
+    pub after: Option<Stats>,
+    /// What was done.
+    pub edit: Edit<'a>,
+}
+
+/// What a guarded step came to: norms, edits, alarms and the verdict.
+///
+/// `Display` gives one line. The report belongs to the guard, so nothing of it outlives the next step.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{clip, detect, Guard};
+///
+/// let mut grads = [("w", vec![30.0_f32, 40.0]), ("b", vec![0.0])];
+/// let mut guard = Guard::new().detect(detect::NormThreshold::new(10.0)?).clip(clip::GlobalNorm::new(1.0)?);
+/// let report = guard.step(&mut grads)?;
+/// assert!(report.verdict().is_apply());
+/// assert_eq!(
+///     report.to_string(),
+///     "step 1: norm 50.00 -> 1.000, scaled by 0.02000; apply; \
+///      the norm of the gradients is 50.00, above 10.00 (norm threshold)",
+/// );
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "its verdict says whether to take the step"]
+pub struct Report {
+    pub(crate) step: u64,
+    pub(crate) loss: Option<f64>,
+    pub(crate) before: Measurement,
+    pub(crate) after: After,
+    pub(crate) edits: Edits,
+    pub(crate) alarms: Vec<Alarm>,
+    /// Non-finite numbers that the policy acted on.
+    pub(crate) fault: Option<Alarm>,
+    pub(crate) abstained: Vec<&'static str>,
+    pub(crate) verdict: Verdict,
+    pub(crate) skips: u32,
+}
+
+impl Report {
+    /// The number of the step, from 1.
+    #[must_use]
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// What the training loop should do.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The loss, if it was given.
+    #[must_use]
+    pub fn loss(&self) -> Option<f64> {
+        self.loss
+    }
+
+    /// The L2 norm of all gradients as they came; NaN or +∞ if an element is, +∞ past the range of `f64`.
+    #[must_use]
+    pub fn before(&self) -> f64 {
+        self.before.total().l2()
+    }
+
+    /// The L2 norm of all gradients as they are left, by arithmetic where they were only scaled. NaN in a
+    /// plan whose clamp bites and was not carried out yet.
+    #[must_use]
+    pub fn after(&self) -> f64 {
+        self.after.total().map_or(f64::NAN, |stats| stats.l2())
+    }
+
+    /// Everything measured of the gradients as they came.
+    #[must_use]
+    pub fn measurement(&self) -> &Measurement {
+        &self.before
+    }
+
+    /// What is done to each tensor.
+    #[must_use]
+    pub fn edits(&self) -> &Edits {
+        &self.edits
+    }
+
+    /// Whether any gradient is changed.
+    #[must_use]
+    pub fn is_clipped(&self) -> bool {
+        !self.edits.is_keep()
+    }
+
+    /// The smallest factor by which a tensor is scaled; 1 if none is.
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        match self.edits.common_factor() {
+            Some(factor) => factor.to_f64(),
+            None => self
+                .tensors()
+                .filter_map(|t| t.edit.factor())
+                .map(Factor::to_f64)
+                .fold(1.0, f64::min),
+        }
+    }
+
+    /// Each tensor in order.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorReport<'_>> {
+        (0..self.before.len()).map(|i| TensorReport {
+            name: self.before.name(i),
+            before: self.before.tensor(i),
+            after: self.after.tensor(i, &self.before, &self.edits),
+            edit: self.edits.get(i),
+        })
+    }
+
+    /// What the detectors found, in the order of the chain.
+    #[must_use]
+    pub fn alarms(&self) -> &[Alarm] {
+        &self.alarms
+    }
+
+    /// The first thing found that is not finite (loss, gradients, parameters, in this order), on which
+    /// the policy acted.
+    #[must_use]
+    pub fn non_finite(&self) -> Option<&Alarm> {
+        self.fault.as_ref()
+    }
+
+    /// The rules that left everything as it is because there was no finite norm to go by.
+    #[must_use]
+    pub fn abstained(&self) -> &[&'static str] {
+        &self.abstained
+    }
+
+    /// How many steps in a row were skipped, this one included.
+    #[must_use]
+    pub fn skips(&self) -> u32 {
+        self.skips
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "step {}: norm {}",
+            self.step,
+            self.before.total().norm(crate::Norm::L2)
+        )?;
+        if self.is_clipped() {
+            match self.after.total() {
+                Some(after) => write!(f, " -> {}", after.norm(crate::Norm::L2))?,
+                None => write!(f, " -> not measured")?,
+            }
+            match self.edits.common_factor() {
+                Some(factor) => write!(f, ", scaled by {}", factor.to_wide())?,
+                None => {
+                    let edited = (0..self.edits.len())
+                        .filter(|&i| !self.edits.get(i).is_keep())
+                        .count();
+                    write!(f, ", {edited} of {} tensors edited", self.edits.len())?;
+                }
+            }
+        }
+        if let Some(loss) = self.loss {
+            write!(f, ", loss {}", Short(loss))?;
+        }
+        write!(f, "; {}", self.verdict)?;
+        if self.verdict == Verdict::Skip {
+            write!(f, " ({} in a row)", self.skips)?;
+        }
+        if let Some(fault) = &self.fault {
+            write!(f, "; {}", fault.finding())?;
+        }
+        for name in &self.abstained {
+            write!(f, "; {name} left the gradients as they are")?;
+        }
+        // What the policy acted on need not be said twice.
+        for alarm in self
+            .alarms
+            .iter()
+            .filter(|alarm| !self.fault.as_ref().is_some_and(|f| f.same_as(alarm)))
+        {
+            write!(f, "; {}", alarm.finding())?;
+        }
+        Ok(())
+    }
+}

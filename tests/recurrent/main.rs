@@ -1,0 +1,12 @@
+//! Recurrent cells: gradients, hook, shapes, initialisers, spectral read-outs.
+#![cfg(feature = "ndarray")]
+
+mod common;
+mod differences;
+mod edges;
+mod hook;
+mod init;
+mod oracle;
+mod sets;
+mod spectral;
+mod unrolled;
