@@ -8,10 +8,8 @@ use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::backend::DispatchTensor;
-use burn::tensor::{
-    DType, Device, Element as _, FloatDType, Int, Tensor, TensorData, Transaction, bf16, f16,
-};
-use steadygrad::{Ask, Edit, Element, Error, Factor, Op, Result, Stats, Total, Wide};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData, Transaction, bf16, f16};
+use steadygrad::{Ask, Edit, Element, Error, Op, Result, Stats, Total, Wide};
 
 /// Elements added up in one go.
 const ROW: usize = 128;
@@ -162,7 +160,8 @@ impl<const D: usize> OnDevice for Ranked<D> {
         let end = start + values.len();
         let len = self.dims.iter().product::<usize>();
         let options = (&self.tensor.device(), DType::from(self.wide));
-        let values = Tensor::<1>::from_data(TensorData::new(values.to_vec(), [end - start]), options);
+        let values =
+            Tensor::<1>::from_data(TensorData::new(values.to_vec(), [end - start]), options);
         let sum = (self.part(start, end) + values).cast(self.tensor.dtype());
         let flat: Tensor<1> = self.tensor.clone().reshape([len]);
         self.tensor = flat.slice_assign([start..end], sum).reshape(self.dims);
@@ -247,7 +246,10 @@ impl Rows {
         let nan = self.x.clone().is_nan();
         let pos_inf = self.x.clone().equal_scalar(f64::INFINITY);
         let neg_inf = self.x.clone().equal_scalar(f64::NEG_INFINITY);
-        let bad = nan.clone().bool_or(pos_inf.clone()).bool_or(neg_inf.clone());
+        let bad = nan
+            .clone()
+            .bool_or(pos_inf.clone())
+            .bool_or(neg_inf.clone());
         let counts = [nan, pos_inf, neg_inf].map(|which| which.int().sum_dim(1));
 
         let magnitude = self.x.clone().abs().mask_fill(bad, 0.0);
@@ -285,7 +287,9 @@ impl Rows {
             .map(|(counts, floats)| {
                 let max = floats[0];
                 let pieces = (width - 1) / if p.is_some() { 3 } else { 2 };
-                let mut sums = floats[1..].chunks_exact(pieces).map(|s| s.iter().sum::<f64>());
+                let mut sums = floats[1..]
+                    .chunks_exact(pieces)
+                    .map(|s| s.iter().sum::<f64>());
                 let mut next = || Wide::from(sums.next().unwrap_or(0.0));
                 let scale = Wide::from(self.scales.on_host(max));
                 let (l1, sum_sq) = (next() / scale, next() / scale / scale);
@@ -473,13 +477,20 @@ pub(crate) fn measure(
         }
         rows.push((units, here));
     }
-    let data = if parts.is_empty() { vec![] } else { transfer(parts, transfers)? };
+    let data = if parts.is_empty() {
+        vec![]
+    } else {
+        transfer(parts, transfers)?
+    };
     let mut data = data.chunks_exact(2);
     let mut each: Vec<Vec<Stats>> = rows
         .iter()
-        .map(|(units, here)| match (here, data.next()) {
-            (Some(here), Some([counts, floats])) => here.stats(counts, floats, p),
-            _ => vec![empty(p); *units],
+        .map(|(units, here)| {
+            let found = here.as_ref().and_then(|here| match data.next() {
+                Some([counts, floats]) => Some(here.stats(counts, floats, p)),
+                _ => None,
+            });
+            found.unwrap_or_else(|| vec![empty(p); *units])
         })
         .collect();
     let firsts = locate(&rows, &mut each, axis, requests, transfers)?;

@@ -5,7 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use steadygrad::{Edits, Measurement, Result, TensorSet, TensorSetMut, Visitor, VisitorMut};
 
-use crate::tensors::{Access, Path, Place, Tensors};
+use crate::tensors::{Path, Place, Tensors};
 
 /// The gradients in a [`GradientsParams`], under the names of the module's parameters.
 ///
@@ -85,41 +85,10 @@ impl<'g> BurnGrads<'g> {
     /// Takes the gradients of `model`'s parameters out of `grads` until it is dropped.
     #[must_use]
     pub fn new<M: Module>(grads: &'g mut GradientsParams, model: &M) -> Self {
-        Self::with(grads, model, Access::default())
-    }
-
-    /// The same, by way of burn's own operations even for tensors of the flex back end: what any
-    /// other back end does. For tests and comparisons.
-    ///
-    /// ```
-    /// use burn::{nn::LinearConfig, optim::GradientsParams, tensor::{Device, Tensor}};
-    /// use steadygrad::clip;
-    /// use steadygrad_burn::BurnGrads;
-    ///
-    /// let device = Device::flex().autodiff();
-    /// let model = LinearConfig::new(2, 1).with_bias(false).init(&device);
-    /// let loss = model.forward(Tensor::from_floats([[3.0, 4.0]], &device)).sum();
-    /// let mut grads = GradientsParams::from_grads(loss.backward(), &model);
-    ///
-    /// let mut set = BurnGrads::by_transfer(&mut grads, &model);
-    /// assert_eq!(clip::global_norm(&mut set, 1.0)?.before(), 5.0);
-    /// assert_eq!(set.transfers(), 1);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    #[must_use]
-    pub fn by_transfer<M: Module>(grads: &'g mut GradientsParams, model: &M) -> Self {
-        let access = Access {
-            remote: true,
-            ..Access::default()
-        };
-        Self::with(grads, model, access)
-    }
-
-    fn with<M: Module>(grads: &'g mut GradientsParams, model: &M, how: Access) -> Self {
         let mut visitor = TakeOut {
             grads,
             path: Path::default(),
-            tensors: Tensors { list: vec![], how },
+            tensors: Tensors::default(),
             ways: vec![],
         };
         model.visit(&mut visitor);
@@ -131,16 +100,40 @@ impl<'g> BurnGrads<'g> {
         }
     }
 
+    /// By way of burn's own operations even for tensors of the flex back end: what any other back end
+    /// does. For tests and comparisons.
+    ///
+    /// ```
+    /// use burn::{nn::LinearConfig, optim::GradientsParams, tensor::{Device, Tensor}};
+    /// use steadygrad::clip;
+    /// use steadygrad_burn::BurnGrads;
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let model = LinearConfig::new(2, 1).with_bias(false).init(&device);
+    /// let loss = model.forward(Tensor::<2>::from_floats([[3.0, 4.0]], &device)).sum();
+    /// let mut grads = GradientsParams::from_grads(loss.backward(), &model);
+    ///
+    /// let mut set = BurnGrads::new(&mut grads, &model).on_device();
+    /// assert_eq!(clip::global_norm(&mut set, 1.0)?.before(), 5.0);
+    /// assert_eq!(set.transfers(), 1);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_device(mut self) -> Self {
+        self.tensors.on_device();
+        self
+    }
+
     /// How many times numbers went from a device to the host so far.
     #[must_use]
     pub fn transfers(&self) -> usize {
-        self.tensors.how.transfers.count()
+        self.tensors.transfers()
     }
 }
 
 impl Drop for BurnGrads<'_> {
     fn drop(&mut self) {
-        for ((_, place), way) in self.tensors.list.drain(..).zip(&self.ways) {
+        for (place, way) in self.tensors.drain().zip(&self.ways) {
             (way.put)(self.grads, way.id, place);
         }
     }
@@ -156,8 +149,8 @@ struct TakeOut<'v> {
 impl ModuleVisitor for TakeOut<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(name) = self.path.name(param.id) {
-            let place = Place::new(self.grads.remove::<D>(param.id), &self.tensors.how);
-            self.tensors.list.push((name, place));
+            let grad = self.grads.remove::<D>(param.id);
+            self.tensors.push(name, grad);
             self.ways.push(Way::of_rank::<D>(param.id));
         }
     }

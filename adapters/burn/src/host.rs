@@ -3,9 +3,7 @@
 use burn::backend::{BackendTypes, Flex};
 use burn::tensor::{DType, bf16, f16};
 use ndarray::{ArrayViewD, ArrayViewMutD};
-use steadygrad::{
-    Ask, Edit, Error, Op, Result, SliceMut, SliceRef, Stats, Tensor as _, TensorMut as _,
-};
+use steadygrad::{Ask, Edit, Error, Op, Result, SliceMut, SliceRef, Stats};
 
 pub(crate) type FlexTensor = <Flex as BackendTypes>::FloatTensorPrimitive;
 

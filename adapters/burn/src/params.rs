@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use steadygrad::{Edits, Measurement, Result, TensorSet, Visitor};
 
-use crate::tensors::{Access, Path, Place, Tensors};
+use crate::tensors::{Path, Tensors};
 
 /// The float parameters of a module, read-only, with the names and in the order of
 /// [`BurnGrads`](crate::BurnGrads).
@@ -35,37 +35,9 @@ impl BurnParams {
     /// The parameters as they are now.
     #[must_use]
     pub fn new<M: Module>(model: &M) -> Self {
-        Self::with(model, Access::default())
-    }
-
-    /// The same, by way of burn's own operations even for tensors of the flex back end, like
-    /// [`BurnGrads::by_transfer`](crate::BurnGrads::by_transfer).
-    ///
-    /// ```
-    /// use burn::{nn::LinearConfig, tensor::Device};
-    /// use steadygrad::Measurement;
-    /// use steadygrad_burn::BurnParams;
-    ///
-    /// let model = LinearConfig::new(3, 2).init(&Device::flex());
-    /// let params = BurnParams::by_transfer(&model);
-    /// let expected = Measurement::of(&BurnParams::new(&model))?.total().max_abs();
-    /// assert_eq!(Measurement::of(&params)?.total().max_abs(), expected);
-    /// assert_eq!(params.transfers(), 1);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    #[must_use]
-    pub fn by_transfer<M: Module>(model: &M) -> Self {
-        let access = Access {
-            remote: true,
-            ..Access::default()
-        };
-        Self::with(model, access)
-    }
-
-    fn with<M: Module>(model: &M, how: Access) -> Self {
         let mut visitor = Collect {
             path: Path::default(),
-            tensors: Tensors { list: vec![], how },
+            tensors: Tensors::default(),
         };
         model.visit(&mut visitor);
         Self {
@@ -73,10 +45,31 @@ impl BurnParams {
         }
     }
 
+    /// By way of burn's own operations even for tensors of the flex back end: what any other back end
+    /// does. For tests and comparisons.
+    ///
+    /// ```
+    /// use burn::{nn::LinearConfig, tensor::Device};
+    /// use steadygrad::Measurement;
+    /// use steadygrad_burn::BurnParams;
+    ///
+    /// let model = LinearConfig::new(3, 2).init(&Device::flex());
+    /// let params = BurnParams::new(&model).on_device();
+    /// let expected = Measurement::of(&BurnParams::new(&model))?.total().max_abs();
+    /// assert_eq!(Measurement::of(&params)?.total().max_abs(), expected);
+    /// assert_eq!(params.transfers(), 1);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_device(mut self) -> Self {
+        self.tensors.on_device();
+        self
+    }
+
     /// How many times numbers went from a device to the host so far.
     #[must_use]
     pub fn transfers(&self) -> usize {
-        self.tensors.how.transfers.count()
+        self.tensors.transfers()
     }
 }
 
@@ -88,8 +81,7 @@ struct Collect {
 impl ModuleVisitor for Collect {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(name) = self.path.name(param.id) {
-            let place = Place::new(Some(param.val()), &self.tensors.how);
-            self.tensors.list.push((name, place));
+            self.tensors.push(name, Some(param.val()));
         }
     }
 

@@ -1,6 +1,7 @@
 //! A module's tensors under their names, each where it lies.
 
 use std::collections::HashSet;
+use std::mem;
 use std::sync::Arc;
 
 use burn::backend::{BackendTensor, DispatchTensor, DispatchTensorKind, Flex};
@@ -24,10 +25,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    pub(crate) fn new<const D: usize>(
-        tensor: Option<Tensor<D>>,
-        how: &Access,
-    ) -> Self {
+    fn new<const D: usize>(tensor: Option<Tensor<D>>, transfers: &Arc<Transfers>) -> Self {
         let Some(tensor) = tensor else {
             return Self::Missing;
         };
@@ -36,20 +34,19 @@ impl Place {
             DType::QFloat(_) => tensor.inner().dequantize(),
             _ => tensor.inner(),
         };
-        let tensor = if how.remote {
-            tensor
-        } else {
-            match tensor.into_dispatch() {
-                DispatchTensor {
-                    kind: DispatchTensorKind::Flex(BackendTensor::Float(tensor)),
-                    ..
-                } => return Self::Host(Host::new(tensor)),
-                other => Tensor::from_dispatch(other),
-            }
-        };
+        match tensor.into_dispatch() {
+            DispatchTensor {
+                kind: DispatchTensorKind::Flex(BackendTensor::Float(tensor)),
+                ..
+            } => Self::Host(Host::new(tensor)),
+            other => Self::remote(Tensor::<D>::from_dispatch(other), transfers),
+        }
+    }
+
+    fn remote<const D: usize>(tensor: Tensor<D>, transfers: &Arc<Transfers>) -> Self {
         Self::Remote(Remote {
             tensor: Box::new(Ranked::new(tensor)),
-            transfers: Arc::clone(&how.transfers),
+            transfers: Arc::clone(transfers),
         })
     }
 
@@ -128,14 +125,6 @@ impl steadygrad::TensorMut for Place {
     }
 }
 
-/// How tensors are reached.
-#[derive(Debug, Default)]
-pub(crate) struct Access {
-    /// By burn's operations even where they lie in host memory.
-    pub(crate) remote: bool,
-    pub(crate) transfers: Arc<Transfers>,
-}
-
 /// Tells the names of a module's parameters while they are visited, and which come again.
 #[derive(Debug, Default)]
 pub(crate) struct Path {
@@ -158,18 +147,54 @@ impl Path {
     }
 }
 
+/// One tensor of a module.
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    place: Place,
+    /// Moves the tensor, whose rank it knows, to where burn's operations reach it.
+    remote: fn(Place, &Arc<Transfers>) -> Place,
+}
+
 /// The tensors of a module.
 #[derive(Debug, Default)]
 pub(crate) struct Tensors {
-    pub(crate) list: Vec<(String, Place)>,
-    pub(crate) how: Access,
+    list: Vec<Entry>,
+    transfers: Arc<Transfers>,
+}
+
+impl Tensors {
+    pub(crate) fn push<const D: usize>(&mut self, name: String, tensor: Option<Tensor<D>>) {
+        self.list.push(Entry {
+            name,
+            place: Place::new(tensor, &self.transfers),
+            remote: |place, transfers| match place.into_tensor::<D>() {
+                Some(tensor) => Place::remote(tensor, transfers),
+                None => Place::Missing,
+            },
+        });
+    }
+
+    pub(crate) fn on_device(&mut self) {
+        for Entry { place, remote, .. } in &mut self.list {
+            *place = remote(mem::replace(place, Place::Missing), &self.transfers);
+        }
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Place> {
+        self.list.drain(..).map(|entry| entry.place)
+    }
+
+    pub(crate) fn transfers(&self) -> usize {
+        self.transfers.count()
+    }
 }
 
 impl TensorSet for Tensors {
     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
         self.list
             .iter()
-            .try_for_each(|(name, place)| f(name, TensorRef::Other(place)))
+            .try_for_each(|entry| f(&entry.name, TensorRef::Other(&entry.place)))
     }
 
     fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
@@ -178,7 +203,7 @@ impl TensorSet for Tensors {
             .list
             .iter()
             .enumerate()
-            .filter_map(|(index, (_, place))| match place {
+            .filter_map(|(index, entry)| match &entry.place {
                 Place::Remote(remote) => Some(Request {
                     tensor: &*remote.tensor,
                     after: after.get(index),
@@ -186,9 +211,9 @@ impl TensorSet for Tensors {
                 _ => None,
             })
             .collect();
-        let answers = device::measure(&requests, needs.p, needs.units, &self.how.transfers)?;
+        let answers = device::measure(&requests, needs.p, needs.units, &self.transfers)?;
         let mut answers = answers.into_iter();
-        for (index, (name, place)) in self.list.iter().enumerate() {
+        for (index, Entry { name, place, .. }) in self.list.iter().enumerate() {
             match place {
                 Place::Remote(_) => {
                     if let Some(answer) = answers.next() {
@@ -206,6 +231,6 @@ impl TensorSetMut for Tensors {
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
         self.list
             .iter_mut()
-            .try_for_each(|(name, place)| f(name, place))
+            .try_for_each(|entry| f(&entry.name, &mut entry.place))
     }
 }
