@@ -31,6 +31,13 @@ impl Factor {
 
     /// A factor from a number.
     ///
+    /// ```
+    /// use steadygrad::Factor;
+    /// assert_eq!(Factor::new(0.5)?.then(Factor::new(0.25)?).to_f64(), 0.125);
+    /// assert!(Factor::new(-1.0).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`] if `x` is negative or not finite.
@@ -103,6 +110,18 @@ impl Factor {
 }
 
 /// One thing done to every element of a tensor.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Edits, Op};
+///
+/// let mut edits = Edits::for_count(1);
+/// edits.clamp(0, -1.0, 1.0);
+/// edits.zero(0);
+/// let ops: Vec<Op<'_>> = edits.get(0).ops().collect();
+/// assert_eq!(ops, [Op::Clamp { min: -1.0, max: 1.0 }, Op::Zero]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Op<'a> {

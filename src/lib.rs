@@ -1,4 +1,135 @@
 //! Keep gradients steady in any training loop.
+//!
+//! Gradients that run back through many steps grow or die exponentially. Then the loss turns NaN, weights run
+//! away, and hours are lost. This crate measures gradients, clips them, watches them and tells the loop what
+//! to do, whatever the gradients live in: slices, `Vec`s, ndarray arrays and views, structs of them, lists and
+//! maps. It is exact over the whole float range, reads every gradient once and writes it at most once.
+//!
+//! # In a training loop
+//!
+//! ```
+//! use steadygrad::{clip, detect, Guard, OnNonFinite, Step, Verdict};
+//!
+//! let mut guard = Guard::new()
+//!     .detect(detect::PersistentNorm::default())      // says so when the norm stays above 1 for 10 steps
+//!     .clip(clip::GlobalNorm::new(1.0)?)
+//!     .on_non_finite(OnNonFinite::Skip);              // the default; 10 skips in a row are enough
+//!
+//! let mut w = vec![5.0_f32, -3.0];
+//! for _ in 0..100 {
+//!     let loss = w.iter().map(|w| w * w).sum::<f32>();
+//!     let mut grads: Vec<f32> = w.iter().map(|w| 2.0 * w).collect();
+//!     let report = guard.step(Step::new(&mut grads).params(&w).loss(loss))?;
+//!     match report.verdict() {
+//!         Verdict::Apply => w.iter_mut().zip(&grads).for_each(|(w, g)| *w -= 0.1 * g),
+//!         Verdict::Skip => continue,
+//!         Verdict::Rollback | Verdict::Stop => { eprintln!("{report}"); break }
+//!     }
+//! }
+//! assert!(w.iter().all(|w| w.abs() < 1e-3));
+//! # Ok::<(), steadygrad::Error>(())
+//! ```
+//!
+//! Or one line, without a guard:
+//!
+//! ```
+//! use steadygrad::clip;
+//!
+//! let mut grads = [1e25_f32, 1e25, 1.0];
+//! let clipped = clip::global_norm(&mut grads, 1.0)?;
+//! println!("norm {} -> {}", clipped.before(), clipped.after());
+//! assert_eq!(grads, [0.70710677, 0.70710677, 7.071068e-26]);
+//! # Ok::<(), steadygrad::Error>(())
+//! ```
+//!
+//! # Why gradients explode and vanish
+//!
+//! A recurrent net applies one map over and over. In its simplest form, one linear unit with the recurrent weight
+//! `w`, the state after `T` steps is `h_T = w^T · h_0`, and so is the gradient that arrives at the start:
+//!
+//! ```text
+//! ∂h_T/∂h_0 = w^T        0.9^100 = 2.656e-5        1^100 = 1        1.1^100 = 13 780.6
+//! ```
+//!
+//! With several units the factors are Jacobians, and what decides is the spectral radius of `w_rec`: below one the
+//! gradient of what lies far back vanishes, above one it may explode. Here it is, watched on its way back:
+//!
+#![cfg_attr(feature = "ndarray", doc = "```")]
+#![cfg_attr(not(feature = "ndarray"), doc = "```ignore")]
+//! use ndarray::{array, Array3};
+//! use std::ops::ControlFlow;
+//! use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
+//!
+//! let mut arrived = vec![];
+//! for w in [0.9, 1.0, 1.1] {
+//!     let rnn = Rnn::new(array![[0.0]], array![[w]], array![0.0], Activation::Identity)?;
+//!     let pass = rnn.forward(Array3::zeros((101, 1, 1)).view(), &rnn.zero_state(1))?;
+//!     let mut d_outputs = Array3::zeros((101, 1, 1));
+//!     d_outputs[[100, 0, 0]] = 1.0;                   // the loss looks at the last step only
+//!     let mut profile = vec![];                       // |∂L/∂h_t| from the last step to the first
+//!     rnn.backward_with(&pass, d_outputs.view(), &mut |_t, d_state| {
+//!         profile.push(d_state.h[[0, 0]]);
+//!         Ok(ControlFlow::Continue(()))
+//!     })?;
+//!     arrived.push(format!("{:.4e}", profile[100]));
+//! }
+//! assert_eq!(arrived, ["2.6561e-5", "1.0000e0", "1.3781e4"]);
+//! # Ok::<(), steadygrad::Error>(())
+//! ```
+//!
+//! An LSTM carries its cell state past the product: with a forget gate of 1 a gradient arrives as it was sent.
+//! That cures vanishing, not exploding, so LSTMs are clipped too.
+//!
+//! Clipping by the global norm is the answer to exploding (Pascanu, Mikolov and Bengio, 2013, arXiv:1211.5063):
+//! at the foot of a steep wall the direction of the gradient is still good, only its length is absurd. The
+//! example `wall` of this crate shows the wall of their figure 6.
+//!
+//! # The way through
+//!
+//! ```text
+//! your backward pass ─► gradients ─► MEASURE ─► Measurement: Stats per tensor, exact Total
+//!                           ▲                        │
+//!                           │                        ▼
+//!                           │           DECIDE   Clipper::plan      rules see numbers, never a tensor
+//!                           │                    Detector::observe
+//!                           │                        ▼
+//!                         EDIT  ◄── one Edit per tensor (no pass at all when every Edit keeps)
+//!                           ▼
+//!                  Report: norms, edits, alarms, Verdict ─► your loop: apply, skip, roll back or stop
+//! ```
+//!
+//! - A [`Tensor`] tells its [`Stats`] in one read, a [`TensorMut`] carries out an [`Edit`] in one write. A
+//!   [`TensorSet`] is tensors with names; [`tensor_set!`] makes one of a struct.
+//! - Rules turn a [`Measurement`] into [`Edits`] and alarms: [`clip::Clipper`], [`detect::Detector`]. Write your
+//!   own in a few lines.
+//! - The [`Guard`] runs them in the order you give, and answers with a [`Report`]. [`Guard::plan`] only decides,
+//!   so that an optimiser can fold the factor into its own loop.
+//! - [`penalty`] adds L1, L2 and elastic net with their gradients.
+#![cfg_attr(
+    feature = "ndarray",
+    doc = "- [`recurrent`] has the cells, with exact backpropagation through time that can be watched and edited step by step."
+)]
+//!
+//! # Promises
+//!
+//! 1. Right over the whole float range: each element of a gradient clipped by its norm is within one unit in the
+//!    last place of the exact result (four for `f64`), also where squares or norms overflow or underflow.
+//! 2. Under the threshold, equality included, not one bit changes and nothing is written.
+//! 3. NaN and infinities never pass silently: a policy meets them, and the report names tensor, index and counts.
+//! 4. The same bits for any order of the tensors and any split of the set into shards: totals are exact sums.
+//! 5. One read, one more for each rule behind a clamp that bites, at most one write; no allocation once warm.
+//! 6. Detectors fed NaN, infinities, zeros or constants go on working: they score before they learn, and learn only
+//!    from finite values.
+//! 7. No panic and no unsafe code: bad input gives an [`Error`] that says what was expected and what was found.
+//!
+//! # Features
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `std` (default) | floating-point functions of the standard library, kernels chosen for the processor at run time |
+//! | `ndarray` (default) | arrays and views as tensors, the recurrent cells |
+//! | `half` | `f16` and `bf16` elements |
+//! | `libm` | floating-point functions without `std`: everything but the cells and ndarray is `no_std` + alloc |
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -37,3 +168,8 @@ pub use set::{Member, MemberMut, Name, TensorRef, TensorSet, TensorSetMut, Visit
 pub use stats::{Norm, Stats};
 pub use tensor::{Ask, Needs, SliceMut, SliceRef, Tensor, TensorMut};
 pub use wide::Wide;
+
+/// The README's examples, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

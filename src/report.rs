@@ -293,14 +293,13 @@ impl fmt::Display for Report {
                 Some(after) => write!(f, " -> {}", after.norm(crate::Norm::L2))?,
                 None => write!(f, " -> not measured")?,
             }
-            match self.edits.common_factor() {
-                Some(factor) => write!(f, ", scaled by {}", factor.to_wide())?,
-                None => {
-                    let edited = (0..self.edits.len())
-                        .filter(|&i| !self.edits.get(i).is_keep())
-                        .count();
-                    write!(f, ", {edited} of {} tensors edited", self.edits.len())?;
-                }
+            if let Some(factor) = self.edits.common_factor() {
+                write!(f, ", scaled by {}", factor.to_wide())?;
+            } else {
+                let edited = (0..self.edits.len())
+                    .filter(|&i| !self.edits.get(i).is_keep())
+                    .count();
+                write!(f, ", {edited} of {} tensors edited", self.edits.len())?;
             }
         }
         if let Some(loss) = self.loss {

@@ -70,9 +70,35 @@ impl Tensor for TensorRef<'_> {
 }
 
 /// What a set hands its tensors to.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Tensor, TensorSet, Visitor};
+///
+/// let mut elements = 0;
+/// let count: &mut Visitor<'_, '_> = &mut |_name, tensor| Ok(elements += tensor.len());
+/// [("w", vec![1.0, 2.0]), ("b", vec![3.0])].visit(count)?;
+/// assert_eq!(elements, 3);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
 pub type Visitor<'v, 'a> = dyn FnMut(&str, TensorRef<'a>) -> Result<()> + 'v;
 
 /// What a set hands its tensors to, one after the other, to be changed.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{TensorSetMut, VisitorMut};
+///
+/// let mut grads = [("w", vec![1.0]), ("b", vec![3.0])];
+/// let add_to_biases: &mut VisitorMut<'_> = &mut |name, tensor| {
+///     if name == "b" { tensor.add(0, &[0.5]) } else { Ok(()) }
+/// };
+/// grads.visit_mut(add_to_biases)?;
+/// assert_eq!(grads[1].1, [3.5]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
 pub type VisitorMut<'v> = dyn FnMut(&str, &mut dyn TensorMut) -> Result<()> + 'v;
 
 /// Named tensors, always in the same order.
@@ -144,7 +170,7 @@ pub trait TensorSetMut: TensorSet {
     /// [`Error::Name`] or [`Error::Count`] if the edits were planned for other tensors, and what the
     /// tensors give.
     fn apply(&mut self, edits: &Edits) -> Result<()> {
-        visit_edits(self, edits, &mut |_, _, tensor, edit| {
+        visit_edits(self, edits, |_, _, tensor, edit| {
             if edit.is_keep() {
                 Ok(())
             } else {
@@ -165,7 +191,7 @@ pub trait TensorSetMut: TensorSet {
         before: &Measurement,
         into: &mut Measurement,
     ) -> Result<()> {
-        visit_edits(self, edits, &mut |index, name, tensor, edit| {
+        visit_edits(self, edits, |index, name, tensor, edit| {
             let stats = if edit.is_keep() {
                 *before.tensor(index)
             } else {
@@ -181,7 +207,7 @@ pub trait TensorSetMut: TensorSet {
 fn visit_edits<S: TensorSetMut + ?Sized>(
     set: &mut S,
     edits: &Edits,
-    f: &mut dyn FnMut(usize, &str, &mut dyn TensorMut, &Edit<'_>) -> Result<()>,
+    mut f: impl FnMut(usize, &str, &mut dyn TensorMut, &Edit<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut index = 0;
     set.visit_mut(&mut |name, tensor| {
@@ -210,7 +236,30 @@ fn visit_edits<S: TensorSetMut + ?Sized>(
 /// What can stand in a list: a list of numbers is one tensor, a list of sets is a set.
 ///
 /// Implemented for the element types, the tensors and sets of this crate, and every struct of
-/// [`tensor_set!`](crate::tensor_set).
+/// [`tensor_set!`](crate::tensor_set). A set of your own passes its list on, tensor by tensor:
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Measurement, Member, Result, TensorSet, Visitor};
+///
+/// struct Pair([f32; 2]);
+///
+/// impl TensorSet for Pair {
+///     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
+///         self.0.visit(f)
+///     }
+/// }
+///
+/// impl Member for Pair {
+///     fn visit_list<'a>(list: &'a [Self], f: &mut Visitor<'_, 'a>) -> Result<()> {
+///         list.iter().try_for_each(|pair| pair.visit(f))
+///     }
+/// }
+///
+/// assert_eq!(Measurement::of(&vec![Pair([3.0, 4.0]), Pair([12.0, 0.0])])?.total().l2(), 13.0);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
 pub trait Member: Sized {
     /// Hands the tensors of a list to `f`.
     ///
@@ -221,6 +270,20 @@ pub trait Member: Sized {
 }
 
 /// What can stand in a list that is edited.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{clip, MemberMut};
+///
+/// fn clip_all<T: MemberMut>(grads: &mut [T]) -> steadygrad::Result<bool> {
+///     Ok(clip::global_norm(grads, 1.0)?.is_clipped())
+/// }
+///
+/// assert!(clip_all(&mut [3.0_f32, 4.0])?);           // one tensor
+/// assert!(clip_all(&mut [vec![3.0], vec![4.0]])?);   // two
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
 pub trait MemberMut: Member {
     /// Hands the tensors of a list to `f`.
     ///
@@ -494,7 +557,19 @@ impl TensorSet for TensorRef<'_> {
     }
 }
 
-/// What can name a tensor in a list of pairs.
+/// What can name a tensor in a list of pairs or a map.
+///
+/// # Examples
+///
+/// ```
+/// use std::borrow::Cow;
+/// use steadygrad::{Measurement, Name};
+///
+/// let grads = [(Cow::Borrowed("w"), [1.0]), (Cow::Owned(format!("b{}", 1)), [2.0])];
+/// assert_eq!(grads[1].0.name(), "b1");
+/// assert_eq!(Measurement::of(&grads)?.name(1), "b1");
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
 pub trait Name {
     /// The name.
     fn name(&self) -> &str;

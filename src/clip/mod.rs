@@ -1,6 +1,6 @@
 //! Rules that shrink gradients: by value, by the norm of each tensor, by the norm of all together.
 //!
-//! A rule sees a [`Measurement`](crate::Measurement), never a tensor, and pushes edits. So a rule of
+//! A rule sees a [`Measurement`], never a tensor, and pushes edits. So a rule of
 //! your own is a few lines, runs on every kind of tensor, and is tested without any.
 //!
 //! The functions [`value()`], [`tensor_norm()`] and [`global_norm()`] do one such thing at once. They have no
@@ -84,7 +84,7 @@ pub struct Clipped {
     before: f64,
     after: f64,
     factor: f64,
-    clipped: bool,
+    changed: bool,
 }
 
 impl Clipped {
@@ -110,7 +110,7 @@ impl Clipped {
     /// Whether any gradient was to be changed.
     #[must_use]
     pub fn is_clipped(&self) -> bool {
-        self.clipped
+        self.changed
     }
 }
 
@@ -157,7 +157,7 @@ where
         before: before.total().norm(norm).to_f64(),
         after: total.norm(norm).to_f64(),
         factor: factors.fold(1.0, f64::min),
-        clipped: !edits.is_keep(),
+        changed: !edits.is_keep(),
     })
 }
 

@@ -78,6 +78,18 @@ pub trait Detector: Send + Sync + Debug {
 }
 
 /// What an alarm is about.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{detect::{self, Subject}, Guard, OnNonFinite, Step};
+///
+/// let params = [("w", vec![1.0_f32, f32::INFINITY])];
+/// let mut guard = Guard::new().on_non_finite(OnNonFinite::Propagate);
+/// let report = guard.step(Step::new(&mut [0.5_f32]).params(&params))?;
+/// assert_eq!(report.non_finite().unwrap().subject(), Subject::Parameter(0));
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Subject {
@@ -261,7 +273,7 @@ impl fmt::Display for Alarm {
     }
 }
 
-/// "gradient w_rec", "the loss".
+/// "gradient `w_rec`", "the loss".
 struct Thing<'a>(&'a Alarm);
 
 impl fmt::Display for Thing<'_> {

@@ -9,7 +9,7 @@ use crate::Result;
 /// (λ/2) Σw²,   gradient λ·w
 /// ```
 ///
-/// As `PyTorch` and optax have it; what Keras calls `l2(λ)` is `L2::new(2.0 * λ)`.
+/// As PyTorch and optax have it; what Keras calls `l2(λ)` is `L2::new(2.0 * λ)`.
 ///
 /// # Examples
 ///

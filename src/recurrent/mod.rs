@@ -38,7 +38,7 @@
 //! # }
 //! ```
 //!
-//! The gradient-flow profile ‖∂L/∂h_t‖, and clipping at every step on the way:
+//! The gradient-flow profile ‖∂`L/∂h_t`‖, and clipping at every step on the way:
 //!
 //! ```
 //! use core::ops::ControlFlow;
@@ -73,11 +73,6 @@
 //!
 //! - Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013, arXiv:1211.5063.
 //! - Werbos, "Backpropagation through time: what it does and how to do it", 1990.
-
-#![allow(
-    clippy::doc_markdown,
-    reason = "PyTorch and McClelland are names, not code"
-)]
 
 mod activation;
 mod builder;

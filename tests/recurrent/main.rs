@@ -7,6 +7,7 @@ mod edges;
 mod hook;
 mod init;
 mod oracle;
+mod program;
 mod sets;
 mod spectral;
 mod unrolled;

@@ -12,7 +12,7 @@ use burn::tensor::{DType, Device, Element, Shape, Tensor, TensorData};
 
 /// A module of any tensors of ranks 1 to 4.
 #[derive(Module, Debug)]
-pub struct Mixed {
+pub(crate) struct Mixed {
     vectors: Vec<Param<Tensor<1>>>,
     matrices: Vec<Param<Tensor<2>>>,
     cubes: Vec<Param<Tensor<3>>>,
@@ -20,7 +20,7 @@ pub struct Mixed {
 }
 
 impl Mixed {
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
             vectors: vec![],
             matrices: vec![],
@@ -31,13 +31,13 @@ impl Mixed {
 }
 
 /// A module of one vector and its gradient.
-pub struct One {
-    pub model: Mixed,
-    pub grads: GradientsParams,
+pub(crate) struct One {
+    pub(crate) model: Mixed,
+    pub(crate) grads: GradientsParams,
 }
 
 impl One {
-    pub fn new<E: Element>(values: &[E]) -> Self {
+    pub(crate) fn new<E: Element>(values: &[E]) -> Self {
         let tensor = tensor::<1, E>(values, [values.len()]);
         let mut model = Mixed::empty();
         model.vectors.push(Param::from_tensor(tensor.zeros_like()));
@@ -46,23 +46,23 @@ impl One {
         Self { model, grads }
     }
 
-    pub fn grad(&self) -> Tensor<1> {
+    pub(crate) fn grad(&self) -> Tensor<1> {
         self.grads.get(self.model.vectors[0].id).expect("gradient")
     }
 
-    pub fn values<E: Element>(&self) -> Vec<E> {
+    pub(crate) fn values<E: Element>(&self) -> Vec<E> {
         self.grad().into_data().try_to_vec().expect("type")
     }
 }
 
 /// A tensor of the very type `E`.
-pub fn tensor<const D: usize, E: Element>(values: &[E], shape: impl Into<Shape>) -> Tensor<D> {
+pub(crate) fn tensor<const D: usize, E: Element>(values: &[E], shape: impl Into<Shape>) -> Tensor<D> {
     let options = (&Device::flex(), E::dtype());
     Tensor::from_data(TensorData::new(values.to_vec(), shape), options)
 }
 
 /// The values in a tensor as `f64`s.
-pub fn to_f64<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+pub(crate) fn to_f64<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     assert!(matches!(
         tensor.dtype(),
         DType::F32 | DType::F64 | DType::F16 | DType::BF16

@@ -1,0 +1,58 @@
+//! Measures steadygrad beside the code people use today, and beside the machine's limits. See README.md.
+
+mod child;
+mod facts;
+mod guarded;
+mod limits;
+mod naive;
+mod orchestra;
+mod ours;
+mod sets;
+mod table;
+mod work;
+
+#[cfg(feature = "burn")]
+mod burn;
+#[cfg(feature = "candle")]
+mod candle;
+
+use std::process::ExitCode;
+
+use child::Peer;
+use orchestra::Options;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["child", name, threads] => match peer(name, threads.parse().unwrap_or(1)) {
+            Ok(mut peer) => child::serve(&mut *peer).map_err(|error| error.to_string()),
+            Err(missing) => {
+                println!("missing {missing}");
+                Ok(())
+            }
+        },
+        _ => Options::parse(&words).and_then(|options| orchestra::play(&options)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn peer(name: &str, threads: usize) -> Result<Box<dyn Peer>, String> {
+    match name {
+        "limits" => Ok(Box::new(limits::Limits::new(threads))),
+        "ours" => Ok(Box::new(ours::Ours::new(threads))),
+        "guard" => Ok(Box::new(guarded::Guarded::new())),
+        "ndarray" => Ok(Box::new(naive::Naive::default())),
+        #[cfg(feature = "candle")]
+        "candle" => Ok(Box::new(candle::Candle::default())),
+        #[cfg(feature = "burn")]
+        "burn" => Ok(Box::new(burn::Burn::new())),
+        _ => Err(format!("{name}: build with --features {name}")),
+    }
+}

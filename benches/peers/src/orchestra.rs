@@ -1,0 +1,397 @@
+//! Starts every peer in a process of its own and lets them run in turn, round after round.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use crate::facts::FACTS;
+use crate::sets::{self, Set};
+use crate::table::{self, Row};
+use crate::work::{PASSES, TYPES, WORKS, Work};
+
+const USAGE: &str = "\
+peers [facts] [OPTIONS]
+
+  facts            what each peer makes of inputs that overflow, vanish or are not finite
+  --rounds N       rounds, in each of which every peer runs in turn (default 5)
+  --quick          one short round
+  --only WORK      measure, keep, clip, value, l1, l2 or sgd
+  --set SET        gpt2, lstm, tiny, many, 512MiB, 5MB or 256KiB
+  --threads N      only this number of threads (default 1 and 2)
+  --peers A,B      only these of ours, guard, ndarray, candle, burn, torch, optax";
+
+/// What to run.
+#[derive(Debug)]
+pub(crate) struct Options {
+    facts: bool,
+    rounds: usize,
+    budget_ms: u32,
+    only: Option<Work>,
+    set: Option<String>,
+    threads: Vec<usize>,
+    peers: Option<Vec<String>>,
+}
+
+impl Options {
+    pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
+        let mut options = Self {
+            facts: false,
+            rounds: 5,
+            budget_ms: 200,
+            only: None,
+            set: None,
+            threads: vec![1, 2],
+            peers: None,
+        };
+        let mut words = words.iter();
+        while let Some(&word) = words.next() {
+            let mut value = || {
+                words
+                    .next()
+                    .copied()
+                    .ok_or(format!("{word} wants a value\n\n{USAGE}"))
+            };
+            let number = |text: &str| match text.parse() {
+                Ok(n) if n > 0 => Ok(n),
+                _ => Err(format!("expected a positive number, found {text}")),
+            };
+            match word {
+                "facts" => options.facts = true,
+                "--quick" => (options.rounds, options.budget_ms) = (1, 20),
+                "--rounds" => options.rounds = number(value()?)?,
+                "--threads" => options.threads = vec![number(value()?)?],
+                "--set" => options.set = Some(value()?.to_owned()),
+                "--peers" => options.peers = Some(value()?.split(',').map(str::to_owned).collect()),
+                "--only" => {
+                    let name = value()?;
+                    options.only =
+                        Some(Work::from_name(name).ok_or(format!("no work {name}\n\n{USAGE}"))?);
+                }
+                _ => return Err(USAGE.to_owned()),
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants_peer(&self, name: &str) -> bool {
+        name == "limits"
+            || self
+                .peers
+                .as_ref()
+                .is_none_or(|names| names.iter().any(|n| n == name))
+    }
+
+    fn wants_set(&self, set: &Set) -> bool {
+        self.set.as_ref().is_none_or(|name| *name == set.name)
+    }
+
+    fn works(&self) -> impl Iterator<Item = Work> {
+        WORKS
+            .into_iter()
+            .filter(|work| self.only.is_none_or(|only| only == *work))
+    }
+}
+
+/// A column of the table: a peer's process, and which of its variants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    pub(crate) title: &'static str,
+    peer: &'static str,
+    variant: &'static str,
+}
+
+const fn column(title: &'static str, peer: &'static str, variant: &'static str) -> Column {
+    Column {
+        title,
+        peer,
+        variant,
+    }
+}
+
+/// The columns after the limit; ours comes first.
+pub(crate) const COLUMNS: [Column; 8] = [
+    column("ours", "ours", ""),
+    column("ours, `Guard::step`", "guard", ""),
+    column("naive ndarray", "ndarray", ""),
+    column("candle loop", "candle", ""),
+    column("burn, per tensor", "burn", ""),
+    column("PyTorch", "torch", ""),
+    column("PyTorch foreach", "torch", "-foreach"),
+    column("optax, jit", "optax", ""),
+];
+
+const PEERS: [&str; 8] = [
+    "limits", "ours", "guard", "ndarray", "candle", "burn", "torch", "optax",
+];
+
+/// A running peer.
+struct Process {
+    name: &'static str,
+    about: String,
+    child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// `Err` says what is missing and how to get it.
+    fn start(name: &'static str, threads: usize) -> Result<Self, String> {
+        let mut command = if matches!(name, "torch" | "optax") {
+            let mut python =
+                Command::new(std::env::var("PEERS_PYTHON").unwrap_or("python3".to_owned()));
+            python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers.py"));
+            python
+        } else {
+            let mut this =
+                Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
+            this.arg("child");
+            this
+        };
+        for variable in [
+            "RAYON_NUM_THREADS",
+            "OMP_NUM_THREADS",
+            "MKL_NUM_THREADS",
+            "OPENBLAS_NUM_THREADS",
+        ] {
+            command.env(variable, threads.to_string());
+        }
+        command
+            .args([name, &threads.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let failed = |error: std::io::Error| format!("{name}: {error}");
+        let mut child = command.spawn().map_err(failed)?;
+        let requests = child.stdin.take().expect("a piped input");
+        let answers = BufReader::new(child.stdout.take().expect("a piped output"));
+        let mut process = Self {
+            name,
+            about: String::new(),
+            child,
+            requests,
+            answers,
+        };
+        match process.read()?.split_once(' ') {
+            Some(("ready", about)) => about.clone_into(&mut process.about),
+            Some(("missing", what)) => return Err(what.to_owned()),
+            _ => return Err(format!("{name}: did not start")),
+        }
+        Ok(process)
+    }
+
+    fn read(&mut self) -> Result<String, String> {
+        let mut line = String::new();
+        match self.answers.read_line(&mut line) {
+            Ok(n) if n > 0 => Ok(line.trim_end().to_owned()),
+            _ => Err(format!("{} ended", self.name)),
+        }
+    }
+
+    fn ask(&mut self, request: &str) -> Result<String, String> {
+        let sent = writeln!(self.requests, "{request}").and_then(|()| self.requests.flush());
+        sent.map_err(|error| format!("{}: {error}", self.name))?;
+        self.read()
+    }
+
+    /// Milliseconds and the value found; `None` where the peer has no such work.
+    fn run(&mut self, work: &str, budget_ms: u32) -> Result<Option<(f64, f64)>, String> {
+        let answer = self.ask(&format!("run {work} {budget_ms}"))?;
+        let mut numbers = answer
+            .split(' ')
+            .skip(1)
+            .map(|word| word.parse().unwrap_or(f64::NAN));
+        Ok(numbers.next().zip(numbers.next()))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Whether it ended already or not, nothing is left to do about it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// All peers of one number of threads.
+struct Ensemble(Vec<Process>);
+
+impl Ensemble {
+    fn start(options: &Options, threads: usize, missing: &mut Vec<String>) -> Self {
+        let wanted = PEERS.into_iter().filter(|name| options.wants_peer(name));
+        let mut processes = Vec::new();
+        for name in wanted {
+            match Process::start(name, threads) {
+                Ok(process) => processes.push(process),
+                Err(what) if missing.contains(&what) => {}
+                Err(what) => missing.push(what),
+            }
+        }
+        Self(processes)
+    }
+
+    fn get(&mut self, name: &str) -> Option<&mut Process> {
+        self.0.iter_mut().find(|process| process.name == name)
+    }
+
+    /// Milliseconds, or NaN where there is no such peer or no such work.
+    fn run(&mut self, peer: &str, work: &str, options: &Options) -> Result<(f64, f64), String> {
+        const NONE: (f64, f64) = (f64::NAN, f64::NAN);
+        match self.get(peer) {
+            Some(process) => Ok(process.run(work, options.budget_ms)?.unwrap_or(NONE)),
+            None => Ok(NONE),
+        }
+    }
+
+    fn load(&mut self, set: &Set, peers: &[&str]) -> Result<(), String> {
+        let request = format!("set {} {}", set.name, set.shapes_as_text());
+        for process in self
+            .0
+            .iter_mut()
+            .filter(|process| peers.contains(&process.name))
+        {
+            process.ask(&request)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs everything and prints the table.
+pub(crate) fn play(options: &Options) -> Result<(), String> {
+    let mut missing = Vec::new();
+    if options.facts {
+        return play_facts(options, &mut missing);
+    }
+    let mut rows = Vec::new();
+    let mut about = Vec::new();
+    for &threads in &options.threads {
+        let mut ensemble = Ensemble::start(options, threads, &mut missing);
+        about = ensemble
+            .0
+            .iter()
+            .skip(1)
+            .map(|process| process.about.clone())
+            .collect();
+        for set in sets::nets().iter().filter(|set| options.wants_set(set)) {
+            rows.extend(play_net(options, &mut ensemble, set, threads)?);
+        }
+        for set in sets::buffers().iter().filter(|set| options.wants_set(set)) {
+            rows.extend(play_buffer(options, &mut ensemble, set, threads)?);
+        }
+    }
+    println!("{}", table::header(options.rounds, &about));
+    println!("{}", table::render(&mut rows));
+    for what in missing {
+        println!("Missing: {what}");
+    }
+    Ok(())
+}
+
+fn play_net(
+    options: &Options,
+    ensemble: &mut Ensemble,
+    set: &Set,
+    threads: usize,
+) -> Result<Vec<Row>, String> {
+    eprint!("{}, {threads} thread(s): loading", set.title);
+    ensemble.load(set, &PEERS)?;
+    let mut rows: Vec<Row> = options
+        .works()
+        .map(|work| Row::new(set, work, threads))
+        .collect();
+    for round in 1..=options.rounds {
+        eprint!(" {round}");
+        for row in &mut rows {
+            // Beside each work, since memory is not equally fast at all times.
+            let (read, _) = ensemble.run("limits", Work::Read.name(), options)?;
+            let (rewrite, _) = ensemble.run("limits", Work::Rewrite.name(), options)?;
+            let (reads, rewrites) = row.work.limit();
+            row.limit.push(reads * read + rewrites * rewrite);
+            let mut values = Vec::new();
+            for (i, column) in COLUMNS.iter().enumerate() {
+                let request = format!("{}{}", row.work.name(), column.variant);
+                let (ms, value) = ensemble.run(column.peer, &request, options)?;
+                row.times[i].push(ms);
+                values.push((column.title, value));
+            }
+            if round == 1 && row.work.is_comparable() {
+                compare(row, &values);
+            }
+        }
+    }
+    eprintln!();
+    Ok(rows)
+}
+
+/// Peers that do not find the same norm do not do the same work.
+fn compare(row: &Row, values: &[(&str, f64)]) {
+    let Some(&(_, first)) = values.iter().find(|(_, value)| value.is_finite()) else {
+        return;
+    };
+    for (peer, value) in values.iter().filter(|(_, value)| value.is_finite()) {
+        if (value / first - 1.0).abs() > 0.05 {
+            eprintln!(
+                "\n{}, {}: {peer} finds {value}, expected {first}",
+                row.set,
+                row.work.title()
+            );
+        }
+    }
+}
+
+fn play_buffer(
+    options: &Options,
+    ensemble: &mut Ensemble,
+    set: &Set,
+    threads: usize,
+) -> Result<Vec<Row>, String> {
+    if options.only.is_some_and(|only| only != Work::Measure) {
+        return Ok(Vec::new());
+    }
+    eprint!("{}, {threads} thread(s):", set.title);
+    ensemble.load(set, &["limits", "ours"])?;
+    let mut passes = PASSES.map(|pass| Row::new(set, pass, threads));
+    let mut types = TYPES.map(|work| Row::new(set, work, threads));
+    for round in 1..=options.rounds {
+        eprint!(" {round}");
+        for row in &mut passes {
+            row.limit
+                .push(ensemble.run("limits", row.work.name(), options)?.0);
+        }
+        let [read, _, squares] = passes
+            .each_ref()
+            .map(|row| *row.limit.last().expect("a time of this round"));
+        for row in &mut types {
+            row.limit.push(if row.work == Work::Measure {
+                squares
+            } else {
+                read
+            });
+            row.times[0].push(ensemble.run("ours", row.work.name(), options)?.0);
+        }
+    }
+    eprintln!();
+    Ok(passes.into_iter().chain(types).collect())
+}
+
+fn play_facts(options: &Options, missing: &mut Vec<String>) -> Result<(), String> {
+    let mut ensemble = Ensemble::start(options, 1, missing);
+    let mut columns = Vec::new();
+    for process in ensemble
+        .0
+        .iter_mut()
+        .filter(|process| process.name != "limits")
+    {
+        let answer = process.ask("facts")?;
+        let results = answer
+            .trim_start_matches("ok ")
+            .split('|')
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
+        columns.push((process.about.clone(), results));
+    }
+    let titles: Vec<_> = FACTS.iter().map(|fact| fact.title).collect();
+    println!("{}", table::facts(&titles, &columns));
+    for what in missing {
+        println!("Missing: {what}");
+    }
+    Ok(())
+}

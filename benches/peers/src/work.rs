@@ -1,0 +1,146 @@
+//! What is timed.
+
+/// One thing a training step does with its gradients, or one pass that a limit is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// The global norm, read only.
+    Measure,
+    /// A global-norm clip under whose threshold the gradients already are.
+    Keep,
+    /// A global-norm clip that must scale.
+    Clip,
+    /// Every element clamped to ± a bound that bites.
+    Value,
+    /// The value of λ·Σ|w|, and its gradient added.
+    L1,
+    /// The value of λ/2·Σw², and its gradient added.
+    L2,
+    /// A global-norm clip that must scale, and an SGD update of the weights.
+    Sgd,
+    /// Read every element (a sum).
+    Read,
+    /// Read and write every element (a scale).
+    Rewrite,
+    /// A plain f32 sum of squares in 64 lanes.
+    SumOfSquares,
+    /// As `Measure`, of as many bytes of another type.
+    MeasureF64,
+    /// As `MeasureF64`, of values whose squares overflow.
+    MeasureHugeF64,
+    MeasureF16,
+    MeasureBf16,
+}
+
+/// What peers run on the nets, in the order of the table.
+pub(crate) const WORKS: [Work; 7] = [
+    Work::Measure,
+    Work::Keep,
+    Work::Clip,
+    Work::Value,
+    Work::L1,
+    Work::L2,
+    Work::Sgd,
+];
+
+/// The passes over plain buffers.
+pub(crate) const PASSES: [Work; 3] = [Work::Read, Work::Rewrite, Work::SumOfSquares];
+
+/// What ours runs on plain buffers.
+pub(crate) const TYPES: [Work; 5] = [
+    Work::Measure,
+    Work::MeasureF64,
+    Work::MeasureHugeF64,
+    Work::MeasureF16,
+    Work::MeasureBf16,
+];
+
+/// λ of the penalties.
+pub(crate) const LAMBDA: f64 = 1e-4;
+/// Small, so that thousands of steps leave the weights where they were.
+pub(crate) const RATE: f64 = 1e-7;
+
+impl Work {
+    /// The name in the protocol.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Measure => "measure",
+            Self::Keep => "keep",
+            Self::Clip => "clip",
+            Self::Value => "value",
+            Self::L1 => "l1",
+            Self::L2 => "l2",
+            Self::Sgd => "sgd",
+            Self::Read => "read",
+            Self::Rewrite => "rewrite",
+            Self::SumOfSquares => "sumsq",
+            Self::MeasureF64 => "measure-f64",
+            Self::MeasureHugeF64 => "measure-huge-f64",
+            Self::MeasureF16 => "measure-f16",
+            Self::MeasureBf16 => "measure-bf16",
+        }
+    }
+
+    /// The name in the table.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Measure => "measure",
+            Self::Keep => "clip, not needed",
+            Self::Clip => "clip, needed",
+            Self::Value => "value clip",
+            Self::L1 => "L1 value + gradient",
+            Self::L2 => "L2 value + gradient",
+            Self::Sgd => "clip + SGD",
+            Self::Read => "read",
+            Self::Rewrite => "read-modify-write",
+            Self::SumOfSquares => "f32 sum of squares",
+            Self::MeasureF64 => "measure f64",
+            Self::MeasureHugeF64 => "measure f64, all 1e200",
+            Self::MeasureF16 => "measure f16",
+            Self::MeasureBf16 => "measure bf16",
+        }
+    }
+
+    /// The other direction of [`Work::name`].
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        WORKS
+            .into_iter()
+            .chain(PASSES)
+            .chain(TYPES)
+            .find(|work| work.name() == name)
+    }
+
+    /// How many reads and how many rewrites of one set of tensors this cannot do without.
+    pub(crate) fn limit(self) -> (f64, f64) {
+        match self {
+            Self::Value | Self::Rewrite => (0.0, 1.0),
+            // The gradients once to measure and once more to scale; or the weights, and the gradients to add to.
+            Self::Clip | Self::L1 | Self::L2 => (1.0, 1.0),
+            // The gradients once to measure and once to subtract from the weights.
+            Self::Sgd => (2.0, 1.0),
+            _ => (1.0, 0.0),
+        }
+    }
+
+    /// Whether two peers' values of this work are the same quantity on the same data.
+    pub(crate) fn is_comparable(self) -> bool {
+        matches!(self, Self::Measure | Self::L1 | Self::L2)
+    }
+
+    /// The bound of the first repetition; `norm` is that of the gradients as loaded.
+    pub(crate) fn first_bound(self, norm: f64) -> f64 {
+        match self {
+            Self::Clip | Self::Sgd => 0.9 * norm,
+            Self::Value => 0.9,
+            _ => 1e30,
+        }
+    }
+
+    /// The bound of the repetition after one at `bound`: it falls, so that clipping is needed every time
+    /// without restoring the gradients in between.
+    pub(crate) fn next_bound(self, bound: f64) -> f64 {
+        match self {
+            Self::Clip | Self::Sgd | Self::Value => 0.999 * bound,
+            _ => bound,
+        }
+    }
+}
