@@ -56,7 +56,10 @@ impl One {
 }
 
 /// A tensor of the very type `E`.
-pub(crate) fn tensor<const D: usize, E: Element>(values: &[E], shape: impl Into<Shape>) -> Tensor<D> {
+pub(crate) fn tensor<const D: usize, E: Element>(
+    values: &[E],
+    shape: impl Into<Shape>,
+) -> Tensor<D> {
     let options = (&Device::flex(), E::dtype());
     Tensor::from_data(TensorData::new(values.to_vec(), shape), options)
 }
