@@ -307,6 +307,8 @@ pub struct Edits {
     names: Option<Arc<Names>>,
     pushed: u64,
     abstained: bool,
+    /// How many operations a new list has room for.
+    room: usize,
 }
 
 impl Edits {
@@ -318,12 +320,18 @@ impl Edits {
         edits
     }
 
+    /// Makes new lists large enough for so many operations more.
+    pub(crate) fn make_room(&mut self, operations: usize) {
+        self.room += operations;
+    }
+
     pub(crate) fn reset(&mut self, count: usize, names: Option<&Arc<Names>>) {
         if self.pushed > 0 {
             self.lists.iter_mut().for_each(Vec::clear);
         }
         if self.lists.len() < count {
-            self.lists.resize_with(count, Vec::new);
+            let room = self.room;
+            self.lists.resize_with(count, || Vec::with_capacity(room));
         }
         self.arena.clear();
         (self.count, self.pushed, self.abstained) = (count, 0, false);

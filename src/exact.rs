@@ -134,13 +134,14 @@ impl ExactSum {
         }
     }
 
-    /// Writes the window that hangs below digit `highest` as integers, lowest digit first.
+    /// Writes the window that hangs below digit `highest` as integers, lowest digit first. A `highest` below
+    /// this sum's own is none, so this sum's own is taken.
     pub(crate) fn write(&self, highest: f64, limbs: &mut [i64; DIGITS]) {
         limbs.fill(0);
         if self.top == NOWHERE {
             return;
         }
-        let floor = highest as i64 - DIGITS as i64 + 1;
+        let floor = (highest as i64).max(self.top) - DIGITS as i64 + 1;
         for k in self.bottom.max(floor)..=self.top {
             limbs[(k - floor) as usize] = self.digits[place(k)] as i64;
         }

@@ -5,7 +5,10 @@ use alloc::vec::Vec;
 
 use crate::clip::Clipper;
 use crate::detect::{Alarm, Detector, StepView, Subject, non_finite};
-use crate::{Edits, Factor, Measurement, Needs, Report, Result, TensorSet, TensorSetMut, Verdict};
+use crate::{
+    Edits, Error, Factor, Measurement, Needs, Report, Result, Tensor, TensorSet, TensorSetMut,
+    Verdict,
+};
 
 /// What to do about NaN and infinities.
 ///
@@ -195,6 +198,9 @@ impl Guard {
     /// A guard without rules: it watches for what is not finite.
     #[must_use]
     pub fn new() -> Self {
+        let mut report = Report::default();
+        // The policy may zero.
+        report.edits.make_room(1);
         Self {
             rules: Vec::new(),
             needs: Needs::default(),
@@ -202,7 +208,7 @@ impl Guard {
             max_skips: 10,
             params: Measurement::default(),
             now: Measurement::default(),
-            report: Report::default(),
+            report,
         }
     }
 
@@ -238,6 +244,7 @@ impl Guard {
         // Room for every rule to speak, so that no step has to make it.
         self.report.alarms.reserve(self.rules.len());
         self.report.abstained.reserve(self.rules.len());
+        self.report.edits.make_room(1);
         self
     }
 
@@ -287,7 +294,7 @@ impl Guard {
             loss,
         } = step.into();
         self.decide(&*grads, params, loss)?;
-        Plan { guard: self }.apply(grads)
+        Plan { guard: self }.carry_out(grads)
     }
 
     /// Measures and decides; writes nothing.
@@ -359,6 +366,7 @@ impl Guard {
             .edits
             .reset(report.before.len(), Some(report.before.names()));
         report.after.same(&report.before);
+        self.now.make_room(&report.before);
 
         let view = StepView {
             number: report.step,
@@ -369,7 +377,15 @@ impl Guard {
         report.fault = non_finite::find(&view);
         report.verdict = match &report.fault {
             None => Verdict::Apply,
-            Some(fault) => meet(self.on_non_finite, fault, &report.before, &mut report.edits)?,
+            Some(fault) => match meet(self.on_non_finite, fault, &view, &mut report.edits) {
+                Ok(verdict) => verdict,
+                Err(error) => {
+                    // Whoever reads the report all the same may not find the last step's verdict in it.
+                    report.verdict = Verdict::Skip;
+                    report.skips = report.skips.saturating_add(1);
+                    return Err(error);
+                }
+            },
         };
         let clips = report.verdict.is_apply();
         let mut chain = Chain {
@@ -401,7 +417,7 @@ impl Guard {
         }
 
         report.skips = if report.verdict == Verdict::Skip {
-            report.skips + 1
+            report.skips.saturating_add(1)
         } else {
             0
         };
@@ -423,15 +439,18 @@ impl Guard {
 fn meet(
     policy: OnNonFinite,
     fault: &Alarm,
-    before: &Measurement,
+    step: &StepView<'_>,
     edits: &mut Edits,
 ) -> Result<Verdict> {
-    let in_gradients = matches!(fault.subject(), Subject::Gradient(_));
+    // The fault is the first one found: behind it a parameter may be wrong too, which no zero mends.
+    let in_gradients = matches!(fault.subject(), Subject::Gradient(_))
+        && step.params.is_none_or(|params| params.total().is_finite());
     match policy {
         OnNonFinite::Error => return Err(fault.to_error()),
         OnNonFinite::Propagate => (),
         OnNonFinite::ZeroTensor if in_gradients => {
-            let bad = before
+            let bad = step
+                .grads
                 .tensors()
                 .iter()
                 .enumerate()
@@ -541,12 +560,52 @@ impl<'g> Plan<'g> {
     /// # Errors
     ///
     /// [`Error::Name`](crate::Error::Name) or [`Error::Count`](crate::Error::Count) if these are other
-    /// gradients, and what the tensors give.
+    /// gradients, by their names, number or sizes; nothing is changed then. And what the tensors give.
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<&'g Report> {
+        fits(&self.guard.report.before, &*grads)?;
+        self.carry_out(grads)
+    }
+
+    fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<&'g Report> {
         let report = &mut self.guard.report;
         report
             .after
             .carry_out(grads, &report.before, &report.edits)?;
         Ok(report)
+    }
+}
+
+/// Whether `grads` are those that `seen` tells of, by names, number and sizes.
+fn fits<G: TensorSet + ?Sized>(seen: &Measurement, grads: &G) -> Result<()> {
+    let mut index = 0;
+    grads.visit(&mut |name, tensor| {
+        if index < seen.len() {
+            let (expected, len) = (seen.name(index), seen.tensor(index).len() as usize);
+            if name != expected {
+                return Err(Error::Name {
+                    index,
+                    expected: expected.into(),
+                    found: name.into(),
+                });
+            }
+            if tensor.len() != len {
+                return Err(Error::Count {
+                    what: "elements of a gradient",
+                    expected: len,
+                    found: tensor.len(),
+                });
+            }
+        }
+        index += 1;
+        Ok(())
+    })?;
+    if index == seen.len() {
+        Ok(())
+    } else {
+        Err(Error::Count {
+            what: "tensors of the set",
+            expected: seen.len(),
+            found: index,
+        })
     }
 }

@@ -9,7 +9,7 @@ use crate::edit::{Edit, Edits};
 use crate::exact::{DIGITS, ExactSum};
 use crate::set::{TensorSet, TensorSetMut};
 use crate::tensor::{Ask, Needs, Tensor};
-use crate::{Result, Stats};
+use crate::{Error, Result, Stats};
 
 /// The names of a set's tensors, in the set's order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,8 +84,9 @@ impl Total {
         self.l1.add(stats.l1);
         self.sum_sq.add(stats.sum_sq);
         match stats.power {
-            Some(power) => self.power.add(power),
-            None => self.without_power += 1,
+            Some(power) if power.is_finite() => self.power.add(power),
+            // Not asked for, or asked for with a `p` that makes no norm.
+            _ => self.without_power += 1,
         }
     }
 
@@ -173,13 +174,34 @@ impl Total {
     ///
     /// # Errors
     ///
-    /// [`Error::Count`](crate::Error::Count) if there are not [`Total::LIMBS`] integers.
+    /// [`Error::Count`] if there are not [`Total::LIMBS`] integers, [`Error::Setting`] if one of them is negative
+    /// or a maximum is none that [`Total::maxima`] gives.
     pub fn from_parts(maxima: &[f64; 4], limbs: &[i64]) -> Result<Self> {
-        let wrong = || crate::Error::Count {
+        let wrong = || Error::Count {
             what: "limbs of a total",
             expected: Self::LIMBS,
             found: limbs.len(),
         };
+        let refuse = |what, expected, found| {
+            Err(Error::Setting {
+                what,
+                expected,
+                found,
+            })
+        };
+        if let Some(&limb) = limbs.iter().find(|&&limb| limb < 0) {
+            return refuse("limb of a total", "an integer ≥ 0", limb as f64);
+        }
+        let [largest, places @ ..] = maxima;
+        if !(*largest >= 0.0 && largest.is_finite()) {
+            return refuse("maximum of a total", "a finite number ≥ 0", *largest);
+        }
+        // Digits that an f64 counts exactly, or none.
+        let is_place =
+            |&x: &f64| x == f64::NEG_INFINITY || (x.abs() < 9e15 && x as i64 as f64 == x);
+        if let Some(&place) = places.iter().find(|place| !is_place(place)) {
+            return refuse("highest digit of a total", "an integer or -inf", place);
+        }
         let (counts, sums) = limbs.split_first_chunk::<5>().ok_or_else(wrong)?;
         let (windows, rest) = sums.split_at_checked(3 * DIGITS).ok_or_else(wrong)?;
         if !rest.is_empty() {
@@ -309,6 +331,19 @@ impl Measurement {
         set.apply_and_measure(edits, before, self)?;
         self.finish();
         Ok(())
+    }
+
+    /// Makes this large enough for all that `like` holds, so that a later read into it allocates nothing.
+    pub(crate) fn make_room(&mut self, like: &Self) {
+        fn reserve<T>(space: &mut Vec<T>, len: usize) {
+            space.reserve(len.saturating_sub(space.len()));
+        }
+        if !Arc::ptr_eq(&self.names, &like.names) {
+            self.names = Arc::clone(&like.names);
+        }
+        reserve(&mut self.tensors, like.tensors.len());
+        reserve(&mut self.unit_ends, like.unit_ends.len());
+        reserve(&mut self.units, like.units.len());
     }
 
     fn begin(&mut self, needs: Needs) {

@@ -3,7 +3,7 @@
 //! Contiguous memory, in whatever order of axes and even reversed, is read and written as one slice in
 //! memory order. Anything else is walked in row-major order by its longest contiguous runs.
 
-use ndarray::{ArrayBase, ArrayViewD, ArrayViewMutD, Axis, Data, DataMut, Dimension};
+use ndarray::{ArrayBase, ArrayViewD, ArrayViewMutD, Axis, Data, DataMut, Dimension, Slice};
 
 use crate::edit::Edit;
 use crate::element::Element;
@@ -181,7 +181,13 @@ fn read<A: Element>(view: &ArrayViewD<'_, A>, skip: usize, out: &mut [f64]) -> u
         return copy(&mut run.iter().skip(skip), out);
     }
     if view.ndim() <= 1 {
-        return copy(&mut view.iter().skip(skip), out);
+        // Sliced, since an iterator would walk over all it skips, once for every block that is read.
+        let rest = if skip == 0 {
+            view.view()
+        } else {
+            view.slice_axis(Axis(0), Slice::from(skip..))
+        };
+        return copy(&mut rest.iter(), out);
     }
     let part_len = view.len() / view.len_of(Axis(0)).max(1);
     let (first, mut skip, mut done) = (skip / part_len, skip % part_len, 0);
@@ -206,7 +212,10 @@ fn add<A: Element>(mut view: ArrayViewMutD<'_, A>, skip: usize, values: &[f64]) 
         return sum(&mut run.iter_mut().skip(skip));
     }
     if view.ndim() <= 1 {
-        return sum(&mut view.iter_mut().skip(skip));
+        if skip > 0 {
+            view.slice_axis_inplace(Axis(0), Slice::from(skip..));
+        }
+        return sum(&mut view.iter_mut());
     }
     let part_len = view.len() / view.len_of(Axis(0)).max(1);
     let (first, mut skip, mut done) = (skip / part_len, skip % part_len, 0);

@@ -66,6 +66,7 @@ impl After {
     /// Nothing is done.
     pub(crate) fn same(&mut self, before: &Measurement) {
         (self.total, self.seen) = (Some(*before.total()), None);
+        self.space.make_room(before);
     }
 
     /// By arithmetic, where that tells.
@@ -267,7 +268,7 @@ impl Report {
         self.fault.as_ref()
     }
 
-    /// The rules that left everything as it is because there was no finite norm to go by.
+    /// The rules that left gradients as they are because there was no finite norm to go by.
     #[must_use]
     pub fn abstained(&self) -> &[&'static str] {
         &self.abstained
@@ -313,7 +314,7 @@ impl fmt::Display for Report {
             write!(f, "; {}", fault.finding())?;
         }
         for name in &self.abstained {
-            write!(f, "; {name} left the gradients as they are")?;
+            write!(f, "; {name} left what is not finite as it is")?;
         }
         // What the policy acted on need not be said twice.
         for alarm in self

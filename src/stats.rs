@@ -29,7 +29,11 @@ pub enum Norm {
 }
 
 impl Norm {
-    /// Refuses a `p` that makes no norm, and gives `P(1)`, `P(2)` and `P(∞)` their own names.
+    /// 2^47: the exponents of the powers of all `f64`s still fit into 58 bits.
+    const AS_GOOD_AS_INFINITE: f64 = 140_737_488_355_328.0;
+
+    /// Refuses a `p` that makes no norm, and gives `P(1)`, `P(2)` and `P(∞)` their own names. A `p` from 2^47
+    /// on is taken for ∞: that changes the norm of n elements by less than ln n / 2^47, relatively.
     ///
     /// ```
     /// use steadygrad::Norm;
@@ -45,7 +49,7 @@ impl Norm {
         match self {
             Self::P(1.0) => Ok(Self::L1),
             Self::P(2.0) => Ok(Self::L2),
-            Self::P(f64::INFINITY) => Ok(Self::Max),
+            Self::P(p) if p >= Self::AS_GOOD_AS_INFINITE => Ok(Self::Max),
             Self::P(p) if p >= 1.0 => Ok(self),
             Self::P(found) => Err(Error::Setting {
                 what: "p of a norm",

@@ -30,6 +30,9 @@ pub struct Wide {
 }
 
 impl Wide {
+    /// So that two exponents, and their sum, never overflow.
+    const LIMIT: u64 = 1 << 60;
+
     /// Zero.
     pub const ZERO: Self = Self { m: 0.0, e: 0 };
     /// One.
@@ -42,7 +45,7 @@ impl Wide {
         e: 0,
     };
 
-    /// `x · 2^e` for a non-negative `x`.
+    /// `|x| · 2^e`; zero or +∞ past 2^(±2^60).
     ///
     /// ```
     /// use steadygrad::Wide;
@@ -51,7 +54,6 @@ impl Wide {
     #[must_use]
     #[inline]
     pub fn new(x: f64, e: i64) -> Self {
-        debug_assert!(x.is_nan() || x >= 0.0);
         let bits = x.to_bits() & !(1 << 63);
         let biased = (bits >> 52) as i64;
         if biased == 0x7ff || bits == 0 {
@@ -61,13 +63,14 @@ impl Wide {
             };
         }
         if biased == 0 {
-            return Self::new(x * math::pow2(64), e - 64);
+            return Self::new(x * math::pow2(64), e.saturating_sub(64));
+        }
+        let e = e.saturating_add(biased - 1023);
+        if e.unsigned_abs() > Self::LIMIT {
+            return if e > 0 { Self::INFINITY } else { Self::ZERO };
         }
         let m = f64::from_bits(bits & 0x000f_ffff_ffff_ffff | 0x3ff0_0000_0000_0000);
-        Self {
-            m,
-            e: e + biased - 1023,
-        }
+        Self { m, e }
     }
 
     /// The nearest `f64`: +∞ where it is too large, rounded once where it is subnormal.
@@ -158,7 +161,10 @@ impl Wide {
     /// `self · 2^t` for any real `t`.
     pub(crate) fn times_exp2(self, t: f64) -> Self {
         let whole = math::floor(t);
-        Self::new(self.m * math::exp2(t - whole), self.e + whole as i64)
+        Self::new(
+            self.m * math::exp2(t - whole),
+            self.e.saturating_add(whole as i64),
+        )
     }
 
     /// The mantissa in [1, 2) (or 0, +∞, NaN) and the exponent.

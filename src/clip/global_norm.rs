@@ -1,6 +1,6 @@
 //! One factor for all gradients, from their common norm.
 
-use super::{Clipped, Clipper, Shrink, bound, once};
+use super::{Bound, Clipped, Clipper, Shrink, once};
 use crate::detect::StepView;
 use crate::{Edits, Needs, Norm, Result, TensorSetMut};
 
@@ -34,8 +34,7 @@ use crate::{Edits, Needs, Norm, Result, TensorSetMut};
 /// Pascanu, Mikolov and Bengio, 2013, arXiv:1211.5063.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GlobalNorm {
-    max: f64,
-    norm: Norm,
+    bound: Bound,
 }
 
 impl GlobalNorm {
@@ -46,8 +45,7 @@ impl GlobalNorm {
     /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN.
     pub fn new(max: f64) -> Result<Self> {
         Ok(Self {
-            max: bound(max)?,
-            norm: Norm::L2,
+            bound: Bound::l2(max)?,
         })
     }
 
@@ -58,8 +56,7 @@ impl GlobalNorm {
     /// [`Error::Setting`](crate::Error::Setting) if it is a [`Norm::P`] with a `p` that is NaN or below 1.
     pub fn norm(self, norm: Norm) -> Result<Self> {
         Ok(Self {
-            norm: norm.checked()?,
-            ..self
+            bound: self.bound.by(norm)?,
         })
     }
 
@@ -69,16 +66,13 @@ impl GlobalNorm {
     ///
     /// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
-        once(self, self.norm, grads, true)
+        once(self, self.bound.norm, grads, true)
     }
 }
 
 impl Clipper for GlobalNorm {
     fn needs(&self) -> Needs {
-        Needs {
-            p: self.norm.power(),
-            units: None,
-        }
+        self.bound.needs()
     }
 
     fn name(&self) -> &'static str {
@@ -86,7 +80,7 @@ impl Clipper for GlobalNorm {
     }
 
     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
-        match Shrink::to(self.max, step.grads.total(), self.norm) {
+        match self.bound.shrink(step.grads.total()) {
             Shrink::Keep => (),
             Shrink::Zero => edits.zero_all(),
             Shrink::Scale(factor) => edits.scale_all(factor),

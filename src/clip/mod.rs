@@ -178,21 +178,14 @@ pub(crate) fn refuse(seen: &Measurement) -> Result<()> {
     }
 }
 
-/// Checks the bound of a norm.
-fn bound(max: f64) -> Result<f64> {
-    if max >= 0.0 {
-        // A negative zero would print as one.
-        Ok(max.abs())
-    } else {
-        Err(Error::Setting {
-            what: "max norm",
-            expected: "a number ≥ 0",
-            found: max,
-        })
-    }
+/// At most so large, by this norm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bound {
+    max: f64,
+    norm: Norm,
 }
 
-/// What brings these elements to at most `max`.
+/// What brings elements within a bound.
 enum Shrink {
     Keep,
     Zero,
@@ -201,17 +194,47 @@ enum Shrink {
     Unknown,
 }
 
-impl Shrink {
-    fn to(max: f64, stats: &Stats, norm: Norm) -> Self {
-        let size = stats.norm(norm);
-        if !size.is_finite() {
-            Self::Unknown
-        } else if size <= Wide::from(max) {
-            Self::Keep
-        } else if max == 0.0 {
-            Self::Zero
+impl Bound {
+    fn l2(max: f64) -> Result<Self> {
+        if max >= 0.0 {
+            // The magnitude, since a negative zero would print as one.
+            Ok(Self {
+                max: max.abs(),
+                norm: Norm::L2,
+            })
         } else {
-            Self::Scale(Factor::ratio(Wide::from(max), size))
+            Err(Error::Setting {
+                what: "max norm",
+                expected: "a number ≥ 0",
+                found: max,
+            })
+        }
+    }
+
+    fn by(self, norm: Norm) -> Result<Self> {
+        Ok(Self {
+            norm: norm.checked()?,
+            ..self
+        })
+    }
+
+    fn needs(self) -> Needs {
+        Needs {
+            p: self.norm.power(),
+            units: None,
+        }
+    }
+
+    fn shrink(self, stats: &Stats) -> Shrink {
+        let size = stats.norm(self.norm);
+        if !size.is_finite() {
+            Shrink::Unknown
+        } else if size <= Wide::from(self.max) {
+            Shrink::Keep
+        } else if self.max == 0.0 {
+            Shrink::Zero
+        } else {
+            Shrink::Scale(Factor::ratio(Wide::from(self.max), size))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A factor for each tensor, from its own norm.
 
-use super::{Clipped, Clipper, Shrink, bound, once};
+use super::{Bound, Clipped, Clipper, Shrink, once};
 use crate::detect::StepView;
 use crate::{Edits, Needs, Norm, Result, TensorSetMut};
 
@@ -25,8 +25,7 @@ use crate::{Edits, Needs, Norm, Result, TensorSetMut};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TensorNorm {
-    max: f64,
-    norm: Norm,
+    bound: Bound,
 }
 
 impl TensorNorm {
@@ -37,8 +36,7 @@ impl TensorNorm {
     /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN.
     pub fn new(max: f64) -> Result<Self> {
         Ok(Self {
-            max: bound(max)?,
-            norm: Norm::L2,
+            bound: Bound::l2(max)?,
         })
     }
 
@@ -49,8 +47,7 @@ impl TensorNorm {
     /// [`Error::Setting`](crate::Error::Setting) if it is a [`Norm::P`] with a `p` that is NaN or below 1.
     pub fn norm(self, norm: Norm) -> Result<Self> {
         Ok(Self {
-            norm: norm.checked()?,
-            ..self
+            bound: self.bound.by(norm)?,
         })
     }
 
@@ -60,16 +57,13 @@ impl TensorNorm {
     ///
     /// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
-        once(self, self.norm, grads, true)
+        once(self, self.bound.norm, grads, true)
     }
 }
 
 impl Clipper for TensorNorm {
     fn needs(&self) -> Needs {
-        Needs {
-            p: self.norm.power(),
-            units: None,
-        }
+        self.bound.needs()
     }
 
     fn name(&self) -> &'static str {
@@ -78,7 +72,7 @@ impl Clipper for TensorNorm {
 
     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
         for (i, stats) in step.grads.tensors().iter().enumerate() {
-            match Shrink::to(self.max, stats, self.norm) {
+            match self.bound.shrink(stats) {
                 Shrink::Keep => (),
                 Shrink::Zero => edits.zero(i),
                 Shrink::Scale(factor) => edits.scale(i, factor),

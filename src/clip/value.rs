@@ -47,7 +47,8 @@ impl Value {
     pub fn new(bound: f64) -> Result<Self> {
         if bound >= 0.0 {
             Ok(Self {
-                min: -bound,
+                // Not −0, which would give zeros of both signs.
+                min: 0.0 - bound,
                 max: bound.abs(),
             })
         } else {
@@ -100,7 +101,7 @@ impl Clipper for Value {
     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
         for (i, stats) in step.grads.tensors().iter().enumerate() {
             let all_within = self.min <= -stats.max_abs && stats.max_abs <= self.max;
-            if stats.inf() > 0 || !all_within {
+            if stats.inf() > 0 || (!all_within && !stats.is_empty()) {
                 edits.clamp(i, self.min, self.max);
             }
         }

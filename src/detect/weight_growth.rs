@@ -1,8 +1,10 @@
 //! Weights that run away.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Alarm, Detector, StepView, Subject, at_least_one};
+use crate::measurement::Names;
 use crate::{Error, Norm, Result};
 
 /// Fires when the norm of a parameter tensor is above `ratio` times its first value, or grew by more
@@ -10,7 +12,7 @@ use crate::{Error, Norm, Result};
 ///
 /// The step must carry the parameters ([`Step::params`](crate::Step::params)). The first value of a tensor is its first finite
 /// norm above 0, so a bias that starts at zero is compared with its first value that says anything. Norms that are not
-/// finite teach nothing. The alarm is about the tensor that exceeds its bound by the largest factor.
+/// finite teach nothing. Parameters of other names or another number are another model, of which nothing is known yet. The alarm is about the tensor that exceeds its bound by the largest factor.
 ///
 /// # Examples
 ///
@@ -37,6 +39,7 @@ pub struct WeightGrowth {
     ratio: f64,
     per_step: Option<(f64, usize)>,
     tensors: Vec<Track>,
+    names: Option<Arc<Names>>,
 }
 
 /// What is remembered of one tensor.
@@ -60,6 +63,7 @@ impl WeightGrowth {
                 ratio,
                 per_step: None,
                 tensors: Vec::new(),
+                names: None,
             })
         } else {
             Err(Error::Setting {
@@ -106,8 +110,6 @@ impl Track {
             self.first = Some(norm);
         }
         if self.window.len() < window {
-            // All at once, so that no later step allocates.
-            self.window.reserve_exact(window - self.window.len());
             self.window.push(norm);
         } else if window > 0 {
             self.window[self.oldest] = norm;
@@ -119,10 +121,20 @@ impl Track {
 impl Detector for WeightGrowth {
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let params = step.params?;
-        if self.tensors.len() != params.len() {
+        let window = self.per_step.map_or(0, |(_, window)| window);
+        let known = self.tensors.len() == params.len()
+            && self.names.as_ref().is_some_and(|names| {
+                Arc::ptr_eq(names, params.names()) || **names == **params.names()
+            });
+        if !known {
             // Another model: what was learned of the old one says nothing.
+            self.names = Some(Arc::clone(params.names()));
             self.tensors.clear();
-            self.tensors.resize_with(params.len(), Track::default);
+            // All room at once, so that no later step allocates.
+            self.tensors.resize_with(params.len(), || Track {
+                window: Vec::with_capacity(window),
+                ..Track::default()
+            });
         }
         let mut worst: Option<(f64, Alarm)> = None;
         for (index, (track, stats)) in self.tensors.iter_mut().zip(params.tensors()).enumerate() {
@@ -151,7 +163,6 @@ impl Detector for WeightGrowth {
             if let Some(first) = track.first {
                 check("norm", norm, self.ratio * first);
             }
-            let window = self.per_step.map_or(0, |(_, window)| window);
             if let (Some((growth, _)), Some(past)) = (self.per_step, track.past(window)) {
                 check("growth per step", (norm - past) / window as f64, growth);
             }

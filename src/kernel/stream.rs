@@ -172,18 +172,20 @@ fn rescaled<T: Element>(feed: &Feed<'_, T>, stats: &mut Stats) {
     stats.sum_sq = Wide::new(sums.sq.round(), 2 * shift);
 }
 
-/// Σ|x|^p of the finite elements, each divided by a power of two near the largest.
+/// Σ|x|^p of the finite elements, each taken as its share of the largest: so no power overflows, however
+/// large p is, and the sum is at least 1.
 fn power<T: Element>(feed: &Feed<'_, T>, max: f64, p: f64) -> Wide {
-    let shift = exponent(max);
-    let scale = math::pow2(-shift);
+    if max == 0.0 {
+        return Wide::ZERO;
+    }
     let mut sum = Pair::ZERO;
     feed(&mut |run| {
         for x in run {
             let x = x.widen().abs();
             if x.is_finite() {
-                sum.add(Pair(math::powf(x * scale, p), 0.0));
+                sum.add(Pair(math::powf(x / max, p), 0.0));
             }
         }
     });
-    Wide::new(sum.round(), 0).times_exp2(shift as f64 * p)
+    Wide::new(sum.round(), 0) * Wide::from(max).power(p)
 }

@@ -1,0 +1,146 @@
+//! Six ways to train a recurrent network on 260 years of sunspots, and which of them survive.
+//!
+//! ```text
+//! cargo run --release --example sunspots
+//! cargo run --release --example sunspots -- --help
+//! ```
+//!
+//! Backpropagation through time over a solar cycle of 132 months multiplies 132 Jacobians. All runs begin
+//! with the same seed, see the same data in the same order and are watched by the same detectors;
+//! they differ in what is done about the gradients ([`runs`]). At the end they predict months that none of them
+//! has seen, beside two baselines that need no network.
+
+mod baselines;
+mod data;
+mod model;
+mod output;
+mod plots;
+mod runs;
+mod train;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::thread;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use data::Series;
+use runs::RUNS;
+use train::{Outcome, Plan};
+
+/// Trains next-month predictors of sunspots with and without steady gradients, and compares them.
+#[derive(Parser)]
+#[command(name = "sunspots")]
+struct Options {
+    /// Seed of the weights and of the order of the data
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Training steps of each run
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    steps: u64,
+    /// Hidden units of each network
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    hidden: u64,
+    /// CSV file with another series, one value a line (of several columns the last counts)
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Where to write the pictures
+    #[arg(long, value_name = "DIR", default_value = "target/sunspots")]
+    out: PathBuf,
+    /// Print JSON, and nothing else, on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(answer) if !answer.use_stderr() => {
+            print!("{}", answer.render());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let text = error.render().to_string();
+            eprintln!("{}", text.lines().next().unwrap_or("error: bad options"));
+            return ExitCode::from(2);
+        }
+    };
+    match compare(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("error: {sentence}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn compare(options: &Options) -> Result<(), String> {
+    let series = match &options.data {
+        None => Series::sunspots()?,
+        Some(path) => read(path).map_err(|why| format!("{}: {why}", path.display()))?,
+    };
+    // Better to know now than after the training.
+    let unwritable = |why| format!("cannot write to {}: {why}", options.out.display());
+    fs::create_dir_all(&options.out).map_err(unwritable)?;
+
+    let plan = Plan {
+        seed: options.seed,
+        steps: options.steps,
+        hidden: options.hidden as usize,
+    };
+    let outcomes = train_all(&plan, &series).map_err(|why| why.to_string())?;
+    let pictures = plots::draw_all(&options.out, &plan, &series, &outcomes)?;
+    if options.json {
+        println!("{}", output::json(&series, &outcomes, &pictures));
+    } else {
+        print!("{}", output::table(&series, &outcomes, &pictures));
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Series, String> {
+    let text = fs::read_to_string(path).map_err(|why| format!("cannot read it: {why}"))?;
+    Series::new(&data::parse(&text)?, None)
+}
+
+/// Trains in two threads; which thread takes which run changes no number.
+fn train_all(plan: &Plan, series: &Series) -> steadygrad::Result<Vec<Outcome>> {
+    let bar = ProgressBar::new(RUNS.len() as u64 * plan.steps);
+    let style = ProgressStyle::with_template("{msg:28} {bar:40} {percent:>3} %, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+
+    // The LSTM takes longest, so it is taken first.
+    let waiting = Mutex::new((0..RUNS.len()).collect::<Vec<_>>());
+    let next = || waiting.lock().ok().and_then(|mut runs| runs.pop());
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(index) = next() {
+            let run = &RUNS[index];
+            bar.set_message(format!("({}) {}", run.name, run.title));
+            let outcome = train::run(run, plan, series, &|| bar.inc(1));
+            // What a run that ended early did not need.
+            let taken = outcome
+                .as_ref()
+                .map_or(0, |outcome| outcome.norms.len() as u64);
+            bar.inc(plan.steps - taken);
+            done.push((index, outcome));
+        }
+        done
+    };
+    let mut all = thread::scope(|scope| {
+        let other = scope.spawn(work);
+        let mut all = work();
+        all.extend(
+            other
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        );
+        all
+    });
+    bar.finish_and_clear();
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, outcome)| outcome).collect()
+}

@@ -1,0 +1,114 @@
+//! The table for people and the JSON for programs.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::baselines::{autoregression, persistence};
+use crate::data::Series;
+use crate::runs::RUNS;
+use crate::train::{DIVERGED, Outcome};
+
+/// The table, what the alarms said, and where the pictures are.
+pub(crate) fn table(series: &Series, outcomes: &[Outcome], pictures: &[PathBuf]) -> String {
+    let mut text = format!(
+        "{:24} {:24} {:>12} {:>8} {:>10} {:>9}\n",
+        "run", "first alarm", "largest norm", "clipped", "final loss", "test RMSE"
+    );
+    for (run, outcome) in RUNS.iter().zip(outcomes) {
+        let alarm = outcome.alarms.first().map_or("none".into(), |alarm| {
+            format!("{} @ {}", alarm.detector(), alarm.step())
+        });
+        let _ = writeln!(
+            text,
+            "{:24} {alarm:24} {:>12} {:>6.1} % {:>10} {:>9}",
+            format!("({}) {}", run.name, run.title),
+            short(outcome.max_norm()),
+            100.0 * outcome.clipped_share(),
+            short(outcome.final_loss),
+            short(test_rmse(series, &outcome.predictions)),
+        );
+    }
+    for (name, predictions) in [
+        ("persistence", persistence(series)),
+        ("AR(9)", autoregression(series)),
+    ] {
+        let _ = writeln!(
+            text,
+            "{name:82} {:>9}",
+            short(test_rmse(series, &predictions))
+        );
+    }
+
+    text.push('\n');
+    for (run, outcome) in RUNS.iter().zip(outcomes) {
+        if let Some(step) = outcome.diverged_at {
+            let _ = writeln!(
+                text,
+                "({}) diverged at step {step}: its loss was above {DIVERGED} times the first one, or not finite.",
+                run.name
+            );
+        }
+        if let (Some(step), Some(alarm)) = (outcome.stopped_at, outcome.alarms.first()) {
+            let _ = writeln!(
+                text,
+                "({}) was stopped by its guard at step {step}. {alarm}",
+                run.name
+            );
+        }
+    }
+    for picture in pictures {
+        let _ = writeln!(text, "{}", picture.display());
+    }
+    text
+}
+
+/// One JSON object.
+pub(crate) fn json(series: &Series, outcomes: &[Outcome], pictures: &[PathBuf]) -> Value {
+    let rmse = |predictions: &[f64]| number(test_rmse(series, predictions));
+    let runs = RUNS.iter().zip(outcomes).map(|(run, outcome)| {
+        let alarm = outcome.alarms.first();
+        json!({
+            "run": run.name,
+            "first_alarm": alarm.map(|alarm| json!({"detector": alarm.detector(), "step": alarm.step()})),
+            "max_grad_norm": number(outcome.max_norm()),
+            "clipped_share": number(outcome.clipped_share()),
+            "final_loss": number(outcome.final_loss),
+            "diverged_at": outcome.diverged_at,
+            "test_rmse": rmse(&outcome.predictions),
+        })
+    });
+    json!({
+        "baselines": {"persistence": rmse(&persistence(series)), "ar9": rmse(&autoregression(series))},
+        "runs": runs.collect::<Vec<_>>(),
+        "pictures": pictures.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
+    })
+}
+
+fn test_rmse(series: &Series, predictions: &[f64]) -> f64 {
+    series.rmse(series.test.clone(), predictions)
+}
+
+/// JSON has no word for what is not finite.
+fn number(x: f64) -> Value {
+    if x.is_finite() {
+        x.into()
+    } else {
+        x.to_string().into()
+    }
+}
+
+/// Four figures.
+fn short(x: f64) -> String {
+    let size = x.abs();
+    if x.is_finite() && size != 0.0 && !(1e-3..1e5).contains(&size) {
+        format!("{x:.2e}")
+    } else if size >= 100.0 {
+        format!("{x:.0}")
+    } else if size >= 10.0 {
+        format!("{x:.2}")
+    } else {
+        format!("{x:.4}")
+    }
+}

@@ -1,0 +1,185 @@
+//! One run: a guarded training loop, and what came of it.
+
+use steadygrad::detect::Alarm;
+use steadygrad::penalty::{L2, Penalty};
+use steadygrad::recurrent::{Init, Lstm, RecurrentCell, Rnn};
+use steadygrad::{Measurement, Result, Step, Tensor, TensorSet, TensorSetMut, Verdict};
+
+use crate::data::{Random, Series};
+use crate::model::{Flow, Net};
+use crate::runs::{BATCH, Cell, FORGET_BIAS, LEARNING_RATE, MOMENTUM, Run, SPECTRAL_RADIUS};
+
+/// A run has diverged once its loss is this many times the first one.
+pub(crate) const DIVERGED: f64 = 100.0;
+
+/// What the user may set.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) steps: u64,
+    pub(crate) hidden: usize,
+}
+
+/// What a run came to.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// The norm of the gradients at each step, before any clipping.
+    pub(crate) norms: Vec<f64>,
+    /// The first alarm of each detector, in the order of time.
+    pub(crate) alarms: Vec<Alarm>,
+    pub(crate) clipped: u64,
+    /// The loss of the last step taken.
+    pub(crate) final_loss: f64,
+    /// The first step at which the loss or a parameter was not finite, or the loss above
+    /// [`DIVERGED`] times the first one.
+    pub(crate) diverged_at: Option<u64>,
+    /// The step at which the guard stopped the run.
+    pub(crate) stopped_at: Option<u64>,
+    pub(crate) predictions: Vec<f64>,
+    pub(crate) flow: Vec<Flow>,
+}
+
+impl Outcome {
+    /// NaN once there was one.
+    pub(crate) fn max_norm(&self) -> f64 {
+        self.norms.iter().fold(0.0, |max, &norm| {
+            if norm > max || norm.is_nan() {
+                norm
+            } else {
+                max
+            }
+        })
+    }
+
+    pub(crate) fn clipped_share(&self) -> f64 {
+        self.clipped as f64 / self.norms.len() as f64
+    }
+}
+
+/// Builds the network of a run and trains it. `tick` is called at each step.
+pub(crate) fn run(run: &Run, plan: &Plan, series: &Series, tick: &dyn Fn()) -> Result<Outcome> {
+    let mut random = Random(plan.seed);
+    let mut uniform = || random.uniform();
+    if run.cell == Cell::Lstm {
+        let cell = Lstm::builder(1, plan.hidden)
+            .forget_bias(FORGET_BIAS)
+            .build(&mut uniform)?;
+        train(
+            run,
+            plan,
+            Net::new(cell, plan.hidden, &mut random)?,
+            series,
+            tick,
+        )
+    } else {
+        let w_rec = Init::Scaled {
+            radius: SPECTRAL_RADIUS,
+        };
+        let cell = Rnn::builder(1, plan.hidden)
+            .w_rec(w_rec)
+            .build(&mut uniform)?;
+        train(
+            run,
+            plan,
+            Net::new(cell, plan.hidden, &mut random)?,
+            series,
+            tick,
+        )
+    }
+}
+
+fn train<C>(
+    run: &Run,
+    plan: &Plan,
+    mut net: Net<C>,
+    series: &Series,
+    tick: &dyn Fn(),
+) -> Result<Outcome>
+where
+    C: RecurrentCell<Elem = f64>,
+{
+    let mut guard = run.guard(series.persistence_loss())?;
+    let mut sgd = Sgd::default();
+    let mut outcome = Outcome::default();
+    // The order of the data has a generator of its own, so that it is the same for every network.
+    let mut order = Random(!plan.seed);
+    let mut first_loss = None;
+    for step in 1..=plan.steps {
+        tick();
+        let (xs, targets) = series.batch(BATCH, &mut order);
+        if step == 1 {
+            outcome.flow = net.gradient_flow(&xs, &targets)?;
+        }
+        let (loss, mut grads) = net.loss(&xs, &targets)?;
+        if let Some(strength) = run.l2 {
+            L2::new(strength)?.add_gradient(&net, &mut grads)?;
+        }
+        let report = guard.step(Step::new(&mut grads).params(&net).loss(loss))?;
+
+        outcome.final_loss = loss;
+        outcome.norms.push(report.before());
+        outcome.clipped += u64::from(report.is_clipped());
+        for alarm in report.alarms() {
+            if outcome
+                .alarms
+                .iter()
+                .all(|known| known.detector() != alarm.detector())
+            {
+                outcome.alarms.push(alarm.clone());
+            }
+        }
+        let is_lost = !(loss <= DIVERGED * *first_loss.get_or_insert(loss))
+            || !Measurement::of(&net)?.total().is_finite();
+        if is_lost {
+            outcome.diverged_at = Some(step);
+            break;
+        }
+        match report.verdict() {
+            Verdict::Apply => {
+                // The rate falls in a straight line to zero.
+                let rest = 1.0 - (step - 1) as f64 / plan.steps as f64;
+                sgd.step(&mut net, &grads, LEARNING_RATE * rest)?;
+            }
+            Verdict::Skip | Verdict::Rollback => (),
+            Verdict::Stop => {
+                outcome.stopped_at = Some(step);
+                break;
+            }
+        }
+    }
+    outcome.predictions = net.predict(series, series.test.clone())?;
+    Ok(outcome)
+}
+
+/// Gradient descent with momentum. It rescales nothing, so what it does to an exploding gradient is to
+/// follow it.
+#[derive(Default)]
+struct Sgd {
+    velocity: Vec<f64>,
+}
+
+impl Sgd {
+    fn step(
+        &mut self,
+        params: &mut dyn TensorSetMut,
+        grads: &dyn TensorSet,
+        rate: f64,
+    ) -> Result<()> {
+        let mut flat = Vec::new();
+        grads.visit(&mut |_name, grad| {
+            let start = flat.len();
+            flat.resize(start + grad.len(), 0.0);
+            grad.read(0, &mut flat[start..])
+        })?;
+        self.velocity.resize(flat.len(), 0.0);
+        for (velocity, grad) in self.velocity.iter_mut().zip(flat) {
+            *velocity = MOMENTUM * *velocity - rate * grad;
+        }
+        let mut rest = &self.velocity[..];
+        params.visit_mut(&mut |_name, param| {
+            let (mine, others) = rest.split_at(param.len());
+            rest = others;
+            param.add(0, mine)
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! Tensors with names, always in the same order.
+
+mod lists;
+mod names;
+mod structs;
+
+pub use lists::{Member, MemberMut};
+#[cfg(feature = "ndarray")]
+pub(crate) use lists::{member, member_mut, set_of_one, set_of_one_mut};
+pub use names::Name;
+#[doc(hidden)]
+pub use names::{visit_numbered, visit_numbered_mut, visit_under, visit_under_mut};
+
+use crate::edit::{Edit, Edits};
+use crate::measurement::Measurement;
+use crate::tensor::{Ask, SliceRef, Tensor, TensorMut};
+use crate::{Error, Result, Stats};
+
+/// A tensor on loan from a [`TensorSet`]: a slice, or anything else that is a [`Tensor`].
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Tensor, TensorRef, TensorSet};
+///
+/// let grads = vec![vec![1.0_f32, 2.0], vec![3.0]];
+/// let mut all: Vec<TensorRef<'_>> = vec![];
+/// grads.visit(&mut |_name, tensor| Ok(all.push(tensor)))?;
+/// assert_eq!(all[1].len(), 1);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub enum TensorRef<'a> {
+    /// A slice, which has no size of its own and so cannot stand behind `dyn`.
+    Slice(SliceRef<'a>),
+    /// Anything else.
+    Other(&'a dyn Tensor),
+}
+
+impl core::fmt::Debug for TensorRef<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TensorRef")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> TensorRef<'a> {
+    fn inner(&self) -> &(dyn Tensor + 'a) {
+        match self {
+            Self::Slice(slice) => slice,
+            Self::Other(tensor) => *tensor,
+        }
+    }
+}
+
+impl Tensor for TensorRef<'_> {
+    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
+        self.inner().stats(ask)
+    }
+
+    fn len(&self) -> usize {
+        self.inner().len()
+    }
+
+    fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
+        self.inner().as_slice_ref()
+    }
+
+    fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
+        self.inner().read(start, out)
+    }
+}
+
+/// What a set hands its tensors to.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Tensor, TensorSet, Visitor};
+///
+/// let mut elements = 0;
+/// let count: &mut Visitor<'_, '_> = &mut |_name, tensor| Ok(elements += tensor.len());
+/// [("w", vec![1.0, 2.0]), ("b", vec![3.0])].visit(count)?;
+/// assert_eq!(elements, 3);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+pub type Visitor<'v, 'a> = dyn FnMut(&str, TensorRef<'a>) -> Result<()> + 'v;
+
+/// What a set hands its tensors to, one after the other, to be changed.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{TensorSetMut, VisitorMut};
+///
+/// let mut grads = [("w", vec![1.0]), ("b", vec![3.0])];
+/// let add_to_biases: &mut VisitorMut<'_> = &mut |name, tensor| {
+///     if name == "b" { tensor.add(0, &[0.5]) } else { Ok(()) }
+/// };
+/// grads.visit_mut(add_to_biases)?;
+/// assert_eq!(grads[1].1, [3.5]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+pub type VisitorMut<'v> = dyn FnMut(&str, &mut dyn TensorMut) -> Result<()> + 'v;
+
+/// Named tensors, always in the same order.
+///
+/// Every tensor is a set of one, without a name. Lists (slices, `Vec`, arrays) of tensors or of sets
+/// name their parts "0", "1", …; lists of pairs, maps and structs ([`tensor_set!`](crate::tensor_set))
+/// give names of their own. Names of nested sets are joined by dots: `layers.0.w_rec`.
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use steadygrad::TensorSet;
+///
+/// let layers = BTreeMap::from([("encoder".to_string(), vec![[1.0, 2.0], [3.0, 4.0]])]);
+/// let mut names = vec![];
+/// layers.visit(&mut |name, _tensor| Ok(names.push(name.to_string())))?;
+/// assert_eq!(names, ["encoder.0", "encoder.1"]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+pub trait TensorSet {
+    /// Hands each tensor to `f` under its name.
+    ///
+    /// # Errors
+    ///
+    /// The first error that `f` gives.
+    fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()>;
+
+    /// Reads every tensor once, as `after` would leave it, into `into`. A set whose tensors live on a
+    /// device can do so with one transfer for all.
+    ///
+    /// # Errors
+    ///
+    /// What the tensors give.
+    fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
+        let mut index = 0;
+        self.visit(&mut |name, tensor| {
+            let edit = after.get(index);
+            index += 1;
+            into.measure(name, &tensor, edit)
+        })
+    }
+}
+
+/// Named tensors that can be edited in place.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::TensorSetMut;
+///
+/// let mut grads = [("w", vec![1.0_f32]), ("b", vec![2.0])];
+/// grads.visit_mut(&mut |_name, tensor| tensor.add(0, &[1.0]))?;
+/// assert_eq!(grads, [("w", vec![2.0]), ("b", vec![3.0])]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+pub trait TensorSetMut: TensorSet {
+    /// Hands each tensor to `f` under its name, in the order of [`TensorSet::visit`].
+    ///
+    /// # Errors
+    ///
+    /// The first error that `f` gives.
+    fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()>;
+
+    /// Carries out the edit of each tensor; those that keep everything are not touched.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Name`] or [`Error::Count`] if the edits were planned for other tensors, found on the way: what
+    /// comes before the first that does not fit is edited by then. And what the tensors give.
+    fn apply(&mut self, edits: &Edits) -> Result<()> {
+        visit_edits(self, edits, |_, _, tensor, edit| {
+            if edit.is_keep() {
+                Ok(())
+            } else {
+                tensor.edit(edit)
+            }
+        })
+    }
+
+    /// Carries out the edit of each tensor and reads what it leaves, in the same pass where a tensor
+    /// can. Of tensors that keep everything, `before` tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`TensorSetMut::apply`].
+    fn apply_and_measure(
+        &mut self,
+        edits: &Edits,
+        before: &Measurement,
+        into: &mut Measurement,
+    ) -> Result<()> {
+        visit_edits(self, edits, |index, name, tensor, edit| {
+            let stats = if edit.is_keep() {
+                *before.tensor(index)
+            } else {
+                tensor.edit_and_measure(edit, into.needs().p)?
+            };
+            into.push(name, stats);
+            Ok(())
+        })
+    }
+}
+
+/// Pairs each tensor with its edit, names and count checked.
+fn visit_edits<S: TensorSetMut + ?Sized>(
+    set: &mut S,
+    edits: &Edits,
+    mut f: impl FnMut(usize, &str, &mut dyn TensorMut, &Edit<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut index = 0;
+    set.visit_mut(&mut |name, tensor| {
+        if let Some(expected) = edits.name(index).filter(|&expected| expected != name) {
+            return Err(Error::Name {
+                index,
+                expected: expected.into(),
+                found: name.into(),
+            });
+        }
+        f(index, name, tensor, &edits.get(index))?;
+        index += 1;
+        Ok(())
+    })?;
+    if index == edits.len() {
+        Ok(())
+    } else {
+        Err(Error::Count {
+            what: "tensors of the set",
+            expected: edits.len(),
+            found: index,
+        })
+    }
+}

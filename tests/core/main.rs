@@ -1,0 +1,17 @@
+//! The core: measuring, clipping, detecting, penalties and the guard.
+
+mod accuracy;
+mod bad_input;
+mod clip_oracle;
+mod exact;
+mod extremes;
+mod guard;
+#[cfg(feature = "ndarray")]
+mod layout;
+mod numbers;
+mod penalty;
+mod properties;
+mod semantics;
+mod total;
+mod types;
+mod watch;
