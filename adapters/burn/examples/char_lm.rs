@@ -293,12 +293,15 @@ fn print_table(runs: &[Run], letters: usize) {
     }
 }
 
+/// One number for each step of a run.
+type Curve = fn(&Run) -> &[f64];
+
 /// Loss and gradient norm of both runs, on logarithmic scales.
 fn draw(runs: &[Run], path: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let root = SVGBackend::new(path, (900, 640)).into_drawing_area();
     root.fill(&WHITE)?;
     let panels = root.split_evenly((2, 1));
-    let values: [(&str, fn(&Run) -> &[f64]); 2] = [
+    let values: [(&str, Curve); 2] = [
         ("loss, nats per letter", |run| &run.losses),
         ("gradient norm", |run| &run.norms),
     ];

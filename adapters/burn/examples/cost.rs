@@ -19,7 +19,7 @@ use steadygrad::detect::StepView;
 use steadygrad::{Edits, Guard, Measurement, Report};
 use steadygrad_burn::BurnGrads;
 
-/// Measures guard.step on burn gradients beside burn's GradientClipping.
+/// Measures a guarded step on burn's gradients beside burn's own clipping.
 #[derive(Parser)]
 struct Args {
     /// Rounds, each running everything once.

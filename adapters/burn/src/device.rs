@@ -98,7 +98,7 @@ impl<const D: usize> Ranked<D> {
                     .filter(|step| step.iter().any(|&factor| factor != 1.0))
                     .fold(x, |x, step| {
                         let step = TensorData::new(step, [factors.len()]);
-                        x * Tensor::<1>::from_data(step, options.clone()).reshape(dims)
+                        x * Tensor::<1>::from_data(step, options).reshape(dims)
                     })
             }
             Op::Clamp { min, max } => {
@@ -152,7 +152,7 @@ impl<const D: usize> OnDevice for Ranked<D> {
         self.tensor
             .clone()
             .reshape([len])
-            .slice([start..end])
+            .slice(start..end)
             .cast(self.wide)
     }
 
@@ -164,7 +164,7 @@ impl<const D: usize> OnDevice for Ranked<D> {
             Tensor::<1>::from_data(TensorData::new(values.to_vec(), [end - start]), options);
         let sum = (self.part(start, end) + values).cast(self.tensor.dtype());
         let flat: Tensor<1> = self.tensor.clone().reshape([len]);
-        self.tensor = flat.slice_assign([start..end], sum).reshape(self.dims);
+        self.tensor = flat.slice_assign(start..end, sum).reshape(self.dims);
     }
 
     fn into_dispatch(self: Box<Self>) -> DispatchTensor {
@@ -204,8 +204,8 @@ impl Scales {
         self.upper().map(|(power, scale)| (scale, power))
     }
 
-    fn on_device(self, max: Tensor<2>) -> Tensor<2> {
-        let one = max.clone().zeros_like().add_scalar(1.0);
+    fn on_device(self, max: &Tensor<2>) -> Tensor<2> {
+        let one = max.zeros_like().add_scalar(1.0);
         let scale = self.upper().fold(one, |scale, (from, factor)| {
             scale.mask_fill(max.clone().greater_equal_scalar(from), factor)
         });
@@ -254,7 +254,7 @@ impl Rows {
 
         let magnitude = self.x.clone().abs().mask_fill(bad, 0.0);
         let max = magnitude.clone().max_dim(1);
-        let y = magnitude.clone() * self.scales.on_device(max.clone());
+        let y = magnitude.clone() * self.scales.on_device(&max);
         let mut floats = vec![max.clone(), fold(y.clone()), fold(y.clone() * y)];
         if let Some(p) = p {
             let divisor = max.clone().mask_fill(max.equal_scalar(0.0), 1.0);
@@ -756,7 +756,7 @@ mod tests {
             for bound in tops.flat_map(|bound| [bound, bound * 0.75, bound * 1.5]) {
                 let data = TensorData::new(vec![bound], [1, 1]);
                 let max = Tensor::<2>::from_data(data, (&Device::flex(), DType::from(wide)));
-                let found = scales.on_device(max).into_scalar::<f64>();
+                let found = scales.on_device(&max).into_scalar::<f64>();
                 assert_eq!(found, scales.on_host(bound), "{bound}");
                 let scaled = bound * found;
                 assert!(

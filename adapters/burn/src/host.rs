@@ -109,7 +109,7 @@ impl steadygrad::Tensor for Host {
     }
 
     fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
-        each_type!(self, E => elements!(self, E).map(|xs| xs.as_slice_ref())).ok()?
+        each_type!(self, E => elements!(self, E).map(steadygrad::Tensor::as_slice_ref)).ok()?
     }
 
     fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
@@ -136,7 +136,8 @@ impl steadygrad::TensorMut for Host {
     }
 
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
-        each_type!(self, E => elements_mut!(self, E).map(|xs| xs.as_slice_mut_ref())).ok()?
+        each_type!(self, E => elements_mut!(self, E).map(steadygrad::TensorMut::as_slice_mut_ref))
+            .ok()?
     }
 
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {

@@ -129,10 +129,10 @@ pub fn elastic_net_where<M: Module>(
         lambda_1,
         lambda_2,
         covers,
-        sum: None,
+        so_far: None,
     };
     model.visit(&mut visitor);
-    Ok(visitor.sum.unwrap_or_else(|| {
+    Ok(visitor.so_far.unwrap_or_else(|| {
         let device = model.devices().into_iter().next().unwrap_or_default();
         Tensor::zeros([1], &device)
     }))
@@ -143,7 +143,7 @@ struct Sum<F> {
     lambda_1: f64,
     lambda_2: f64,
     covers: F,
-    sum: Option<Tensor<1>>,
+    so_far: Option<Tensor<1>>,
 }
 
 impl<F: Fn(&str) -> bool> ModuleVisitor for Sum<F> {
@@ -164,7 +164,7 @@ impl<F: Fn(&str) -> bool> ModuleVisitor for Sum<F> {
         let l1 = (self.lambda_1 > 0.0).then(|| fold(w.clone().abs()).sum() * self.lambda_1);
         let l2 = (self.lambda_2 > 0.0).then(|| fold(w.square()).sum() * (0.5 * self.lambda_2));
         for term in l1.into_iter().chain(l2) {
-            self.sum = Some(match self.sum.take() {
+            self.so_far = Some(match self.so_far.take() {
                 Some(sum) => {
                     let term = term.to_device(&sum.device());
                     if sum.dtype() == term.dtype() {

@@ -125,7 +125,10 @@ fn add<const D: usize>(
     params.push(param);
 }
 
-fn module(plans: &[Plan]) -> (Mixed, GradientsParams, Vec<(String, Box<dyn TensorMut>)>) {
+/// Named slices.
+type Slices = Vec<(String, Box<dyn TensorMut>)>;
+
+fn module(plans: &[Plan]) -> (Mixed, GradientsParams, Slices) {
     let (mut model, mut grads) = (Mixed::empty(), GradientsParams::new());
     let mut lists = [vec![], vec![], vec![], vec![]];
     for plan in plans {
@@ -137,7 +140,7 @@ fn module(plans: &[Plan]) -> (Mixed, GradientsParams, Vec<(String, Box<dyn Tenso
             3 => add(&data, plan, &mut grads, &mut model.cubes),
             _ => add(&data, plan, &mut grads, &mut model.images),
         }
-        let list: &mut Vec<(String, Box<dyn TensorMut>)> = &mut lists[rank - 1];
+        let list: &mut Slices = &mut lists[rank - 1];
         let field = ["vectors", "matrices", "cubes", "images"][rank - 1];
         list.push((format!("{field}.{}", list.len()), slice));
     }
