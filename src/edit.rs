@@ -162,6 +162,49 @@ enum Stored {
     Zero,
 }
 
+/// The operations of one tensor, on the heap only from the second on.
+#[derive(Clone, Debug, Default)]
+struct List {
+    first: Option<Stored>,
+    /// All of them, if there are several.
+    several: Vec<Stored>,
+}
+
+impl List {
+    /// With space for so many operations.
+    fn with_room(operations: usize) -> Self {
+        Self {
+            first: None,
+            several: Vec::with_capacity(if operations > 1 { operations } else { 0 }),
+        }
+    }
+
+    fn as_slice(&self) -> &[Stored] {
+        if self.several.is_empty() {
+            self.first.as_slice()
+        } else {
+            &self.several
+        }
+    }
+
+    fn push(&mut self, op: Stored) {
+        match self.first {
+            None => self.first = Some(op),
+            Some(first) => {
+                if self.several.is_empty() {
+                    self.several.push(first);
+                }
+                self.several.push(op);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.first = None;
+        self.several.clear();
+    }
+}
+
 /// What to do to one tensor: operations applied in order, per element, in `f64`, rounded once at
 /// the end. Empty means: keep every bit.
 ///
@@ -301,7 +344,7 @@ impl<'a> Edit<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Edits {
     /// The first `count` belong to tensors, what follows is kept for larger sets.
-    lists: Vec<Vec<Stored>>,
+    lists: Vec<List>,
     count: usize,
     arena: Vec<f64>,
     names: Option<Arc<Names>>,
@@ -327,11 +370,11 @@ impl Edits {
 
     pub(crate) fn reset(&mut self, count: usize, names: Option<&Arc<Names>>) {
         if self.pushed > 0 {
-            self.lists.iter_mut().for_each(Vec::clear);
+            self.lists.iter_mut().for_each(List::clear);
         }
         if self.lists.len() < count {
             let room = self.room;
-            self.lists.resize_with(count, || Vec::with_capacity(room));
+            self.lists.resize_with(count, || List::with_room(room));
         }
         self.arena.clear();
         (self.count, self.pushed, self.abstained) = (count, 0, false);
@@ -364,8 +407,8 @@ impl Edits {
     #[inline]
     pub fn get(&self, index: usize) -> Edit<'_> {
         match self.lists[..self.count].get(index) {
-            Some(ops) => Edit {
-                ops,
+            Some(list) => Edit {
+                ops: list.as_slice(),
                 arena: &self.arena,
             },
             None => Edit::KEEP,
@@ -437,7 +480,7 @@ impl Edits {
             return Some(Factor::ONE);
         }
         let (first, rest) = self.lists[..self.count].split_first()?;
-        let alike = rest.iter().all(|ops| ops == first);
+        let alike = rest.iter().all(|list| list.as_slice() == first.as_slice());
         if alike { self.get(0).factor() } else { None }
     }
 

@@ -50,6 +50,10 @@ pub trait Element:
     #[doc(hidden)]
     fn part(self) -> Self::Part;
 
+    /// The value, exactly.
+    #[doc(hidden)]
+    fn value(self) -> Self::Part;
+
     /// Names the slice's type.
     #[doc(hidden)]
     fn slice_ref(xs: &[Self]) -> SliceRef<'_>;
@@ -72,24 +76,84 @@ pub trait Element:
 #[doc(hidden)]
 pub trait Part: Copy + PartialOrd + Send + Sync + sealed::Sealed {
     const ZERO: Self;
+
+    /// Whether an `f64` holds the square of every value.
+    const SQUARES_ARE_EXACT: bool;
+
     fn to_f64(self) -> f64;
+
+    /// The larger one. What comes of a NaN does not matter: sums tell of it.
+    fn larger(self, other: Self) -> Self;
+
+    /// Names the type.
+    fn eight(xs: [Self; 8]) -> Eight;
+
+    /// Takes its own type back.
+    fn own(xs: Eight) -> [Self; 8];
+}
+
+/// Eight magnitudes of either type.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Eight {
+    F32([f32; 8]),
+    F64([f64; 8]),
 }
 
 impl Part for f64 {
     const ZERO: Self = 0.0;
+    const SQUARES_ARE_EXACT: bool = false;
 
     #[inline(always)]
     fn to_f64(self) -> f64 {
         self
     }
+
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        if other > self { other } else { self }
+    }
+
+    #[inline(always)]
+    fn eight(xs: [Self; 8]) -> Eight {
+        Eight::F64(xs)
+    }
+
+    #[inline(always)]
+    fn own(xs: Eight) -> [Self; 8] {
+        match xs {
+            Eight::F64(xs) => xs,
+            Eight::F32(_) => [0.0; 8],
+        }
+    }
 }
 
 impl Part for f32 {
     const ZERO: Self = 0.0;
+    const SQUARES_ARE_EXACT: bool = true;
 
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)
+    }
+
+    /// Magnitudes order like their bits, and integers compare beside the unit that adds.
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        Self::from_bits(self.to_bits().max(other.to_bits()))
+    }
+
+    #[inline(always)]
+    fn eight(xs: [Self; 8]) -> Eight {
+        Eight::F32(xs)
+    }
+
+    #[inline(always)]
+    fn own(xs: Eight) -> [Self; 8] {
+        match xs {
+            Eight::F32(xs) => xs,
+            Eight::F64(_) => [0.0; 8],
+        }
     }
 }
 
@@ -114,6 +178,11 @@ impl Element for f64 {
     #[inline(always)]
     fn part(self) -> Self {
         self.abs()
+    }
+
+    #[inline(always)]
+    fn value(self) -> Self {
+        self
     }
 
     #[inline(always)]
@@ -144,6 +213,11 @@ impl Element for f32 {
     }
 
     #[inline(always)]
+    fn value(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
     fn widen(self) -> f64 {
         f64::from(self)
     }
@@ -167,50 +241,60 @@ impl Element for f32 {
     }
 }
 
-/// `x` as an `f32` rounded to odd: if it is not exact, the last bit of the result is set. A second
-/// rounding to at most 22 bits then gives what rounding `x` once would give.
-///
-/// Source: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
-/// rounding to odd", 2008.
+/// Between numbers and the bits of half types, without a branch or a call, so that loops vectorise.
 #[cfg(feature = "half")]
-#[inline(always)]
-fn round_to_odd(x: f64) -> f32 {
-    let near = x as f32;
-    let back = f64::from(near);
-    let bits = near.to_bits();
-    // Exact, NaN, or already odd: nothing to mend. Otherwise step to the odd neighbour on x's side.
-    let step_in = back.abs() > x.abs();
-    let odd = if step_in {
-        bits.wrapping_sub(1)
-    } else {
-        bits.wrapping_add(1)
-    };
-    let mend = back != x && !x.is_nan() && bits & 1 == 0;
-    f32::from_bits(if mend { odd } else { bits })
-}
-
-/// From the bits of a magnitude to its `f32`, without a branch or a call, so that loops vectorise.
-#[cfg(feature = "half")]
-mod half_part {
+mod half_bits {
     #[inline(always)]
-    pub(super) fn bf16(bits: u16) -> f32 {
+    pub(super) fn widen_bf16(bits: u16) -> f32 {
         f32::from_bits(u32::from(bits) << 16)
     }
 
     /// Shifted into place, the bits read as an `f32` with an exponent too small by 112; the product
     /// mends it, exactly, and makes a subnormal `f16` normal.
     #[inline(always)]
-    pub(super) fn f16(bits: u16) -> f32 {
-        let shifted = u32::from(bits) << 13;
+    pub(super) fn widen_f16(bits: u16) -> f32 {
+        let sign = u32::from(bits & 0x8000) << 16;
+        let shifted = u32::from(bits & 0x7fff) << 13;
         let finite = f32::from_bits(shifted) * f32::from_bits((112 + 127) << 23);
-        let special = f32::from_bits(shifted | 0x7f80_0000);
-        if bits >= 0x7c00 { special } else { finite }
+        let magnitude = if bits & 0x7fff >= 0x7c00 {
+            shifted | 0x7f80_0000
+        } else {
+            finite.to_bits()
+        };
+        f32::from_bits(magnitude | sign)
+    }
+
+    /// The nearest half with `M` bits behind the point and this `BIAS`, ties to even, rounded once: a
+    /// normal one by an addition to the bits, a subnormal one by adding a number whose last place is
+    /// the smallest half.
+    #[inline(always)]
+    pub(super) fn narrow<const M: u64, const BIAS: u64>(x: f64) -> u16 {
+        let infinity = (2 * BIAS + 1) << M;
+        let dropped = 52 - M;
+        let bits = x.to_bits() & (u64::MAX >> 1);
+        let places = f64::from_bits((1023 + 1 - BIAS + dropped) << 52);
+        let small = (f64::from_bits(bits) + places).to_bits() - places.to_bits();
+        let even = bits >> dropped & 1;
+        let near = (bits + (1 << (dropped - 1)) - 1 + even) >> dropped;
+        let normal = near.wrapping_sub((1023 - BIAS) << M);
+        let finite = if bits < (1024 - BIAS) << 52 {
+            small
+        } else {
+            normal
+        };
+        // Out of range from half a unit above the largest on, and there at the latest from 2^(BIAS + 1).
+        let out = bits >= (1024 + BIAS) << 52;
+        let ordered = if out { infinity } else { finite };
+        let quiet = infinity | 1 << (M - 1) | bits >> dropped & ((1 << M) - 1);
+        let is_nan = bits > 0x7ff0_0000_0000_0000;
+        let magnitude = if is_nan { quiet } else { ordered };
+        (magnitude | x.to_bits() >> 48 & 0x8000) as u16
     }
 }
 
 #[cfg(feature = "half")]
 macro_rules! half_element {
-    ($t:ident, $variant:ident) => {
+    ($t:ident, $variant:ident, $widen:ident, $m:literal, $bias:literal) => {
         impl sealed::Sealed for half::$t {}
         impl Element for half::$t {
             const NAME: &'static str = stringify!($t);
@@ -219,17 +303,22 @@ macro_rules! half_element {
 
             #[inline(always)]
             fn part(self) -> f32 {
-                half_part::$t(self.to_bits() & 0x7fff)
+                half_bits::$widen(self.to_bits() & 0x7fff)
+            }
+
+            #[inline(always)]
+            fn value(self) -> f32 {
+                half_bits::$widen(self.to_bits())
             }
 
             #[inline(always)]
             fn widen(self) -> f64 {
-                f64::from(self.to_f32())
+                f64::from(self.value())
             }
 
             #[inline(always)]
             fn narrow(x: f64) -> Self {
-                Self::from_f32(round_to_odd(x))
+                Self::from_bits(half_bits::narrow::<$m, $bias>(x))
             }
 
             #[inline]
@@ -246,9 +335,9 @@ macro_rules! half_element {
 }
 
 #[cfg(feature = "half")]
-half_element!(f16, F16);
+half_element!(f16, F16, widen_f16, 10, 15);
 #[cfg(feature = "half")]
-half_element!(bf16, BF16);
+half_element!(bf16, BF16, widen_bf16, 7, 127);
 
 #[cfg(test)]
 mod tests {
@@ -299,6 +388,17 @@ mod tests {
             f16::ONE.to_bits()
         );
         assert_eq!(f16::narrow(one + half_step), f16::ONE);
+        // The same among the subnormal ones, with a trace that only an f64 can hold.
+        let (tie, little) = (1.5 * 2f64.powi(-133), 2f64.powi(-180));
+        assert_eq!(bf16::narrow(tie).to_bits(), 2);
+        assert_eq!(bf16::narrow(tie - little).to_bits(), 1);
+        assert_eq!(
+            bf16::narrow(-(2.5 * 2f64.powi(-133) + little)).to_bits(),
+            0x8003
+        );
+        let (tie, little) = (1.5 * 2f64.powi(-24), 2f64.powi(-70));
+        assert_eq!(f16::narrow(tie).to_bits(), 2);
+        assert_eq!(f16::narrow(tie - little).to_bits(), 1);
         let half_step = 2f64.powi(-8);
         assert_eq!(
             bf16::narrow(one + half_step + trace).to_bits(),
@@ -311,8 +411,12 @@ mod tests {
         // Every f16 and bf16 comes back as itself, NaN as NaN.
         for bits in 0..=u16::MAX {
             let (x, y) = (f16::from_bits(bits), bf16::from_bits(bits));
-            for (part, whole) in [(x.part(), x.to_f32()), (y.part(), y.to_f32())] {
+            for (part, value, whole) in [
+                (x.part(), x.value(), x.to_f32()),
+                (y.part(), y.value(), y.to_f32()),
+            ] {
                 assert!(part == whole.abs() || part.is_nan() && whole.is_nan());
+                assert!(value.to_bits() == whole.to_bits() || value.is_nan() && whole.is_nan());
             }
             if x.is_nan() {
                 assert!(f16::narrow(x.widen()).is_nan());
@@ -324,6 +428,15 @@ mod tests {
             } else {
                 assert_eq!(bf16::narrow(y.widen()).to_bits(), bits);
             }
+        }
+        // The conversions of the crate `half` agree, on a sample of all f32.
+        for bits in (0..=u32::MAX).step_by(9973) {
+            let x = f32::from_bits(bits);
+            let (a, b) = (f16::from_f32(x), bf16::from_f32(x));
+            let x = f64::from(x);
+            let (c, d) = (f16::narrow(x), bf16::narrow(x));
+            assert!(a.to_bits() == c.to_bits() || a.is_nan() && c.is_nan());
+            assert!(b.to_bits() == d.to_bits() || b.is_nan() && d.is_nan());
         }
         assert_eq!(f16::narrow(65_520.0), f16::INFINITY);
         assert_eq!(f16::narrow(65_519.999_999_9), f16::MAX);

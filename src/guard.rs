@@ -398,7 +398,7 @@ impl Guard {
         for rule in &mut self.rules {
             let needs = rule.needs();
             match rule {
-                Rule::Clip(clipper) if clips => {
+                Rule::Clip(clipper) if clips && report.verdict.is_apply() => {
                     let (view, edits) = chain.look(needs)?;
                     clipper.plan(&view, edits);
                     if edits.take_abstained() {
@@ -539,7 +539,8 @@ impl<'g> Plan<'g> {
         self.guard.report.verdict
     }
 
-    /// The factor for tensor `index`: 1 to keep it, `None` if more than scaling is to be done.
+    /// The factor for tensor `index`: 1 to keep it, `None` if more than scaling is to be done, or if no
+    /// normal `f64` holds the factor.
     #[must_use]
     pub fn factor(&self, index: usize) -> Option<f64> {
         self.guard
@@ -548,6 +549,7 @@ impl<'g> Plan<'g> {
             .get(index)
             .factor()
             .map(Factor::to_f64)
+            .filter(|factor| factor.is_normal())
     }
 
     /// Everything measured and decided.

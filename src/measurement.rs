@@ -1,6 +1,5 @@
 //! What one read says of a set: named [`Stats`] and their exact total.
 
-use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,13 +10,35 @@ use crate::set::{TensorSet, TensorSetMut};
 use crate::tensor::{Ask, Needs, Tensor};
 use crate::{Error, Result, Stats};
 
-/// The names of a set's tensors, in the set's order.
+/// The names of a set's tensors, in the set's order, end to end in one text.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Names(Vec<String>);
+pub(crate) struct Names {
+    text: String,
+    ends: Vec<usize>,
+}
 
 impl Names {
     pub(crate) fn get(&self, index: usize) -> Option<&str> {
-        self.0.get(index).map(String::as_str)
+        let end = *self.ends.get(index)?;
+        self.text.get(self.end_of(index)..end)
+    }
+
+    /// Where the first `count` names end.
+    fn end_of(&self, count: usize) -> usize {
+        count.checked_sub(1).map_or(0, |last| self.ends[last])
+    }
+
+    fn push(&mut self, name: &str) {
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
+    }
+
+    /// The first `count` names, of which there are at least as many.
+    fn first(&self, count: usize) -> Self {
+        Self {
+            text: self.text[..self.end_of(count)].into(),
+            ends: self.ends[..count].into(),
+        }
     }
 }
 
@@ -252,6 +273,8 @@ impl Total {
 #[derive(Clone, Debug, Default)]
 pub struct Measurement {
     names: Arc<Names>,
+    /// The names of the set that is being measured, from where they differ from those of the last.
+    new_names: Option<Names>,
     tensors: Vec<Stats>,
     units: Vec<Stats>,
     /// Where the units of each tensor end in `units`.
@@ -348,6 +371,7 @@ impl Measurement {
 
     fn begin(&mut self, needs: Needs) {
         self.needs = needs;
+        self.new_names = None;
         self.tensors.clear();
         self.units.clear();
         self.unit_ends.clear();
@@ -355,10 +379,12 @@ impl Measurement {
     }
 
     fn finish(&mut self) {
-        if self.names.0.len() > self.tensors.len() {
-            Arc::make_mut(&mut self.names)
-                .0
-                .truncate(self.tensors.len());
+        let count = self.tensors.len();
+        if self.new_names.is_none() && self.names.ends.len() > count {
+            self.new_names = Some(self.names.first(count));
+        }
+        if let Some(names) = self.new_names.take() {
+            self.names = Arc::new(names);
         }
         self.total = self.exact.stats();
     }
@@ -395,10 +421,13 @@ impl Measurement {
     /// of [`TensorSet::measure`] that read all tensors together.
     pub fn push(&mut self, name: &str, stats: Stats) {
         let index = self.tensors.len();
-        if self.names.get(index) != Some(name) {
-            let names = &mut Arc::make_mut(&mut self.names).0;
-            names.truncate(index);
-            names.push(name.to_owned());
+        match &mut self.new_names {
+            None if self.names.get(index) == Some(name) => (),
+            None => {
+                let names = self.new_names.insert(self.names.first(index));
+                names.push(name);
+            }
+            Some(names) => names.push(name),
         }
         self.record(stats);
     }

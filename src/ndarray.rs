@@ -276,6 +276,21 @@ impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, 
         Ok(())
     }
 
+    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+        let shape = self.shape();
+        edit.check_units(|axis| units(shape, axis))?;
+        let uniform = Walk::new(edit, shape.len(), None).is_uniform();
+        // In row-major order only, so that an index that is not finite is the right one.
+        if let Some(run) = self.as_slice_mut().filter(|_| uniform) {
+            return Ok(kernel::edit_and_stats(run, edit, None, p));
+        }
+        self.edit(edit)?;
+        self.stats(&mut Ask {
+            p,
+            ..Ask::default()
+        })
+    }
+
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
         self.as_slice_mut().map(A::slice_mut)
     }

@@ -313,6 +313,11 @@ impl<E: Element> TensorMut for [E] {
         Ok(())
     }
 
+    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+        edit.check_units(one_unit)?;
+        Ok(kernel::edit_and_stats(self, edit, None, p))
+    }
+
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
         Some(E::slice_mut(self))
     }

@@ -50,6 +50,9 @@ struct Options {
     /// Where to write the pictures
     #[arg(long, value_name = "DIR", default_value = "target/sunspots")]
     out: PathBuf,
+    /// Predict the validation months in place of the test months, as when the settings were chosen
+    #[arg(long)]
+    validate: bool,
     /// Print JSON, and nothing else, on standard output
     #[arg(long)]
     json: bool,
@@ -78,10 +81,13 @@ fn main() -> ExitCode {
 }
 
 fn compare(options: &Options) -> Result<(), String> {
-    let series = match &options.data {
+    let mut series = match &options.data {
         None => Series::sunspots()?,
         Some(path) => read(path).map_err(|why| format!("{}: {why}", path.display()))?,
     };
+    if options.validate {
+        series.test = series.validation.clone();
+    }
     // Better to know now than after the training.
     let unwritable = |why| format!("cannot write to {}: {why}", options.out.display());
     fs::create_dir_all(&options.out).map_err(unwritable)?;

@@ -8,28 +8,27 @@ use steadygrad::{Measurement, Result, TensorSetMut, tensor_set};
 
 use crate::data::{Random, Series, WINDOW};
 
-/// Predicts the next month at each step: `x_t + w_out·h_t + b_out`.
+/// Predicts the next month at each step: `x_t + w_out·h_t`.
 ///
 /// What it learns is the change from this month to the next. On the validation months this did better than
-/// learning the value: an output of tanh units saturates in cycles higher than any it was trained on.
+/// learning the value: an output of tanh units saturates in cycles higher than any it was trained on. It needs
+/// no bias, for a change is as often up as down.
 pub(crate) struct Net<C> {
     cell: C,
     w_out: Array1<f64>,
-    b_out: Array1<f64>,
 }
 
 /// The gradients of a [`Net`], under the names of its parameters.
 pub(crate) struct NetGrads<G> {
     cell: G,
     w_out: Array1<f64>,
-    b_out: Array1<f64>,
 }
 
 /// The part of a state, and the norm of its gradient at each step.
 pub(crate) type Flow = (String, Vec<f64>);
 
-tensor_set!(impl[C: TensorSetMut] Net<C> { cell, w_out, b_out });
-tensor_set!(impl[G: TensorSetMut] NetGrads<G> { cell, w_out, b_out });
+tensor_set!(impl[C: TensorSetMut] Net<C> { cell, w_out });
+tensor_set!(impl[G: TensorSetMut] NetGrads<G> { cell, w_out });
 
 impl<C: RecurrentCell<Elem = f64>> Net<C> {
     pub(crate) fn new(cell: C, hidden: usize, random: &mut Random) -> Result<Self> {
@@ -37,7 +36,6 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
         Ok(Self {
             cell,
             w_out: w_out.remove_axis(Axis(1)),
-            b_out: Array1::zeros(1),
         })
     }
 
@@ -54,18 +52,16 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
 
         let mut sum = 0.0;
         let mut w_out = Array1::zeros(self.w_out.len());
-        let mut b_out = Array1::zeros(1);
         let mut d_outputs = Array3::zeros(outputs.raw_dim());
         for (t, h) in outputs.outer_iter().enumerate() {
             let errors = self.predictions(xs, t, h) - targets.index_axis(Axis(0), t);
             sum += errors.dot(&errors);
             let d_predictions = errors * (2.0 / count);
             w_out += &h.t().dot(&d_predictions);
-            b_out[0] += d_predictions.sum();
             self.d_outputs_at(t, &d_predictions, &mut d_outputs);
         }
         let cell = self.cell.backward(&pass, d_outputs.view())?.grads;
-        Ok((sum / count, NetGrads { cell, w_out, b_out }))
+        Ok((sum / count, NetGrads { cell, w_out }))
     }
 
     /// How the error of the last prediction of each window flows back: for each part of the state
@@ -115,7 +111,7 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
     /// What the states of step `t` say of the month after: one number for each window.
     fn predictions(&self, xs: &Array3<f64>, t: usize, h: ArrayView2<'_, f64>) -> Array1<f64> {
         let now = xs.index_axis(Axis(0), t);
-        h.dot(&self.w_out) + now.index_axis(Axis(1), 0) + &self.b_out
+        h.dot(&self.w_out) + now.index_axis(Axis(1), 0)
     }
 
     /// Writes the gradients of the states of step `t`, given those of the predictions.

@@ -102,7 +102,7 @@ fn number(x: f64) -> Value {
 /// Four figures.
 fn short(x: f64) -> String {
     let size = x.abs();
-    if x.is_finite() && size != 0.0 && !(1e-3..1e5).contains(&size) {
+    if x.is_finite() && size != 0.0 && !(1e-3..1e4).contains(&size) {
         format!("{x:.2e}")
     } else if size >= 100.0 {
         format!("{x:.0}")

@@ -80,6 +80,7 @@ fn gradients(path: &Path, plan: &Plan, outcomes: &[Outcome]) -> Fallible {
             .y_label_formatter(&power_of_ten)
             .y_labels(9)
             .x_labels(4)
+            .x_label_formatter(&whole)
             .x_desc("step")
             .draw()?;
 
@@ -159,7 +160,7 @@ fn flow(path: &Path, outcomes: &[Outcome]) -> Fallible {
         .axis_style(QUIET)
         .label_style((FONT, 14).into_font().color(&INK))
         .y_label_formatter(&power_of_ten)
-        .x_label_formatter(&|t| format!("{t:.0}"))
+        .x_label_formatter(&whole)
         .x_desc("month t of the window")
         .y_desc("‖∂L/∂h‖ at month t")
         .draw()?;
@@ -184,7 +185,7 @@ fn flow(path: &Path, outcomes: &[Outcome]) -> Fallible {
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::MiddleRight)
+        .position(SeriesLabelPosition::UpperRight)
         .background_style(WHITE.mix(0.9))
         .border_style(GRID)
         .label_font((FONT, 15).into_font().color(&INK))
@@ -230,7 +231,8 @@ fn predictions(path: &Path, series: &Series, outcomes: &[Outcome]) -> Fallible {
             .bold_line_style(GRID)
             .axis_style(QUIET)
             .label_style((FONT, 13).into_font().color(&INK))
-            .x_label_formatter(&|x| format!("{x:.0}"))
+            .x_label_formatter(&whole)
+            .y_label_formatter(&whole)
             .y_labels(5)
             .draw()?;
         let dates = series.test.clone().map(date);
@@ -273,6 +275,10 @@ fn decades(norms: impl Iterator<Item = f64>, floor: f64, ceiling: f64) -> Range<
         (low.min(norm), high.max(norm))
     });
     10_f64.powf(low.log10().floor())..10_f64.powf((1.5 * high).log10().ceil())
+}
+
+fn whole(x: &f64) -> String {
+    format!("{x:.0}")
 }
 
 /// 10⁻³.

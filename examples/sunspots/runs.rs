@@ -26,7 +26,7 @@ const MAX_VALUE: f64 = 0.02;
 const MAX_NORM: f64 = 0.25;
 const DECAY: f64 = 1e-2;
 /// A gradient this long is no longer a direction to go. In run (e) the alarm is critical.
-const CRITICAL_NORM: f64 = 100.0;
+const CRITICAL_NORM: f64 = 10.0;
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Cell {

@@ -128,23 +128,18 @@ where
                 outcome.alarms.push(alarm.clone());
             }
         }
-        let is_lost = !(loss <= DIVERGED * *first_loss.get_or_insert(loss))
-            || !Measurement::of(&net)?.total().is_finite();
-        if is_lost {
-            outcome.diverged_at = Some(step);
+        let verdict = report.verdict();
+        let bound = DIVERGED * *first_loss.get_or_insert(loss);
+        let is_finite = loss.is_finite() && Measurement::of(&net)?.total().is_finite();
+        outcome.diverged_at = (loss > bound || !is_finite).then_some(step);
+        outcome.stopped_at = (verdict == Verdict::Stop).then_some(step);
+        if outcome.diverged_at.or(outcome.stopped_at).is_some() {
             break;
         }
-        match report.verdict() {
-            Verdict::Apply => {
-                // The rate falls in a straight line to zero.
-                let rest = 1.0 - (step - 1) as f64 / plan.steps as f64;
-                sgd.step(&mut net, &grads, LEARNING_RATE * rest)?;
-            }
-            Verdict::Skip | Verdict::Rollback => (),
-            Verdict::Stop => {
-                outcome.stopped_at = Some(step);
-                break;
-            }
+        if verdict.is_apply() {
+            // The rate falls in a straight line to zero.
+            let rest = 1.0 - (step - 1) as f64 / plan.steps as f64;
+            sgd.step(&mut net, &grads, LEARNING_RATE * rest)?;
         }
     }
     outcome.predictions = net.predict(series, series.test.clone())?;

@@ -1,5 +1,6 @@
 //! The one write: a chain of operations on each element, in `f64`, rounded once.
 
+use super::chunks::change;
 use crate::edit::{Edit, Factor, Op};
 use crate::element::Element;
 
@@ -63,13 +64,24 @@ impl<T: Element> Ready<T> {
     }
 
     /// On `f64`s on their way to becoming `T`.
+    #[inline(always)]
     fn run(&self, xs: &mut [f64]) {
         match *self {
-            Self::Scale(factor) => xs.iter_mut().for_each(|x| *x *= factor),
-            Self::ScaleFar([a, b, c]) => xs.iter_mut().for_each(|x| *x = *x * a * b * c),
+            Self::Scale(factor) => {
+                for x in xs {
+                    *x *= factor;
+                }
+            }
+            Self::ScaleFar([a, b, c]) => {
+                for x in xs {
+                    *x = *x * a * b * c;
+                }
+            }
             Self::Clamp(min, max) => {
                 let (min, max) = (min.widen(), max.widen());
-                xs.iter_mut().for_each(|x| *x = clamp(*x, min, max));
+                for x in xs {
+                    *x = clamp(*x, min, max);
+                }
             }
             Self::Zero => xs.fill(0.0),
         }
@@ -86,22 +98,15 @@ fn clamp<T: PartialOrd>(x: T, min: T, max: T) -> T {
 /// Carries out `edit` on `xs`.
 pub(crate) fn apply<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
     let mut ops = edit.ops();
-    let (Some(op), None) = (ops.next(), ops.next()) else {
-        if !edit.is_keep() {
-            for block in xs.chunks_mut(BLOCK) {
-                run_chain(block, edit, at);
-            }
-        }
-        return;
-    };
+    let Some(op) = ops.next() else { return };
+    if ops.next().is_some() {
+        return change(xs, |xs| chain(xs, edit, at));
+    }
     match Ready::new(&op, at) {
-        Ready::Scale(factor) => scale(xs, factor),
-        Ready::ScaleFar([a, b, c]) => {
-            xs.iter_mut()
-                .for_each(|x| *x = T::narrow(x.widen() * a * b * c));
-        }
-        Ready::Clamp(min, max) => clamp_all(xs, min, max),
-        Ready::Zero => xs.fill(T::default()),
+        Ready::Scale(factor) => change(xs, |xs| scale(xs, factor)),
+        Ready::ScaleFar(_) => change(xs, |xs| chain(xs, edit, at)),
+        Ready::Clamp(min, max) => change(xs, |xs| clamp_all(xs, min, max)),
+        Ready::Zero => change(xs, |xs| xs.fill(T::default())),
     }
 }
 
@@ -124,17 +129,27 @@ pub(crate) fn preview<T: Element>(
     }
 }
 
-fn run_chain<T: Element>(block: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
+#[cfg_attr(
+    feature = "std",
+    multiversion::multiversion(targets(
+        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
+        "x86_64+avx2+f16c",
+        "aarch64+neon"
+    ))
+)]
+fn chain<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
     let mut wide = [0.0; BLOCK];
-    let wide = &mut wide[..block.len()];
-    for (w, x) in wide.iter_mut().zip(block.iter()) {
-        *w = x.widen();
-    }
-    for op in edit.ops() {
-        Ready::<T>::new(&op, at).run(wide);
-    }
-    for (x, w) in block.iter_mut().zip(wide) {
-        *x = T::narrow(*w);
+    for block in xs.chunks_mut(BLOCK) {
+        let wide = &mut wide[..block.len()];
+        for (w, x) in wide.iter_mut().zip(block.iter()) {
+            *w = x.widen();
+        }
+        for op in edit.ops() {
+            Ready::<T>::new(&op, at).run(wide);
+        }
+        for (x, w) in block.iter_mut().zip(wide) {
+            *x = T::narrow(*w);
+        }
     }
 }
 
@@ -161,7 +176,10 @@ fn scale<T: Element>(xs: &mut [T], factor: f64) {
     ))
 )]
 fn clamp_all<T: Element>(xs: &mut [T], min: T, max: T) {
+    let (low, high) = (min.value(), max.value());
     for x in xs {
-        *x = clamp(*x, min, max);
+        let value = x.value();
+        let above = if value > high { max } else { *x };
+        *x = if value < low { min } else { above };
     }
 }

@@ -1,10 +1,23 @@
 //! Two slices at once: a penalty's value from the one, its gradient added to the other.
 
-use super::measure::{BLOCK, Pair, ROW, Twofold};
+use super::chunks::write_beside;
+use super::measure::{BLOCK, LANES, Pair, Twofold};
+use super::unit::Plain;
 use crate::element::Element;
 
 /// For each pair, adds the derivative to `gs` and returns the sum of the terms. `at(w)` gives both.
-/// The sum has the tree of the norms: rows of lanes, blocks, errors kept.
+/// A block of terms is folded as a tree, and the lane sums added without error, like those of a norm.
+pub(crate) fn pair<W: Element, G: Element>(
+    ws: &[W],
+    gs: &mut [G],
+    at: impl Fn(f64) -> (f64, f64) + Sync,
+) -> Pair {
+    let mut sum = Pair::ZERO;
+    let chunk = |(ws, gs): (&[W], &mut [G])| of_chunk(ws, gs, &at);
+    write_beside(ws, gs, chunk, |chunk| sum.add(chunk));
+    sum
+}
+
 #[cfg_attr(
     feature = "std",
     multiversion::multiversion(targets(
@@ -13,38 +26,35 @@ use crate::element::Element;
         "aarch64+neon"
     ))
 )]
-pub(crate) fn pair<W: Element, G: Element, F: Fn(f64) -> (f64, f64)>(
+fn of_chunk<W: Element, G: Element, F: Fn(f64) -> (f64, f64)>(
     ws: &[W],
     gs: &mut [G],
-    at: F,
+    at: &F,
 ) -> Pair {
     let mut sum = Twofold::ZERO;
-    let (mut blocks, mut places) = (ws.chunks_exact(BLOCK), gs.chunks_exact_mut(BLOCK));
-    for (w, g) in blocks.by_ref().zip(places.by_ref()) {
-        let mut row = [0.0; ROW];
-        for j in 0..ROW {
-            let mut terms = [0.0; 4];
-            for (i, term) in terms.iter_mut().enumerate() {
-                let k = i * ROW + j;
-                let (value, slope) = at(w[k].widen());
-                g[k] = G::narrow(g[k].widen() + slope);
-                *term = value;
-            }
-            row[j] = (terms[0] + terms[1]) + (terms[2] + terms[3]);
+    let mut terms = [0.0; BLOCK];
+    for (ws, gs) in ws.chunks(BLOCK).zip(gs.chunks_mut(BLOCK)) {
+        for ((term, w), g) in terms.iter_mut().zip(ws).zip(gs) {
+            let (value, slope) = at(w.widen());
+            *g = G::narrow(g.widen() + slope);
+            *term = value;
         }
-        sum.add(row);
+        terms[ws.len()..].fill(0.0);
+        sum.add(Plain, fold(&mut terms));
     }
-    let mut row = [0.0; ROW];
-    for (j, (w, g)) in blocks
-        .remainder()
-        .iter()
-        .zip(places.into_remainder())
-        .enumerate()
-    {
-        let (value, slope) = at(w.widen());
-        *g = G::narrow(g.widen() + slope);
-        row[j % ROW] += value;
-    }
-    sum.add(row);
     sum.total()
+}
+
+/// The sums of the halves, again and again, down to eight lanes.
+#[inline(always)]
+fn fold(terms: &mut [f64; BLOCK]) -> [f64; LANES] {
+    let mut width = BLOCK;
+    while width > LANES {
+        width /= 2;
+        let (low, high) = terms.split_at_mut(width);
+        for (a, b) in low.iter_mut().zip(high) {
+            *a += *b;
+        }
+    }
+    core::array::from_fn(|j| terms[j])
 }

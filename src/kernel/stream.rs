@@ -1,12 +1,13 @@
 //! From elements to [`Stats`]: the fast pass, and the rare ones that only some inputs need.
 
+use super::chunks::{self, CHUNK};
+use super::edit::{At, apply};
 use super::measure::{self, BLOCK, Lanes, Pair, Sums};
 use crate::element::Element;
-use crate::{Stats, Wide, math};
+use crate::{Edit, Stats, Wide, math};
 
-/// Elements whose sums are taken together; the chunks of a tensor are then added in order. The unit
-/// of work for threads, and part of the summation tree, so it is fixed.
-const CHUNK: usize = 1 << 16;
+/// Elements that stay in the nearest cache, in whole blocks.
+const NEAR: usize = 8 * BLOCK;
 
 /// Elements held back until they fill whole blocks.
 const HELD: usize = 4 * BLOCK;
@@ -25,11 +26,32 @@ pub(crate) fn stats<T: Element>(feed: &Feed<'_, T>, p: Option<f64>) -> Stats {
 /// The same for one slice, without holding anything back.
 pub(crate) fn stats_of_slice<T: Element>(xs: &[T], p: Option<f64>) -> Stats {
     let mut sums = Sums::ZERO;
-    for chunk in xs.chunks(CHUNK) {
+    let chunk = |chunk: &[T]| {
         let mut lanes = Lanes::ZERO;
         measure::add(&mut lanes, chunk);
-        sums.add(lanes.finish());
-    }
+        lanes.finish()
+    };
+    chunks::read(xs, chunk, |chunk| sums.add(chunk));
+    complete(&|to: &mut dyn FnMut(&[T])| to(xs), p, xs.len() as u64, sums)
+}
+
+/// Carries out `edit` on a slice and says what it leaves, block by block while it is near.
+pub(crate) fn edit_and_stats<T: Element>(
+    xs: &mut [T],
+    edit: &Edit<'_>,
+    at: Option<&At<'_>>,
+    p: Option<f64>,
+) -> Stats {
+    let mut sums = Sums::ZERO;
+    let chunk = |chunk: &mut [T]| {
+        let mut lanes = Lanes::ZERO;
+        for block in chunk.chunks_mut(NEAR) {
+            apply(block, edit, at);
+            measure::add(&mut lanes, block);
+        }
+        lanes.finish()
+    };
+    chunks::write(xs, chunk, |chunk| sums.add(chunk));
     complete(&|to: &mut dyn FnMut(&[T])| to(xs), p, xs.len() as u64, sums)
 }
 
@@ -132,19 +154,51 @@ fn complete<T: Element>(feed: &Feed<'_, T>, p: Option<f64>, len: u64, sums: Sums
 fn count<T: Element>(feed: &Feed<'_, T>, stats: &mut Stats) {
     let mut index = 0;
     feed(&mut |run| {
-        for x in run {
-            let x = x.widen();
-            if x.is_finite() {
-                stats.max_abs = stats.max_abs.max(x.abs());
-            } else {
-                stats.first_non_finite.get_or_insert(index);
-                stats.nan += u64::from(x.is_nan());
-                stats.pos_inf += u64::from(x == f64::INFINITY);
-                stats.neg_inf += u64::from(x == f64::NEG_INFINITY);
+        for block in run.chunks(HELD) {
+            let found = found(block);
+            stats.max_abs = stats.max_abs.max(found.max_abs);
+            stats.nan += found.nan;
+            stats.pos_inf += found.pos_inf;
+            stats.neg_inf += found.neg_inf;
+            if stats.first_non_finite.is_none() && !stats.is_finite() {
+                let first = block.iter().position(|x| !x.widen().is_finite());
+                stats.first_non_finite = first.map(|i| index + i as u64);
             }
-            index += 1;
+            index += block.len() as u64;
         }
     });
+}
+
+#[cfg_attr(
+    feature = "std",
+    multiversion::multiversion(targets(
+        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
+        "x86_64+avx2+f16c",
+        "aarch64+neon"
+    ))
+)]
+fn found<T: Element>(xs: &[T]) -> Stats {
+    let (mut nan, mut pos, mut neg, mut max) = ([0_u64; 8], [0_u64; 8], [0_u64; 8], [0.0_f64; 8]);
+    for chunk in xs.chunks(8) {
+        let mut eight = [0.0; 8];
+        for (to, x) in eight.iter_mut().zip(chunk) {
+            *to = x.widen();
+        }
+        for (j, x) in eight.into_iter().enumerate() {
+            nan[j] += u64::from(x.is_nan());
+            pos[j] += u64::from(x == f64::INFINITY);
+            neg[j] += u64::from(x == f64::NEG_INFINITY);
+            let size = if x.is_finite() { x.abs() } else { 0.0 };
+            max[j] = if size > max[j] { size } else { max[j] };
+        }
+    }
+    Stats {
+        nan: nan.iter().sum(),
+        pos_inf: pos.iter().sum(),
+        neg_inf: neg.iter().sum(),
+        max_abs: max.into_iter().fold(0.0, f64::max),
+        ..Stats::EMPTY
+    }
 }
 
 /// The power of two below `max`, kept within what an `f64` can multiply by.
@@ -158,18 +212,31 @@ fn rescaled<T: Element>(feed: &Feed<'_, T>, stats: &mut Stats) {
     let scale = math::pow2(-shift);
     let mut stream = Stream::<f64>::new();
     feed(&mut |run| {
-        for block in run.chunks(BLOCK) {
-            let mut scaled = [0.0; BLOCK];
-            for (to, x) in scaled.iter_mut().zip(block) {
-                let x = x.widen();
-                *to = if x.is_finite() { x * scale } else { 0.0 };
-            }
-            stream.push(&scaled[..block.len()]);
+        let mut scaled = [0.0; HELD];
+        for block in run.chunks(HELD) {
+            let scaled = &mut scaled[..block.len()];
+            rescale(block, scale, scaled);
+            stream.push(scaled);
         }
     });
     let (_, sums) = stream.finish();
     stats.l1 = Wide::new(sums.l1.round(), shift);
     stats.sum_sq = Wide::new(sums.sq.round(), 2 * shift);
+}
+
+#[cfg_attr(
+    feature = "std",
+    multiversion::multiversion(targets(
+        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
+        "x86_64+avx2+f16c",
+        "aarch64+neon"
+    ))
+)]
+fn rescale<T: Element>(xs: &[T], scale: f64, out: &mut [f64]) {
+    for (to, x) in out.iter_mut().zip(xs) {
+        let x = x.widen();
+        *to = if x.is_finite() { x * scale } else { 0.0 };
+    }
 }
 
 /// Σ|x|^p of the finite elements, each taken as its share of the largest: so no power overflows, however

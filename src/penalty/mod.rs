@@ -64,7 +64,7 @@ pub fn all_but_biases(name: &str) -> bool {
 /// assert_eq!(grads, [1.5, 0.5]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-pub trait Penalty {
+pub trait Penalty: Sync {
     /// What a weight adds to the penalty, and the derivative of that. Mark it `#[inline]`.
     fn at(&self, w: f64) -> (f64, f64);
 

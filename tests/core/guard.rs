@@ -940,3 +940,28 @@ fn an_error_of_a_tensor_passes_through_and_changes_nothing() {
     assert_eq!(grads, [3.0, 4.0]);
     assert_eq!(guard.step(&mut grads).unwrap().after(), 1.0);
 }
+
+/// Counts how often it was asked.
+#[derive(Debug, Clone, Default)]
+struct Asked(std::sync::Arc<std::sync::atomic::AtomicU32>);
+
+impl steadygrad::clip::Clipper for Asked {
+    fn plan(&mut self, _step: &steadygrad::detect::StepView<'_>, _edits: &mut steadygrad::Edits) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn no_clipper_behind_an_alarm_that_decides_learns_from_the_step() {
+    let asked = Asked::default();
+    let mut guard = steadygrad::Guard::new()
+        .detect_with(
+            steadygrad::Verdict::Skip,
+            steadygrad::detect::NormThreshold::new(10.0).unwrap(),
+        )
+        .clip(asked.clone());
+    for norm in [1.0, 20.0, f64::NAN, 2.0] {
+        let _ = guard.step(&mut [norm]).unwrap();
+    }
+    assert_eq!(asked.0.load(std::sync::atomic::Ordering::Relaxed), 2);
+}

@@ -1,0 +1,54 @@
+//! A clipper of your own: it sees measurements, pushes edits, and works on every kind of tensor.
+//!
+//! This one clips to the norm that gradients have had so far, a moving average times a factor: large
+//! gradients early on are normal, the same ones later are not.
+
+use steadygrad::clip::Clipper;
+use steadygrad::detect::StepView;
+use steadygrad::{Edits, Factor, Guard, Norm, Result, Wide, detect};
+
+#[derive(Debug)]
+struct Usual {
+    times: f64,
+    average: Option<f64>,
+}
+
+impl Clipper for Usual {
+    fn name(&self) -> &'static str {
+        "usual"
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+        let norm = step.grads.total().norm(Norm::L2);
+        if !norm.is_finite() {
+            return edits.abstain(); // and learn nothing from it
+        }
+        let max = self
+            .average
+            .map_or(f64::INFINITY, |average| self.times * average);
+        if norm > Wide::from(max) {
+            edits.scale_all(Factor::ratio(Wide::from(max), norm));
+        }
+        // Learn from what is left, so that one spike does not raise the bar.
+        let left = norm.to_f64().min(max);
+        self.average = Some(
+            self.average
+                .map_or(left, |average| 0.9 * average + 0.1 * left),
+        );
+    }
+}
+
+fn main() -> Result<()> {
+    let mut guard = Guard::new()
+        .clip(Usual {
+            times: 2.0,
+            average: None,
+        })
+        .detect(detect::NormThreshold::new(2.5)?);
+    // A spike at the fourth step, and a NaN at the sixth, which the guard skips.
+    for norm in [1.0_f32, 1.2, 0.9, 50.0, 1.1, f32::NAN, 1.0] {
+        let mut grads = [norm, 0.0];
+        println!("{}", guard.step(&mut grads)?);
+    }
+    Ok(())
+}

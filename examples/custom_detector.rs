@@ -1,0 +1,49 @@
+//! A detector of your own: it scores a step, then learns from it, and may decide what becomes of it.
+//!
+//! This one compares the loss with the best so far, and has the training go back to the weights that gave it.
+
+use steadygrad::detect::{Alarm, Detector, StepView, Subject};
+use steadygrad::{Guard, Result, Step, Verdict};
+
+#[derive(Debug)]
+struct Worse {
+    times: f64,
+    best: f64,
+}
+
+impl Detector for Worse {
+    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+        // Not `loss > bound`, which is false for NaN.
+        let loss = step.loss?;
+        let bound = self.times * self.best;
+        let alarm = (!(loss <= bound))
+            .then(|| Alarm::new("worse", step, Subject::Loss, "value", loss, "above", bound));
+        self.best = self.best.min(loss); // `min` passes over NaN
+        alarm
+    }
+}
+
+fn main() -> Result<()> {
+    let worse = Worse {
+        times: 1.0,
+        best: f64::INFINITY,
+    };
+    let mut guard = Guard::new().detect_with(Verdict::Rollback, worse);
+
+    // Descent on w⁴/4 with a bold driver: faster while it goes well, back and slower when it does not.
+    let (mut w, mut rate) = (2.0_f64, 0.4);
+    let mut last_good = w;
+    for _ in 0..16 {
+        let (loss, mut grad) = (w.powi(4) / 4.0, [w.powi(3)]);
+        let report = guard.step(Step::new(&mut grad).loss(loss))?;
+        println!("w {w:7.4}; {report}");
+        if report.verdict() == Verdict::Rollback {
+            (w, rate) = (last_good, 0.5 * rate);
+        } else {
+            (last_good, rate) = (w, 1.6 * rate);
+            w -= rate * grad[0];
+        }
+    }
+    println!("w is {w:.4}, the rate {rate:.3}");
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The fixed chunks of a tensor, on one thread or, with the feature `rayon`, on several. What chunks
+//! come to is added in their order, so the number of threads shows in no bit.
+
+/// Elements whose sums are taken together; the chunks of a tensor are then added in order. The unit
+/// of work for threads, and part of the summation tree, so it is fixed.
+pub(super) const CHUNK: usize = 1 << 16;
+
+/// Fewer elements stay on the caller's thread.
+#[cfg(feature = "rayon")]
+const SEVERAL: usize = if cfg!(test) { 2 * CHUNK } else { 1 << 20 };
+
+/// Chunks whose results wait together to be added in order.
+#[cfg(feature = "rayon")]
+const WAITING: usize = 256;
+
+#[cfg(feature = "rayon")]
+use rayon::prelude::*;
+
+/// Has `f` change every part.
+pub(super) fn change<T: Send>(xs: &mut [T], f: impl Fn(&mut [T]) + Sync) {
+    #[cfg(feature = "rayon")]
+    if xs.len() >= SEVERAL {
+        return xs.par_chunks_mut(CHUNK).for_each(&f);
+    }
+    f(xs);
+}
+
+/// Gives what each chunk comes to, in order, to `add`.
+pub(super) fn read<T: Sync, S: Copy + Send>(
+    xs: &[T],
+    of: impl Fn(&[T]) -> S + Sync,
+    add: impl FnMut(S),
+) {
+    #[cfg(feature = "rayon")]
+    if xs.len() >= SEVERAL {
+        let groups = xs.chunks(WAITING * CHUNK);
+        return in_order(groups.map(|group| group.par_chunks(CHUNK)), of, add);
+    }
+    xs.chunks(CHUNK).map(of).for_each(add);
+}
+
+/// The same for chunks that are changed.
+pub(super) fn write<T: Send, S: Copy + Send>(
+    xs: &mut [T],
+    of: impl Fn(&mut [T]) -> S + Sync,
+    add: impl FnMut(S),
+) {
+    #[cfg(feature = "rayon")]
+    if xs.len() >= SEVERAL {
+        let groups = xs.chunks_mut(WAITING * CHUNK);
+        return in_order(groups.map(|group| group.par_chunks_mut(CHUNK)), of, add);
+    }
+    xs.chunks_mut(CHUNK).map(of).for_each(add);
+}
+
+/// The same for pairs of chunks, the second of which are changed.
+pub(super) fn write_beside<W: Sync, G: Send, S: Copy + Send>(
+    ws: &[W],
+    gs: &mut [G],
+    of: impl Fn((&[W], &mut [G])) -> S + Sync,
+    add: impl FnMut(S),
+) {
+    #[cfg(feature = "rayon")]
+    if ws.len() >= SEVERAL {
+        let groups = ws
+            .chunks(WAITING * CHUNK)
+            .zip(gs.chunks_mut(WAITING * CHUNK));
+        let pairs = groups.map(|(ws, gs)| ws.par_chunks(CHUNK).zip(gs.par_chunks_mut(CHUNK)));
+        return in_order(pairs, of, add);
+    }
+    ws.chunks(CHUNK)
+        .zip(gs.chunks_mut(CHUNK))
+        .map(of)
+        .for_each(add);
+}
+
+#[cfg(feature = "rayon")]
+fn in_order<I: IndexedParallelIterator, S: Copy + Send>(
+    groups: impl Iterator<Item = I>,
+    of: impl Fn(I::Item) -> S + Sync,
+    mut add: impl FnMut(S),
+) {
+    for group in groups {
+        let mut found = [None; WAITING];
+        group
+            .zip(found.par_iter_mut())
+            .for_each(|(chunk, to)| *to = Some(of(chunk)));
+        found.into_iter().flatten().for_each(&mut add);
+    }
+}
+
+#[cfg(all(test, feature = "rayon"))]
+mod tests {
+    use super::*;
+    use crate::penalty::{L2, Penalty};
+    use crate::{Ask, Edits, Factor, Tensor, TensorMut};
+    use alloc::vec::Vec;
+
+    /// Everything that runs on several threads.
+    fn all(threads: usize) -> (crate::Stats, Vec<f32>, crate::Stats, Option<f64>, Vec<f32>) {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.unwrap().install(|| {
+            let mut xs: Vec<f32> = (0..5 * CHUNK + 77)
+                .map(|i| ((i * 7919) % 10_007) as f32 / 1e3 - 5.0)
+                .collect();
+            let before = xs.stats(&mut Ask::default()).unwrap();
+            let mut edits = Edits::for_count(1);
+            edits.scale_all(Factor::new(0.3).unwrap());
+            xs.edit(&edits.get(0)).unwrap();
+            edits.clamp(0, -1.0, 1.1);
+            let after = xs.edit_and_measure(&edits.get(0), None).unwrap();
+            let mut grads = xs.clone();
+            let value = L2::new(0.1).unwrap().apply(&xs, &mut grads).ok();
+            (before, xs, after, value, grads)
+        })
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        let one = all(1);
+        assert_eq!(one.1.stats(&mut Ask::default()).unwrap(), one.2);
+        for threads in [2, 3, 8] {
+            assert!(all(threads) == one, "{threads} threads");
+        }
+        // Nor is there a difference to a tensor that is walked on one thread.
+        let edits = Edits::for_count(1);
+        let feed = |to: &mut dyn FnMut(&[f32])| one.1.chunks(1000).for_each(to);
+        assert_eq!(crate::kernel::stats(&feed, None), one.2);
+        assert!(edits.get(0).is_keep());
+    }
+}
