@@ -1,0 +1,181 @@
+//! The gradients of a module as a set.
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use steadygrad::{Edits, Measurement, Result, TensorSet, TensorSetMut, Visitor, VisitorMut};
+
+use crate::tensors::{Path, Place, Tensors};
+
+/// The gradients in a [`GradientsParams`], under the names of the module's parameters.
+///
+/// A name is the path to the parameter: `encoder.layer1.weight`. The order is that of the module. A
+/// parameter that stands in several places is there once, under its first name; one without gradient
+/// (frozen, of another parameter group, a running statistic) keeps its place and has no elements.
+/// Gradients in `grads` that belong to no parameter of the module are left alone.
+///
+/// The gradients are taken out of `grads` and put back under their ids when the `BurnGrads` is
+/// dropped, also after an error. One that still belonged to an autodiff graph comes back as a plain
+/// tensor, which is what optimizers take.
+///
+/// Tensors of the flex back end (`f32`, `f64`, `f16`, `bf16`) are read and edited in place by the
+/// core's kernels, so that everything the core promises holds bit for bit. An edit never shows in a
+/// clone: storage that someone else holds too is copied first. A tensor that does not lie in row-major
+/// order is copied into it once.
+///
+/// On any other back end the numbers stay on the device. A measurement makes one transfer to the host
+/// for all tensors together (for each device), and a second one only if something is not finite, to
+/// find where; an edit makes none. There sums are taken in `f64`, or in `f32` on a device without
+/// `f64`: relative to the exact sum, an error of at most `127 · levels · u` with `u` the rounding unit
+/// of the type and `levels = ⌈log₁₂₈ len⌉` (2.3e-5 for `f32` and two million elements, in practice
+/// below 1e-6). Powers of two found on the device keep squares from overflowing.
+///
+/// # Examples
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::optim::GradientsParams;
+/// use burn::tensor::{Device, Tensor};
+/// use steadygrad::{clip, Measurement};
+/// use steadygrad_burn::BurnGrads;
+///
+/// let device = Device::flex().autodiff();
+/// let model = LinearConfig::new(2, 1).init(&device);
+/// let x = Tensor::<2>::from_floats([[3e25, 4e25]], &device);
+/// let mut grads = GradientsParams::from_grads(model.forward(x).sum().backward(), &model);
+///
+/// // The norm overflows an f32 when it is squared; the clipped gradient is right all the same.
+/// let clipped = clip::global_norm(&mut BurnGrads::new(&mut grads, &model), 1.0)?;
+/// assert_eq!(clipped.before(), f64::from(3e25_f32).hypot(f64::from(4e25_f32)));
+///
+/// let seen = Measurement::of(&BurnGrads::new(&mut grads, &model))?;
+/// assert_eq!((seen.name(0), seen.name(1)), ("weight", "bias"));
+/// assert!((seen.tensor(0).l2() - 1.0).abs() < 1e-7);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct BurnGrads<'g> {
+    grads: &'g mut GradientsParams,
+    tensors: Tensors,
+    /// For each tensor the way back.
+    ways: Vec<Way>,
+}
+
+/// The way back of a gradient: its id, and a function that knows its rank.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    id: ParamId,
+    put: fn(&mut GradientsParams, ParamId, Place),
+}
+
+impl Way {
+    fn of_rank<const D: usize>(id: ParamId) -> Self {
+        Self {
+            id,
+            put: |grads, id, place| {
+                if let Some(tensor) = place.into_tensor::<D>() {
+                    grads.register(id, tensor);
+                }
+            },
+        }
+    }
+}
+
+impl<'g> BurnGrads<'g> {
+    /// Takes the gradients of `model`'s parameters out of `grads` until it is dropped.
+    #[must_use]
+    pub fn new<M: Module>(grads: &'g mut GradientsParams, model: &M) -> Self {
+        let mut visitor = TakeOut {
+            grads,
+            path: Path::default(),
+            tensors: Tensors::default(),
+            ways: vec![],
+        };
+        model.visit(&mut visitor);
+        let TakeOut { tensors, ways, .. } = visitor;
+        Self {
+            grads,
+            tensors,
+            ways,
+        }
+    }
+
+    /// By way of burn's own operations even for tensors of the flex back end: what any other back end
+    /// does. For tests and comparisons.
+    ///
+    /// ```
+    /// use burn::{nn::LinearConfig, optim::GradientsParams, tensor::{Device, Tensor}};
+    /// use steadygrad::clip;
+    /// use steadygrad_burn::BurnGrads;
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let model = LinearConfig::new(2, 1).with_bias(false).init(&device);
+    /// let loss = model.forward(Tensor::<2>::from_floats([[3.0, 4.0]], &device)).sum();
+    /// let mut grads = GradientsParams::from_grads(loss.backward(), &model);
+    ///
+    /// let mut set = BurnGrads::new(&mut grads, &model).on_device();
+    /// assert_eq!(clip::global_norm(&mut set, 1.0)?.before(), 5.0);
+    /// assert_eq!(set.transfers(), 1);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_device(mut self) -> Self {
+        self.tensors.on_device();
+        self
+    }
+
+    /// How many times numbers went from a device to the host so far.
+    #[must_use]
+    pub fn transfers(&self) -> usize {
+        self.tensors.transfers()
+    }
+}
+
+impl Drop for BurnGrads<'_> {
+    fn drop(&mut self) {
+        for (place, way) in self.tensors.drain().zip(&self.ways) {
+            (way.put)(self.grads, way.id, place);
+        }
+    }
+}
+
+struct TakeOut<'v> {
+    grads: &'v mut GradientsParams,
+    path: Path,
+    tensors: Tensors,
+    ways: Vec<Way>,
+}
+
+impl ModuleVisitor for TakeOut<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(name) = self.path.name(param.id) {
+            let grad = self.grads.remove::<D>(param.id);
+            self.tensors.push(name, grad);
+            self.ways.push(Way::of_rank::<D>(param.id));
+        }
+    }
+
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.exit();
+    }
+}
+
+impl TensorSet for BurnGrads<'_> {
+    fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
+        self.tensors.visit(f)
+    }
+
+    fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
+        self.tensors.measure(after, into)
+    }
+}
+
+impl TensorSetMut for BurnGrads<'_> {
+    fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
+        self.tensors.visit_mut(f)
+    }
+}

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod device;
+mod grads;
+mod host;
+mod params;
+mod penalty;
+mod tensors;
+
+pub use grads::BurnGrads;
+pub use params::BurnParams;
+pub use penalty::{elastic_net, elastic_net_where, l1, l2};
+pub use steadygrad;
