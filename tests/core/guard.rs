@@ -1,6 +1,8 @@
 //! The guard: policies, order, reads and writes, what it reports.
 
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use steadygrad::clip::{self, Clipper};
 use steadygrad::detect::{self, Alarm, Detector, StepView, Subject};
@@ -852,26 +854,26 @@ fn an_alarm_that_was_kept_keeps_its_name() {
 
 /// Remembers how many steps it was asked about.
 #[derive(Debug, Default)]
-struct Counter(std::sync::Arc<std::sync::atomic::AtomicU32>);
+struct Counter(Arc<AtomicU32>);
 
 impl Clipper for Counter {
     fn plan(&mut self, _step: &StepView<'_>, edits: &mut Edits) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.0.fetch_add(1, Ordering::Relaxed);
         edits.zero_all();
     }
 }
 
 #[test]
 fn no_clipper_learns_from_a_step_that_the_policy_skips() {
-    let asked = std::sync::Arc::default();
-    let mut guard = Guard::new().clip(Counter(std::sync::Arc::clone(&asked)));
+    let asked = Arc::default();
+    let mut guard = Guard::new().clip(Counter(Arc::clone(&asked)));
     let mut grads = [-0.0, NAN];
     let _ = guard.step(&mut grads).unwrap();
-    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
     assert_eq!(bits(&grads[..1]), bits(&[-0.0]));
     let mut grads = [-0.0, 2.0];
     let _ = guard.step(&mut grads).unwrap();
-    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
     assert_eq!(bits(&grads), [0, 0]);
 }
 
@@ -941,27 +943,14 @@ fn an_error_of_a_tensor_passes_through_and_changes_nothing() {
     assert_eq!(guard.step(&mut grads).unwrap().after(), 1.0);
 }
 
-/// Counts how often it was asked.
-#[derive(Debug, Clone, Default)]
-struct Asked(std::sync::Arc<std::sync::atomic::AtomicU32>);
-
-impl steadygrad::clip::Clipper for Asked {
-    fn plan(&mut self, _step: &steadygrad::detect::StepView<'_>, _edits: &mut steadygrad::Edits) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    }
-}
-
 #[test]
 fn no_clipper_behind_an_alarm_that_decides_learns_from_the_step() {
-    let asked = Asked::default();
-    let mut guard = steadygrad::Guard::new()
-        .detect_with(
-            steadygrad::Verdict::Skip,
-            steadygrad::detect::NormThreshold::new(10.0).unwrap(),
-        )
-        .clip(asked.clone());
-    for norm in [1.0, 20.0, f64::NAN, 2.0] {
+    let asked = Arc::default();
+    let mut guard = Guard::new()
+        .detect_with(Verdict::Skip, detect::NormThreshold::new(10.0).unwrap())
+        .clip(Counter(Arc::clone(&asked)));
+    for norm in [1.0, 20.0, NAN, 2.0] {
         let _ = guard.step(&mut [norm]).unwrap();
     }
-    assert_eq!(asked.0.load(std::sync::atomic::Ordering::Relaxed), 2);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
