@@ -945,8 +945,8 @@ fn an_error_of_a_tensor_passes_through_and_changes_nothing() {
 #[derive(Debug, Clone, Default)]
 struct Asked(std::sync::Arc<std::sync::atomic::AtomicU32>);
 
-impl steadygrad::clip::Clipper for Asked {
-    fn plan(&mut self, _step: &steadygrad::detect::StepView<'_>, _edits: &mut steadygrad::Edits) {
+impl Clipper for Asked {
+    fn plan(&mut self, _step: &StepView<'_>, _edits: &mut Edits) {
         self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 }
@@ -954,11 +954,8 @@ impl steadygrad::clip::Clipper for Asked {
 #[test]
 fn no_clipper_behind_an_alarm_that_decides_learns_from_the_step() {
     let asked = Asked::default();
-    let mut guard = steadygrad::Guard::new()
-        .detect_with(
-            steadygrad::Verdict::Skip,
-            steadygrad::detect::NormThreshold::new(10.0).unwrap(),
-        )
+    let mut guard = Guard::new()
+        .detect_with(Verdict::Skip, detect::NormThreshold::new(10.0).unwrap())
         .clip(asked.clone());
     for norm in [1.0, 20.0, f64::NAN, 2.0] {
         let _ = guard.step(&mut [norm]).unwrap();
