@@ -160,6 +160,7 @@ fn wall() {
 mod sunspots {
     use super::{folder, printed, run};
     use serde_json::Value;
+    use std::f64::consts::PI;
 
     /// A short run of a small net, as JSON, in a folder of its own.
     fn short(name: &str, more: &[&str]) -> Value {
@@ -253,14 +254,14 @@ mod sunspots {
     #[test]
     fn a_series_of_ones_own() {
         let file = folder("series").join("sine.csv");
-        let values = (0..600).map(|t| format!("{}\n", (f64::from(t) / 9.0).sin()));
+        let values = (0..600).map(|t| format!("{}\n", (f64::from(t) * PI / 20.0).sin()));
         let text = format!("# a pure tone\n\nheight\n{}", values.collect::<String>());
         std::fs::write(&file, text).unwrap();
         let json = short("series", &["--data", file.to_str().unwrap()]);
-        // A sine is a linear recurrence of order 2.
+        // A sine is a linear recurrence of order 2, and the test months hold three whole waves.
         assert!(json["baselines"]["ar9"].as_f64().unwrap() < 1e-3);
-        let step = 2.0 * (1.0_f64 / 18.0).sin() / 2_f64.sqrt();
-        assert!((json["baselines"]["persistence"].as_f64().unwrap() / step - 1.0).abs() < 0.02);
+        let step = 2.0 * (PI / 40.0).sin() / 2_f64.sqrt();
+        assert!((json["baselines"]["persistence"].as_f64().unwrap() / step - 1.0).abs() < 1e-9);
     }
 
     #[test]
@@ -293,10 +294,7 @@ mod sunspots {
                 "{start}: {text}"
             );
         }
-        assert_eq!(
-            text.lines().filter(|line| line.ends_with(".svg")).count(),
-            3
-        );
+        assert_eq!(text.lines().filter(|line| line.contains(".svg")).count(), 3);
         let help = printed("sunspots", &["--help"]);
         for option in ["--seed", "--steps", "--hidden", "--data", "--out", "--json"] {
             assert!(help.contains(option));
