@@ -1,7 +1,7 @@
 //! The wall: plain gradient descent jumps off it, clipped descent stays and finds its way down.
 //!
-//! One unit run for 50 steps, `x_t = w·σ(x_{t−1}) + b` from `x_0 = 0.5`, with the error `(σ(x_50) − 0.7)²`. Over the
-//! plane of (w, b) the error is flat, but for a wall that rises where the unit's two resting states part
+//! One unit run for 50 steps, `x_t = w·σ(x_{t−1}) + b` from `x_0 = 0.5`, with the error `(σ(x_50) − 0.7)²`. Over
+//! the plane of (w, b) the error is flat, but for a wall that rises where the unit's two resting states part
 //! (Pascanu, Mikolov and Bengio, 2013, arXiv:1211.5063, figure 6).
 
 use steadygrad::{Result, clip};

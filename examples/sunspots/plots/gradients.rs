@@ -63,17 +63,21 @@ pub(super) fn draw(path: &Path, plan: &Plan, outcomes: &[Outcome]) -> Fallible {
             chart
                 .draw_series(points.map(|point| Circle::new(point, 3, COLOURS[index].filled())))?;
         }
-        let right = (last, Pos::new(HPos::Right, VPos::Bottom));
-        let left = (1.1, Pos::new(HPos::Left, VPos::Top));
+        let right = (last, 1.0, Pos::new(HPos::Right, VPos::Bottom));
+        let left = (1.1, 0.8, Pos::new(HPos::Left, VPos::Top));
         let mut bounds = vec![(CRITICAL_NORM, "alarm above", 1, right)];
         if let Clip::Norm(max) = run.clip {
             bounds.push((max, "clipped to", 5, left));
         }
-        for (bound, text, dash, (x, anchor)) in bounds {
+        for (bound, text, dash, (x, lift, anchor)) in bounds {
             let ends = [(1.0, bound), (last, bound)];
             chart.draw_series(DashedLineSeries::new(ends, dash, 4, QUIET.stroke_width(1)))?;
             let style = (FONT, 12).into_font().color(&QUIET).pos(anchor);
-            chart.draw_series([Text::new(format!("{text} {bound}"), (x, bound), style)])?;
+            chart.draw_series([Text::new(
+                format!("{text} {bound}"),
+                (x, lift * bound),
+                style,
+            )])?;
         }
         let mut notes = Vec::new();
         for alarm in &outcome.alarms {
