@@ -112,7 +112,9 @@ macro_rules! set_of_one_mut {
     };
 }
 
-pub(crate) use {member, member_mut, set_of_one, set_of_one_mut};
+pub(crate) use {member, member_mut};
+#[cfg(feature = "ndarray")]
+pub(crate) use {set_of_one, set_of_one_mut};
 
 /// Lists of an element type are tensors.
 macro_rules! element_lists {
