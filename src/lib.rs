@@ -116,7 +116,8 @@
 //!    last place of the exact result (four for `f64`), also where squares or norms overflow or underflow.
 //! 2. Under the threshold, equality included, not one bit changes and nothing is written.
 //! 3. NaN and infinities never pass silently: a policy meets them, and the report names tensor, index and counts.
-//! 4. The same bits for any order of the tensors and any split of the set into shards: totals are exact sums.
+//! 4. The same bits for any number of threads, any order of the tensors and any split of the set into shards:
+//!    totals are exact sums.
 //! 5. One read, one more for each rule behind a clamp that bites, at most one write; no allocation once warm.
 //! 6. Detectors fed NaN, infinities, zeros or constants go on working: they score before they learn, and learn only
 //!    from finite values.
@@ -129,6 +130,7 @@
 //! | `std` (default) | floating-point functions of the standard library, kernels chosen for the processor at run time |
 //! | `ndarray` (default) | arrays and views as tensors, the recurrent cells |
 //! | `half` | `f16` and `bf16` elements |
+//! | `rayon` | large tensors by several threads, with the same bits for any number of them |
 //! | `libm` | floating-point functions without `std`: everything but the cells and ndarray is `no_std` + alloc |
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
