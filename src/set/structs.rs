@@ -1,6 +1,6 @@
 //! Structs as sets.
 
-/// Makes a struct of tensors (or of sets) a [`TensorSet`], its fields' names the tensors' names.
+/// Makes a struct of tensors (or of sets) a [`TensorSet`](crate::TensorSet), its fields' names the tensors' names.
 ///
 /// Generic parameters go in front, in `impl[..]`.
 ///
