@@ -37,7 +37,7 @@ const HELD_OUT: usize = 64;
 #[derive(Parser)]
 struct Args {
     /// Training steps of each run
-    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
     /// UTF-8 text to learn; steadygrad's own sources if left out
     #[arg(long, value_name = "FILE")]
@@ -49,10 +49,10 @@ struct Args {
     #[arg(long, value_name = "DIR", default_value = "target/char_lm")]
     out: PathBuf,
     /// Learning rate
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 14.0)]
     rate: f64,
     /// Global norm that the guard clips to
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = 0.05)]
     max_norm: f64,
 }
 
