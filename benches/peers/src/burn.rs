@@ -1,7 +1,7 @@
 //! burn's own `GradientClipping`: tensor by tensor, each to the threshold on its own. burn has no global norm.
 
 use burn::grad_clipping::{GradientClipping, GradientClippingConfig};
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
@@ -10,11 +10,67 @@ use crate::facts::{Fact, show};
 use crate::sets::{Role, Set, filled};
 use crate::work::{LAMBDA, RATE, Work};
 
+/// All new tensors of a rank among these shapes.
+fn tensors<const D: usize>(shapes: &[Vec<usize>], role: Role, device: &Device) -> Vec<Tensor<D>> {
+    let of_rank = shapes
+        .iter()
+        .enumerate()
+        .filter(|(_, dims)| dims.len() == D);
+    of_rank
+        .map(|(index, shape)| {
+            let values = filled(shape.iter().product(), role, index);
+            Tensor::from_data(TensorData::new(values, shape.clone()), device)
+        })
+        .collect()
+}
+
 /// The weights, by rank.
 #[derive(Module, Debug)]
-struct Model {
+pub(crate) struct Model {
     matrices: Vec<Param<Tensor<2>>>,
-    vectors: Vec<Param<Tensor<1>>>,
+    pub(crate) vectors: Vec<Param<Tensor<1>>>,
+}
+
+impl Model {
+    pub(crate) fn new(shapes: &[Vec<usize>], device: &Device) -> Self {
+        fn params<const D: usize>(weights: Vec<Tensor<D>>) -> Vec<Param<Tensor<D>>> {
+            weights.into_iter().map(Param::from_tensor).collect()
+        }
+        Self {
+            matrices: params(tensors(shapes, Role::Weight, device)),
+            vectors: params(tensors(shapes, Role::Weight, device)),
+        }
+    }
+
+    /// New gradients, which no one else holds.
+    pub(crate) fn gradients(&self, shapes: &[Vec<usize>], device: &Device) -> GradientsParams {
+        fn register<const D: usize>(
+            into: &mut GradientsParams,
+            weights: &[Param<Tensor<D>>],
+            grads: Vec<Tensor<D>>,
+        ) {
+            for (w, grad) in weights.iter().zip(grads) {
+                into.register(w.id, grad);
+            }
+        }
+        let mut grads = GradientsParams::new();
+        let matrices = tensors(shapes, Role::Gradient, device);
+        register(&mut grads, &self.matrices, matrices);
+        let vectors = tensors(shapes, Role::Gradient, device);
+        register(&mut grads, &self.vectors, vectors);
+        grads
+    }
+}
+
+/// The gradient of a fact, in its type.
+pub(crate) fn gradient(fact: &Fact, device: &Device) -> Tensor<1> {
+    let dtype = if fact.is_half { DType::F16 } else { DType::F32 };
+    Tensor::<1>::from_data(fact.values, device).cast(dtype)
+}
+
+/// The gradient of a fact after a clip, as text.
+pub(crate) fn shown(g: Tensor<1>) -> String {
+    show(g.into_data().iter::<f32>())
 }
 
 /// Gradients and weights as burn tensors on the `flex` back end.
@@ -41,46 +97,6 @@ impl Burn {
             prepared: None,
             norm: 0.0,
         }
-    }
-
-    /// All tensors of a rank.
-    fn tensors<const D: usize>(&self, role: Role, device: &Device) -> Vec<Tensor<D>> {
-        let of_rank = self
-            .shapes
-            .iter()
-            .enumerate()
-            .filter(|(_, shape)| shape.len() == D);
-        of_rank
-            .map(|(index, shape)| {
-                let values = filled(shape.iter().product(), role, index);
-                Tensor::from_data(TensorData::new(values, shape.clone()), device)
-            })
-            .collect()
-    }
-
-    /// The gradients to be used up by an optimiser, which no one else holds.
-    fn gradients(&self, model: &Model) -> GradientsParams {
-        fn register<const D: usize>(
-            into: &mut GradientsParams,
-            ids: Vec<ParamId>,
-            grads: Vec<Tensor<D>>,
-        ) {
-            for (id, grad) in ids.into_iter().zip(grads) {
-                into.register(id, grad);
-            }
-        }
-        let mut grads = GradientsParams::new();
-        register(
-            &mut grads,
-            model.matrices.iter().map(|w| w.id).collect(),
-            self.tensors::<2>(Role::Gradient, &self.device),
-        );
-        register(
-            &mut grads,
-            model.vectors.iter().map(|w| w.id).collect(),
-            self.tensors::<1>(Role::Gradient, &self.device),
-        );
-        grads
     }
 
     fn edit(&mut self, clipping: &GradientClipping) {
@@ -144,25 +160,14 @@ impl Peer for Burn {
         self.norm = (smallest as f64 / 3.0).sqrt();
         self.refill();
         let device = self.device.clone().autodiff();
-        self.model = Some(Model {
-            matrices: self
-                .tensors(Role::Weight, &device)
-                .into_iter()
-                .map(Param::from_tensor)
-                .collect(),
-            vectors: self
-                .tensors(Role::Weight, &device)
-                .into_iter()
-                .map(Param::from_tensor)
-                .collect(),
-        });
+        self.model = Some(Model::new(&self.shapes, &device));
     }
 
     fn refill(&mut self) {
         self.matrices.clear();
         self.vectors.clear();
-        self.matrices = self.tensors(Role::Gradient, &self.device);
-        self.vectors = self.tensors(Role::Gradient, &self.device);
+        self.matrices = tensors(&self.shapes, Role::Gradient, &self.device);
+        self.vectors = tensors(&self.shapes, Role::Gradient, &self.device);
     }
 
     fn loaded_norm(&self) -> f64 {
@@ -173,7 +178,8 @@ impl Peer for Burn {
         if work != Work::Sgd {
             return false;
         }
-        self.prepared = self.model.as_ref().map(|model| self.gradients(model));
+        let gradients = |model: &Model| model.gradients(&self.shapes, &self.device);
+        self.prepared = self.model.as_ref().map(gradients);
         true
     }
 
@@ -208,13 +214,7 @@ impl Peer for Burn {
     }
 
     fn fact(&mut self, fact: &Fact) -> String {
-        let grad = Tensor::<1>::from_data(fact.values, &self.device);
-        let grad = if fact.is_half {
-            grad.cast(DType::F16)
-        } else {
-            grad
-        };
-        let clipped = GradientClipping::Norm(fact.max).clip_gradient(grad);
-        show(clipped.into_data().iter::<f32>())
+        let grad = gradient(fact, &self.device);
+        shown(GradientClipping::Norm(fact.max).clip_gradient(grad))
     }
 }

@@ -17,17 +17,26 @@ pub(crate) struct Candle {
     norm: f64,
 }
 
-impl Candle {
-    fn tensors(&self, role: Role) -> impl Iterator<Item = Result<Tensor>> {
-        self.shapes.iter().enumerate().map(move |(index, shape)| {
-            Tensor::from_vec(
-                filled(shape.iter().product(), role, index),
-                shape.as_slice(),
-                &Device::Cpu,
-            )
-        })
-    }
+/// New tensors of these shapes.
+pub(crate) fn tensors(shapes: &[Vec<usize>], role: Role) -> impl Iterator<Item = Result<Tensor>> {
+    shapes.iter().enumerate().map(move |(index, shape)| {
+        let values = filled(shape.iter().product(), role, index);
+        Tensor::from_vec(values, shape.as_slice(), &Device::Cpu)
+    })
+}
 
+/// The gradient of a fact, in its type.
+pub(crate) fn gradient(fact: &Fact) -> Result<Tensor> {
+    let dtype = if fact.is_half { DType::F16 } else { DType::F32 };
+    Tensor::new(fact.values, &Device::Cpu)?.to_dtype(dtype)
+}
+
+/// The gradient of a fact after a clip, as text.
+pub(crate) fn shown(g: &Tensor) -> Result<String> {
+    Ok(show(g.to_dtype(DType::F32)?.to_vec1::<f32>()?))
+}
+
+impl Candle {
     fn global_norm(&self) -> Result<f32> {
         let mut sum = 0.0;
         for g in &self.grads {
@@ -89,7 +98,7 @@ impl Candle {
     }
 
     fn half(fact: &Fact) -> Result<String> {
-        let g = Tensor::new(fact.values, &Device::Cpu)?.to_dtype(DType::F16)?;
+        let g = gradient(fact)?;
         let norm = g
             .sqr()?
             .sum_all()?
@@ -101,7 +110,7 @@ impl Candle {
         } else {
             g
         };
-        Ok(show(g.to_dtype(DType::F32)?.to_vec1::<f32>()?))
+        shown(&g)
     }
 }
 
@@ -113,18 +122,16 @@ impl Peer for Candle {
     fn load(&mut self, set: &Set) {
         *self = Self::default();
         self.shapes.clone_from(&set.shapes);
-        self.norm = (set.elements() as f64 / 3.0).sqrt();
+        self.norm = set.norm();
         self.refill();
-        let weights = self.tensors(Role::Weight).map(|w| Var::from_tensor(&w?));
+        let weights = tensors(&self.shapes, Role::Weight).map(|w| Var::from_tensor(&w?));
         self.weights = weights.collect::<Result<_>>().expect("weights");
     }
 
     fn refill(&mut self) {
         self.grads.clear();
-        self.grads = self
-            .tensors(Role::Gradient)
-            .collect::<Result<_>>()
-            .expect("gradients");
+        let grads = tensors(&self.shapes, Role::Gradient).collect::<Result<_>>();
+        self.grads = grads.expect("gradients");
     }
 
     fn loaded_norm(&self) -> f64 {
@@ -139,10 +146,8 @@ impl Peer for Candle {
         if fact.is_half {
             return Self::half(fact).unwrap_or_else(|error| error.to_string());
         }
-        self.grads = vec![Tensor::new(fact.values, &Device::Cpu).expect("a tensor")];
-        match self.clip(fact.max) {
-            Ok(_) => show(self.grads[0].to_vec1::<f32>().expect("values")),
-            Err(error) => error.to_string(),
-        }
+        self.grads = vec![gradient(fact).expect("a tensor")];
+        let clipped = self.clip(fact.max).and_then(|_| shown(&self.grads[0]));
+        clipped.unwrap_or_else(|error| error.to_string())
     }
 }

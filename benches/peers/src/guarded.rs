@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use steadygrad::clip::{Clipper, GlobalNorm, Value};
 use steadygrad::detect::StepView;
-use steadygrad::{Edits, Guard, Result};
+use steadygrad::{Edits, Guard, Result, TensorSetMut, Verdict};
 
 use crate::child::Peer;
 use crate::facts::{Fact, show};
@@ -41,21 +41,20 @@ impl<C: Clipper + 'static> Clipper for Under<C> {
     }
 }
 
-/// Gradients as a list of buffers, and a guard for each kind of clip.
+/// A guard for each kind of work, wherever the gradients are.
 #[derive(Debug)]
-pub(crate) struct Guarded {
-    grads: Vec<Vec<f32>>,
+pub(crate) struct Guards {
     bound: Bound,
+    without_rules: Guard,
     by_norm: Guard,
     by_value: Guard,
-    norm: f64,
 }
 
-impl Guarded {
+impl Guards {
     pub(crate) fn new() -> Self {
         let bound = Bound::default();
         Self {
-            grads: Vec::new(),
+            without_rules: Guard::new(),
             by_norm: Guard::new().clip(Under {
                 bound: bound.clone(),
                 rule: GlobalNorm::new,
@@ -65,16 +64,46 @@ impl Guarded {
                 rule: Value::new,
             }),
             bound,
-            norm: 0.0,
         }
     }
 
-    fn work(&mut self, work: Work) -> Result<Option<f64>> {
-        Ok(Some(match work {
-            Work::Keep | Work::Clip => self.by_norm.step(&mut self.grads)?.before(),
-            Work::Value => self.by_value.step(&mut self.grads)?.before(),
-            _ => return Ok(None),
-        }))
+    /// One step under this bound and the norm it found; `None` if it is no work for a guard alone.
+    pub(crate) fn step<G>(&mut self, work: Work, bound: f64, grads: &mut G) -> Option<f64>
+    where
+        G: TensorSetMut + ?Sized,
+    {
+        let guard = match work {
+            Work::Measure => &mut self.without_rules,
+            Work::Keep | Work::Clip => &mut self.by_norm,
+            Work::Value => &mut self.by_value,
+            _ => return None,
+        };
+        self.bound.set(bound);
+        Some(guard.step(grads).expect("steadygrad to run").before())
+    }
+}
+
+/// Clips the gradient of a fact.
+pub(crate) fn clip<G: TensorSetMut + ?Sized>(fact: &Fact, grads: &mut G) -> Result<Verdict> {
+    let mut guard = Guard::new().clip(GlobalNorm::new(fact.max.into())?);
+    Ok(guard.step(grads)?.verdict())
+}
+
+/// Gradients as a list of buffers.
+#[derive(Debug)]
+pub(crate) struct Guarded {
+    grads: Vec<Vec<f32>>,
+    guards: Guards,
+    norm: f64,
+}
+
+impl Guarded {
+    pub(crate) fn new() -> Self {
+        Self {
+            grads: Vec::new(),
+            guards: Guards::new(),
+            norm: 0.0,
+        }
     }
 }
 
@@ -89,7 +118,7 @@ impl Peer for Guarded {
         self.grads = lens
             .map(|(index, len)| filled(len, Role::Gradient, index))
             .collect();
-        self.norm = (set.elements() as f64 / 3.0).sqrt();
+        self.norm = set.norm();
     }
 
     fn refill(&mut self) {
@@ -103,31 +132,26 @@ impl Peer for Guarded {
     }
 
     fn run(&mut self, work: Work, bound: f64) -> Option<f64> {
-        self.bound.set(bound);
-        self.work(work).expect("steadygrad to run")
+        self.guards.step(work, bound, &mut self.grads)
     }
 
     fn fact(&mut self, fact: &Fact) -> String {
-        fn step<T: 'static>(max: f64, mut g: Vec<T>, widen: fn(&T) -> f32) -> Result<String>
-        where
-            Vec<T>: steadygrad::TensorSetMut,
-        {
-            let mut guard = Guard::new().clip(GlobalNorm::new(max)?);
-            let verdict = guard.step(&mut g)?.verdict();
-            Ok(format!("{} {verdict:?}", show(g.iter().map(widen))))
-        }
-        let result = if fact.is_half {
-            step(
-                fact.max.into(),
-                fact.values
-                    .iter()
-                    .map(|&x| half::f16::from_f32(x))
-                    .collect(),
-                |x| x.to_f32(),
-            )
+        let mut f16s: Vec<_> = fact
+            .values
+            .iter()
+            .map(|&x| half::f16::from_f32(x))
+            .collect();
+        let mut f32s = fact.values.to_vec();
+        let verdict = if fact.is_half {
+            let verdict = clip(fact, &mut f16s);
+            f32s = f16s.iter().map(|x| x.to_f32()).collect();
+            verdict
         } else {
-            step(fact.max.into(), fact.values.to_vec(), |&x| x)
+            clip(fact, &mut f32s)
         };
-        result.unwrap_or_else(|error| error.to_string())
+        match verdict {
+            Ok(verdict) => format!("{} {verdict:?}", show(f32s)),
+            Err(error) => error.to_string(),
+        }
     }
 }

@@ -15,6 +15,10 @@ mod work;
 mod burn;
 #[cfg(feature = "candle")]
 mod candle;
+#[cfg(feature = "burn")]
+mod guarded_burn;
+#[cfg(feature = "candle")]
+mod guarded_candle;
 
 use std::process::ExitCode;
 
@@ -53,6 +57,10 @@ fn peer(name: &str, threads: usize) -> Result<Box<dyn Peer>, String> {
         "candle" => Ok(Box::new(candle::Candle::default())),
         #[cfg(feature = "burn")]
         "burn" => Ok(Box::new(burn::Burn::new())),
-        _ => Err(format!("{name}: build with --features {name}")),
+        #[cfg(feature = "candle")]
+        "steadygrad-candle" => Ok(Box::new(guarded_candle::GuardedCandle::new())),
+        #[cfg(feature = "burn")]
+        "steadygrad-burn" => Ok(Box::new(guarded_burn::GuardedBurn::new())),
+        _ => Err(format!("{name}: build with --features candle,burn")),
     }
 }

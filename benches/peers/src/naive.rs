@@ -54,7 +54,7 @@ impl Peer for Naive {
         };
         self.grads = make(Role::Gradient);
         self.weights = make(Role::Weight);
-        self.norm = (set.elements() as f64 / 3.0).sqrt();
+        self.norm = set.norm();
     }
 
     fn refill(&mut self) {

@@ -15,10 +15,11 @@ peers [facts] [OPTIONS]
   facts            what each peer makes of inputs that overflow, vanish or are not finite
   --rounds N       rounds, in each of which every peer runs in turn (default 5)
   --quick          one short round
-  --only WORK      measure, keep, clip, value, l1, l2 or sgd
-  --set SET        gpt2, lstm, tiny, many, 512MiB, 5MB or 256KiB
+  --only A,B       only these of measure, keep, clip, value, l1, l2, sgd
+  --set A,B        only these of gpt2, lstm, tiny, many, 512MiB, 5MB, 256KiB
   --threads N      only this number of threads (default 1 and 2)
-  --peers A,B      only these of ours, guard, ndarray, candle, burn, torch, optax";
+  --peers A,B      only these of ours, guard, ndarray, candle, steadygrad-candle,
+                   burn, steadygrad-burn, torch, optax";
 
 /// What to run.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ pub(crate) struct Options {
     facts: bool,
     rounds: usize,
     budget_ms: u32,
-    only: Option<Work>,
-    set: Option<String>,
+    only: Option<Vec<Work>>,
+    sets: Option<Vec<String>>,
     threads: Vec<usize>,
     peers: Option<Vec<String>>,
 }
@@ -39,7 +40,7 @@ impl Options {
             rounds: 5,
             budget_ms: 200,
             only: None,
-            set: None,
+            sets: None,
             threads: vec![1, 2],
             peers: None,
         };
@@ -60,12 +61,12 @@ impl Options {
                 "--quick" => (options.rounds, options.budget_ms) = (1, 20),
                 "--rounds" => options.rounds = number(value()?)?,
                 "--threads" => options.threads = vec![number(value()?)?],
-                "--set" => options.set = Some(value()?.to_owned()),
+                "--set" => options.sets = Some(value()?.split(',').map(str::to_owned).collect()),
                 "--peers" => options.peers = Some(value()?.split(',').map(str::to_owned).collect()),
                 "--only" => {
-                    let name = value()?;
-                    options.only =
-                        Some(Work::from_name(name).ok_or(format!("no work {name}\n\n{USAGE}"))?);
+                    let work =
+                        |name| Work::from_name(name).ok_or(format!("no work {name}\n\n{USAGE}"));
+                    options.only = Some(value()?.split(',').map(work).collect::<Result<_, _>>()?);
                 }
                 _ => return Err(USAGE.to_owned()),
             }
@@ -82,13 +83,15 @@ impl Options {
     }
 
     fn wants_set(&self, set: &Set) -> bool {
-        self.set.as_ref().is_none_or(|name| *name == set.name)
+        self.sets
+            .as_ref()
+            .is_none_or(|names| names.contains(&set.name))
     }
 
-    fn works(&self) -> impl Iterator<Item = Work> {
-        WORKS
-            .into_iter()
-            .filter(|work| self.only.is_none_or(|only| only == *work))
+    fn wants_work(&self, work: Work) -> bool {
+        self.only
+            .as_ref()
+            .is_none_or(|works| works.contains(&work) || works.contains(&work.of_f32()))
     }
 }
 
@@ -96,32 +99,56 @@ impl Options {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
     pub(crate) title: &'static str,
+    /// Compared to the column before it, instead of ours.
+    pub(crate) is_adapter: bool,
     peer: &'static str,
     variant: &'static str,
 }
 
-const fn column(title: &'static str, peer: &'static str, variant: &'static str) -> Column {
+const fn column(title: &'static str, peer: &'static str) -> Column {
     Column {
         title,
+        is_adapter: false,
         peer,
-        variant,
+        variant: "",
     }
 }
 
-/// The columns after the limit; ours comes first.
-pub(crate) const COLUMNS: [Column; 8] = [
-    column("ours", "ours", ""),
-    column("ours, `Guard::step`", "guard", ""),
-    column("naive ndarray", "ndarray", ""),
-    column("candle loop", "candle", ""),
-    column("burn, per tensor", "burn", ""),
-    column("PyTorch", "torch", ""),
-    column("PyTorch foreach", "torch", "-foreach"),
-    column("optax, jit", "optax", ""),
+const fn adapter(title: &'static str, peer: &'static str) -> Column {
+    Column {
+        is_adapter: true,
+        ..column(title, peer)
+    }
+}
+
+/// The columns after the limit; ours comes first, an adapter right behind what it replaces.
+pub(crate) const COLUMNS: [Column; 10] = [
+    column("ours", "ours"),
+    column("ours, `Guard::step`", "guard"),
+    column("naive ndarray", "ndarray"),
+    column("candle loop", "candle"),
+    adapter("`steadygrad-candle` (to the loop)", "steadygrad-candle"),
+    column("burn, per tensor", "burn"),
+    adapter("`steadygrad-burn` (to burn's)", "steadygrad-burn"),
+    column("PyTorch", "torch"),
+    Column {
+        variant: "-foreach",
+        ..column("PyTorch foreach", "torch")
+    },
+    column("optax, jit", "optax"),
 ];
 
-const PEERS: [&str; 8] = [
-    "limits", "ours", "guard", "ndarray", "candle", "burn", "torch", "optax",
+const PEERS: [&str; 10] = [
+    "limits",
+    "ours",
+    "guard",
+    "ndarray",
+    "candle",
+    "steadygrad-candle",
+    "burn",
+    "steadygrad-burn",
+    "torch",
+    "optax",
 ];
 
 /// A running peer.
@@ -279,9 +306,7 @@ pub(crate) fn play(options: &Options) -> Result<(), String> {
     }
     println!("{}", table::header(options.rounds, &about));
     println!("{}", table::render(&mut rows));
-    for what in missing {
-        println!("Missing: {what}");
-    }
+    report(&missing);
     Ok(())
 }
 
@@ -293,18 +318,15 @@ fn play_net(
 ) -> Result<Vec<Row>, String> {
     eprint!("{}, {threads} thread(s): loading", set.title);
     ensemble.load(set, &PEERS)?;
-    let mut rows: Vec<Row> = options
-        .works()
-        .map(|work| Row::new(set, work, threads))
-        .collect();
+    let works = WORKS.into_iter().filter(|&work| options.wants_work(work));
+    let mut rows: Vec<Row> = works.map(|work| Row::new(set, work, threads)).collect();
     for round in 1..=options.rounds {
         eprint!(" {round}");
         for row in &mut rows {
             // Beside each work, since memory is not equally fast at all times.
-            let (read, _) = ensemble.run("limits", Work::Read.name(), options)?;
-            let (rewrite, _) = ensemble.run("limits", Work::Rewrite.name(), options)?;
-            let (reads, rewrites) = row.work.limit();
-            row.limit.push(reads * read + rewrites * rewrite);
+            let (read, _) = ensemble.run("limits", &Work::Read.name(), options)?;
+            let (rewrite, _) = ensemble.run("limits", &Work::Rewrite.name(), options)?;
+            row.limit.push(row.work.limit(read, rewrite));
             let mut values = Vec::new();
             for (i, column) in COLUMNS.iter().enumerate() {
                 let request = format!("{}{}", row.work.name(), column.variant);
@@ -343,29 +365,30 @@ fn play_buffer(
     set: &Set,
     threads: usize,
 ) -> Result<Vec<Row>, String> {
-    if options.only.is_some_and(|only| only != Work::Measure) {
-        return Ok(Vec::new());
+    let works = TYPES.into_iter().filter(|&work| options.wants_work(work));
+    let mut types: Vec<Row> = works.map(|work| Row::new(set, work, threads)).collect();
+    if types.is_empty() {
+        return Ok(types);
     }
     eprint!("{}, {threads} thread(s):", set.title);
     ensemble.load(set, &["limits", "ours"])?;
     let mut passes = PASSES.map(|pass| Row::new(set, pass, threads));
-    let mut types = TYPES.map(|work| Row::new(set, work, threads));
     for round in 1..=options.rounds {
         eprint!(" {round}");
         for row in &mut passes {
             row.limit
-                .push(ensemble.run("limits", row.work.name(), options)?.0);
+                .push(ensemble.run("limits", &row.work.name(), options)?.0);
         }
-        let [read, _, squares] = passes
+        let [read, rewrite, squares] = passes
             .each_ref()
             .map(|row| *row.limit.last().expect("a time of this round"));
         for row in &mut types {
             row.limit.push(if row.work == Work::Measure {
                 squares
             } else {
-                read
+                row.work.limit(read, rewrite)
             });
-            row.times[0].push(ensemble.run("ours", row.work.name(), options)?.0);
+            row.times[0].push(ensemble.run("ours", &row.work.name(), options)?.0);
         }
     }
     eprintln!();
@@ -390,8 +413,13 @@ fn play_facts(options: &Options, missing: &mut Vec<String>) -> Result<(), String
     }
     let titles: Vec<_> = FACTS.iter().map(|fact| fact.title).collect();
     println!("{}", table::facts(&titles, &columns));
-    for what in missing {
-        println!("Missing: {what}");
-    }
+    report(missing);
     Ok(())
+}
+
+/// Paragraphs of their own, since a line right below a table belongs to it.
+fn report(missing: &[String]) {
+    for what in missing {
+        println!("\nMissing: {what}");
+    }
 }

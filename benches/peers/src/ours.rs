@@ -5,19 +5,19 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 use steadygrad::clip::{self, GlobalNorm};
 use steadygrad::penalty::{L1, L2, Penalty};
-use steadygrad::{Guard, Measurement, Result};
+use steadygrad::{Guard, Measurement, Result, TensorSetMut};
 
 use crate::child::Peer;
 use crate::facts::{Fact, show};
 use crate::sets::{Role, Set, fill, filled};
-use crate::work::{LAMBDA, RATE, Work};
+use crate::work::{LAMBDA, Other, RATE, Work};
 
 /// Gradients and weights as lists of buffers.
-#[derive(Debug)]
 pub(crate) struct Ours {
     grads: Vec<Vec<f32>>,
     weights: Vec<Vec<f32>>,
-    other: Other,
+    /// The last one that was asked for.
+    other: Option<(Other, Box<dyn TensorSetMut>)>,
     guard: Guard,
     norm: f64,
     threads: usize,
@@ -28,7 +28,7 @@ impl Ours {
         Self {
             grads: Vec::new(),
             weights: Vec::new(),
-            other: Other::None,
+            other: None,
             guard: Guard::new(),
             norm: 0.0,
             threads,
@@ -36,28 +36,26 @@ impl Ours {
     }
 }
 
-/// As many bytes of another type, made when asked for.
-#[derive(Debug, Default)]
-enum Other {
-    #[default]
-    None,
-    F64(Work, Vec<f64>),
-    F16(Vec<f16>),
-    Bf16(Vec<bf16>),
+/// Its square is no `f64`.
+const HUGE: f64 = 1e200;
+
+/// As many bytes of another type.
+fn make(other: Other, bytes: usize) -> Box<dyn TensorSetMut> {
+    let uniform = |size: usize| filled(bytes / size, Role::Gradient, 0).into_iter();
+    match other {
+        Other::F64 => Box::new(uniform(8).map(f64::from).collect::<Vec<_>>()),
+        Other::HugeF64 => Box::new(uniform(8).map(|x| f64::from(x) * HUGE).collect::<Vec<_>>()),
+        Other::F16 => Box::new(uniform(2).map(f16::from_f32).collect::<Vec<_>>()),
+        Other::Bf16 => Box::new(uniform(2).map(bf16::from_f32).collect::<Vec<_>>()),
+    }
 }
 
-impl Other {
-    fn make(work: Work, bytes: usize) -> Self {
-        let uniform = |size: usize| filled(bytes / size, Role::Gradient, 0).into_iter();
-        match work {
-            Work::MeasureF64 => Self::F64(work, uniform(8).map(f64::from).collect()),
-            Work::MeasureHugeF64 => {
-                Self::F64(work, uniform(8).map(|x| f64::from(x) * 1e200).collect())
-            }
-            Work::MeasureF16 => Self::F16(uniform(2).map(f16::from_f32).collect()),
-            Work::MeasureBf16 => Self::Bf16(uniform(2).map(bf16::from_f32).collect()),
-            _ => Self::None,
-        }
+/// The norm of what [`make`] made, to that of as many bytes of `f32`.
+fn relative_norm(other: Other) -> f64 {
+    match other {
+        Other::F64 => 0.5_f64.sqrt(),
+        Other::HugeF64 => 0.5_f64.sqrt() * HUGE,
+        Other::F16 | Other::Bf16 => 2.0_f64.sqrt(),
     }
 }
 
@@ -76,13 +74,14 @@ impl Peer for Ours {
         };
         self.grads = make(Role::Gradient);
         self.weights = make(Role::Weight);
-        self.norm = (set.elements() as f64 / 3.0).sqrt();
+        self.norm = set.norm();
         // A plan writes nothing, so that this stays below the norm.
         let max = GlobalNorm::new(0.5 * self.norm).expect("a positive norm");
         self.guard = Guard::new().clip(max);
     }
 
     fn refill(&mut self) {
+        self.other = None;
         for (index, g) in self.grads.iter_mut().enumerate() {
             fill(g, Role::Gradient, index);
         }
@@ -93,14 +92,11 @@ impl Peer for Ours {
     }
 
     fn prepare(&mut self, work: Work) -> bool {
-        let made = match &self.other {
-            Other::F64(of, _) => *of == work,
-            Other::F16(_) => work == Work::MeasureF16,
-            Other::Bf16(_) => work == Work::MeasureBf16,
-            Other::None => false,
-        };
-        if !made {
-            self.other = Other::make(work, self.grads.iter().map(|g| 4 * g.len()).sum());
+        if let Work::MeasureOf(other) | Work::ClipOf(other) = work
+            && self.other.as_ref().is_none_or(|(made, _)| *made != other)
+        {
+            let bytes = self.grads.iter().map(|g| 4 * g.len()).sum();
+            self.other = Some((other, make(other, bytes)));
         }
         false
     }
@@ -133,18 +129,18 @@ fn subtract(w: &mut [f32], rate: f32, g: &[f32]) {
 impl Ours {
     fn work(&mut self, work: Work, bound: f64) -> Result<Option<f64>> {
         let norm = |measurement: Measurement| measurement.total().l2();
-        Ok(Some(match (work, &self.other) {
+        Ok(Some(match (work, &mut self.other) {
             (Work::Measure, _) => norm(Measurement::of(&self.grads)?),
             (Work::Keep | Work::Clip, _) => clip::global_norm(&mut self.grads, bound)?.before(),
             (Work::Value, _) => clip::value(&mut self.grads, bound)?.before(),
             (Work::L1, _) => L1::new(LAMBDA)?.apply(&self.weights, &mut self.grads)?,
             (Work::L2, _) => L2::new(LAMBDA)?.apply(&self.weights, &mut self.grads)?,
             (Work::Sgd, _) => self.sgd()?,
-            (Work::MeasureF64 | Work::MeasureHugeF64, Other::F64(_, values)) => {
-                norm(Measurement::of(values)?)
+            (Work::MeasureOf(_), Some((_, values))) => norm(Measurement::of(values)?),
+            (Work::ClipOf(_), Some((other, values))) => {
+                let unit = relative_norm(*other);
+                clip::global_norm(values, bound * unit)?.before() / unit
             }
-            (Work::MeasureF16, Other::F16(values)) => norm(Measurement::of(values)?),
-            (Work::MeasureBf16, Other::Bf16(values)) => norm(Measurement::of(values)?),
             _ => return Ok(None),
         }))
     }
@@ -163,5 +159,30 @@ impl Ours {
             }
         }
         Ok(plan.report().before())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sets;
+    use crate::work::TYPES;
+
+    #[test]
+    fn every_type_needs_a_clip_in_every_repetition() {
+        let set = sets::buffers().pop().expect("a small buffer");
+        let mut ours = Ours::new(1);
+        ours.load(&set);
+        for work in TYPES.into_iter().filter(|work| work.of_f32() == Work::Clip) {
+            ours.refill();
+            ours.prepare(work);
+            let first = work.first_bound(ours.loaded_norm());
+            let mut bound = first;
+            while bound > 0.5 * first {
+                let norm = ours.run(work, bound).expect("a norm");
+                assert!(norm > bound, "{work:?}: {norm} under {bound}");
+                bound = work.next_bound(bound);
+            }
+        }
     }
 }

@@ -30,6 +30,11 @@ impl Set {
         self.lens().sum()
     }
 
+    /// The norm of all gradients as [`fill`] makes them.
+    pub(crate) fn norm(&self) -> f64 {
+        (self.elements() as f64 / 3.0).sqrt()
+    }
+
     /// `50257x768,768,...`: what a peer is told.
     pub(crate) fn shapes_as_text(&self) -> String {
         let shape = |dims: &Vec<usize>| {

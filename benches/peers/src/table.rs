@@ -29,17 +29,15 @@ impl Row {
         }
     }
 
-    fn order(&self) -> (Option<usize>, Option<usize>, usize) {
+    fn order(&self) -> (Option<usize>, Option<usize>, Option<usize>, usize) {
         let set = sets::nets()
             .iter()
             .chain(&sets::buffers())
             .position(|set| set.title == self.set);
-        let work = PASSES
-            .iter()
-            .chain(&WORKS)
-            .chain(&TYPES)
-            .position(|&work| work == self.work);
-        (set, work, self.threads)
+        let mut works = PASSES.into_iter().chain(WORKS);
+        let work = works.position(|work| work == self.work.of_f32());
+        let element = TYPES.into_iter().position(|work| work == self.work);
+        (set, work, element, self.threads)
     }
 
     /// `22.4 ms`, and for a pass its rate.
@@ -57,16 +55,31 @@ impl Row {
         )
     }
 
-    /// `48.1 ms (2.03×)`: the median, and the median over rounds of the ratio to ours.
+    /// The part of our time that is the limit.
+    fn share_cell(&self) -> String {
+        let share = ratio(&self.limit, &self.times[0]);
+        if share.is_nan() {
+            "–".to_owned()
+        } else {
+            format!("{share:.2}")
+        }
+    }
+
+    /// `48.1 ms (2.03×)`: the median, and the median over rounds of the ratio to another column.
     fn cell(&self, column: usize) -> String {
         let ms = median(&mut self.times[column].clone());
+        let base = if COLUMNS[column].is_adapter {
+            column - 1
+        } else {
+            0
+        };
         match (ms.is_nan(), column) {
             (true, _) => "–".to_owned(),
             (false, 0) => format!("**{}**", duration(ms)),
             (false, _) => format!(
                 "{}{}",
                 duration(ms),
-                suffix(ratio(&self.times[column], &self.times[0]))
+                suffix(ratio(&self.times[column], &self.times[base]))
             ),
         }
     }
@@ -99,9 +112,9 @@ fn duration(ms: f64) -> String {
 /// The lines above the table.
 pub(crate) fn header(rounds: usize, about: &[String]) -> String {
     format!(
-        "Medians of {rounds} interleaved rounds; in brackets the median of the ratio to ours. The limit is the time of plain \
-         reads and read-modify-writes of as many bytes, of a 64-lane f32 sum of squares for `measure` of a buffer. \
-         Peers: {}.\n",
+        "Medians of {rounds} interleaved rounds; in brackets the median of the ratio to ours, of an adapter to the column \
+         before it. The limit is the time of plain reads and read-modify-writes of as many bytes, of a 64-lane \
+         f32 sum of squares for `measure` of a buffer. Peers: {}.\n",
         about.join(", ")
     )
 }
@@ -119,30 +132,23 @@ pub(crate) fn render(rows: &mut [Row]) -> String {
             .any(|row| row.times[i].iter().any(|ms| !ms.is_nan()))
     };
     let shown: Vec<usize> = (0..COLUMNS.len()).filter(is_measured).collect();
-    let fixed = ["set", "work", "threads", "limit", "limit/ours"].map(str::to_owned);
-    let rule = ["---", "---", "--:", "--:", "--:"].map(str::to_owned);
+    let has_ours = shown.contains(&0);
+    let share = |text: &str| has_ours.then(|| text.to_owned());
+    let fixed = ["set", "work", "threads", "limit"].map(str::to_owned);
     let titles = shown.iter().map(|&i| COLUMNS[i].title.to_owned());
-    let mut lines = vec![line(fixed.into_iter().chain(titles))];
-    lines.push(line(
-        rule.into_iter()
-            .chain(shown.iter().map(|_| "--:".to_owned())),
-    ));
+    let titles = fixed.into_iter().chain(share("limit/ours")).chain(titles);
+    let rule = ["---", "---", "--:", "--:"].map(str::to_owned);
+    let rule = rule.into_iter().chain(share("--:"));
+    let rule = rule.chain(shown.iter().map(|_| "--:".to_owned()));
+    let mut lines = vec![line(titles), line(rule)];
     for row in rows {
-        let share = ratio(&row.limit, &row.times[0]);
-        let share = if share.is_nan() {
-            "–".to_owned()
-        } else {
-            format!("{share:.2}")
-        };
-        let (set, work, threads) = (
-            row.set.to_owned(),
-            row.work.title().to_owned(),
-            row.threads.to_string(),
-        );
+        let (set, work) = (row.set.to_owned(), row.work.title());
+        let fixed = [set, work, row.threads.to_string(), row.limit_cell()];
         let cells = shown.iter().map(|&i| row.cell(i));
         lines.push(line(
-            [set, work, threads, row.limit_cell(), share]
+            fixed
                 .into_iter()
+                .chain(has_ours.then(|| row.share_cell()))
                 .chain(cells),
         ));
     }

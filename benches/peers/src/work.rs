@@ -24,11 +24,37 @@ pub(crate) enum Work {
     /// A plain f32 sum of squares in 64 lanes.
     SumOfSquares,
     /// As `Measure`, of as many bytes of another type.
-    MeasureF64,
-    /// As `MeasureF64`, of values whose squares overflow.
-    MeasureHugeF64,
-    MeasureF16,
-    MeasureBf16,
+    MeasureOf(Other),
+    /// As `Clip`, of as many bytes of another type.
+    ClipOf(Other),
+}
+
+/// Elements that are not plain `f32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Other {
+    F64,
+    /// Values whose squares overflow.
+    HugeF64,
+    F16,
+    Bf16,
+}
+
+impl Other {
+    fn name(self) -> &'static str {
+        match self {
+            Self::F64 => "f64",
+            Self::HugeF64 => "huge-f64",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::HugeF64 => "f64, all 1e200",
+            _ => self.name(),
+        }
+    }
 }
 
 /// What peers run on the nets, in the order of the table.
@@ -46,12 +72,17 @@ pub(crate) const WORKS: [Work; 7] = [
 pub(crate) const PASSES: [Work; 3] = [Work::Read, Work::Rewrite, Work::SumOfSquares];
 
 /// What ours runs on plain buffers.
-pub(crate) const TYPES: [Work; 5] = [
+pub(crate) const TYPES: [Work; 10] = [
     Work::Measure,
-    Work::MeasureF64,
-    Work::MeasureHugeF64,
-    Work::MeasureF16,
-    Work::MeasureBf16,
+    Work::MeasureOf(Other::F64),
+    Work::MeasureOf(Other::HugeF64),
+    Work::MeasureOf(Other::F16),
+    Work::MeasureOf(Other::Bf16),
+    Work::Clip,
+    Work::ClipOf(Other::F64),
+    Work::ClipOf(Other::HugeF64),
+    Work::ClipOf(Other::F16),
+    Work::ClipOf(Other::Bf16),
 ];
 
 /// λ of the penalties.
@@ -61,8 +92,10 @@ pub(crate) const RATE: f64 = 1e-7;
 
 impl Work {
     /// The name in the protocol.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
+    pub(crate) fn name(self) -> String {
+        let name = match self {
+            Self::MeasureOf(other) => return format!("measure-{}", other.name()),
+            Self::ClipOf(other) => return format!("clip-{}", other.name()),
             Self::Measure => "measure",
             Self::Keep => "keep",
             Self::Clip => "clip",
@@ -73,16 +106,15 @@ impl Work {
             Self::Read => "read",
             Self::Rewrite => "rewrite",
             Self::SumOfSquares => "sumsq",
-            Self::MeasureF64 => "measure-f64",
-            Self::MeasureHugeF64 => "measure-huge-f64",
-            Self::MeasureF16 => "measure-f16",
-            Self::MeasureBf16 => "measure-bf16",
-        }
+        };
+        name.to_owned()
     }
 
     /// The name in the table.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
+    pub(crate) fn title(self) -> String {
+        let title = match self {
+            Self::MeasureOf(other) => return format!("measure {}", other.title()),
+            Self::ClipOf(other) => return format!("clip {}, needed", other.title()),
             Self::Measure => "measure",
             Self::Keep => "clip, not needed",
             Self::Clip => "clip, needed",
@@ -93,10 +125,16 @@ impl Work {
             Self::Read => "read",
             Self::Rewrite => "read-modify-write",
             Self::SumOfSquares => "f32 sum of squares",
-            Self::MeasureF64 => "measure f64",
-            Self::MeasureHugeF64 => "measure f64, all 1e200",
-            Self::MeasureF16 => "measure f16",
-            Self::MeasureBf16 => "measure bf16",
+        };
+        title.to_owned()
+    }
+
+    /// The same of plain `f32`.
+    pub(crate) fn of_f32(self) -> Self {
+        match self {
+            Self::MeasureOf(_) => Self::Measure,
+            Self::ClipOf(_) => Self::Clip,
+            _ => self,
         }
     }
 
@@ -109,15 +147,15 @@ impl Work {
             .find(|work| work.name() == name)
     }
 
-    /// How many reads and how many rewrites of one set of tensors this cannot do without.
-    pub(crate) fn limit(self) -> (f64, f64) {
+    /// The time of the reads and rewrites of one set of tensors that this cannot do without, from that of each.
+    pub(crate) fn limit(self, read: f64, rewrite: f64) -> f64 {
         match self {
-            Self::Value | Self::Rewrite => (0.0, 1.0),
+            Self::Value | Self::Rewrite => rewrite,
             // The gradients once to measure and once more to scale; or the weights, and the gradients to add to.
-            Self::Clip | Self::L1 | Self::L2 => (1.0, 1.0),
+            Self::Clip | Self::ClipOf(_) | Self::L1 | Self::L2 => read + rewrite,
             // The gradients once to measure and once to subtract from the weights.
-            Self::Sgd => (2.0, 1.0),
-            _ => (1.0, 0.0),
+            Self::Sgd => 2.0 * read + rewrite,
+            _ => read,
         }
     }
 
@@ -129,7 +167,7 @@ impl Work {
     /// The bound of the first repetition; `norm` is that of the gradients as loaded.
     pub(crate) fn first_bound(self, norm: f64) -> f64 {
         match self {
-            Self::Clip | Self::Sgd => 0.9 * norm,
+            Self::Clip | Self::ClipOf(_) | Self::Sgd => 0.9 * norm,
             Self::Value => 0.9,
             _ => 1e30,
         }
@@ -140,6 +178,8 @@ impl Work {
     pub(crate) fn next_bound(self, bound: f64) -> f64 {
         match self {
             Self::Clip | Self::Sgd | Self::Value => 0.999 * bound,
+            // More than a unit in the last place of a bf16, so that every element moves.
+            Self::ClipOf(_) => 0.99 * bound,
             _ => bound,
         }
     }
