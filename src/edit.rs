@@ -162,6 +162,22 @@ enum Stored {
     Zero,
 }
 
+/// A clamp alone.
+pub(crate) struct Clamp([Stored; 1]);
+
+impl Clamp {
+    pub(crate) fn new(min: f64, max: f64) -> Self {
+        Self([Stored::Clamp { min, max }])
+    }
+
+    pub(crate) fn edit(&self) -> Edit<'_> {
+        Edit {
+            ops: &self.0,
+            arena: &[],
+        }
+    }
+}
+
 /// The operations of one tensor, on the heap only from the second on.
 #[derive(Clone, Debug, Default)]
 struct List {
@@ -281,11 +297,8 @@ impl<'a> Edit<'a> {
             Stored::Scale(factor) => Some(stats.scaled(factor, p)),
             Stored::Zero => Some(stats.zeroed()),
             // A clamp that does not bite.
-            Stored::Clamp { min, max }
-                if stats.is_finite() && min <= -stats.max_abs && stats.max_abs <= max =>
-            {
-                Some(stats)
-            }
+            // NaN stays, but its finite neighbours count.
+            Stored::Clamp { min, max } if stats.lies_within(min, max) => Some(stats),
             _ => None,
         })
     }

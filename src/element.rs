@@ -4,6 +4,7 @@ use core::fmt::{Debug, Display};
 
 use crate::set::MemberMut;
 use crate::tensor::{SliceMut, SliceRef};
+use crate::{Wide, math};
 
 mod sealed {
     pub trait Sealed {}
@@ -46,13 +47,13 @@ pub trait Element:
     #[doc(hidden)]
     type Part: Part;
 
-    /// The magnitude, exactly.
-    #[doc(hidden)]
-    fn part(self) -> Self::Part;
-
     /// The value, exactly.
     #[doc(hidden)]
     fn value(self) -> Self::Part;
+
+    /// The values as they lie, if the type is its own [`Element::Part`].
+    #[doc(hidden)]
+    fn parts(xs: &[Self]) -> Option<&[Self::Part]>;
 
     /// Names the slice's type.
     #[doc(hidden)]
@@ -72,7 +73,7 @@ pub trait Element:
     fn toward_zero(x: f64) -> Self;
 }
 
-/// A magnitude on its way into a sum: `f32` or `f64`.
+/// A number on its way into a sum: `f32` or `f64`.
 #[doc(hidden)]
 pub trait Part: Copy + PartialOrd + Send + Sync + sealed::Sealed {
     const ZERO: Self;
@@ -82,8 +83,16 @@ pub trait Part: Copy + PartialOrd + Send + Sync + sealed::Sealed {
 
     fn to_f64(self) -> f64;
 
-    /// The larger one. What comes of a NaN does not matter: sums tell of it.
+    fn magnitude(self) -> Self;
+
+    /// The larger of two magnitudes. What comes of a NaN does not matter: sums tell of it.
     fn larger(self, other: Self) -> Self;
+
+    /// The product, or zero if `self` is not finite.
+    fn times_if_finite(self, factor: Self) -> Self;
+
+    /// An exponent `e`, and 2^-e, which brings elements up to `max` to where their squares can be summed.
+    fn shift(max: f64) -> (i64, Self);
 
     /// Names the type.
     fn eight(xs: [Self; 8]) -> Eight;
@@ -92,7 +101,7 @@ pub trait Part: Copy + PartialOrd + Send + Sync + sealed::Sealed {
     fn own(xs: Eight) -> [Self; 8];
 }
 
-/// Eight magnitudes of either type.
+/// Eight numbers of either type.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub enum Eight {
@@ -107,6 +116,22 @@ impl Part for f64 {
     #[inline(always)]
     fn to_f64(self) -> f64 {
         self
+    }
+
+    #[inline(always)]
+    fn magnitude(self) -> Self {
+        self.abs()
+    }
+
+    #[inline(always)]
+    fn times_if_finite(self, factor: Self) -> Self {
+        if self.is_finite() { self * factor } else { 0.0 }
+    }
+
+    fn shift(max: f64) -> (i64, Self) {
+        // Within what an f64 can multiply by.
+        let e = Wide::from(max).parts().1.clamp(-1000, 1000);
+        (e, math::pow2(-e))
     }
 
     #[inline(always)]
@@ -135,6 +160,20 @@ impl Part for f32 {
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)
+    }
+
+    #[inline(always)]
+    fn magnitude(self) -> Self {
+        self.abs()
+    }
+
+    #[inline(always)]
+    fn times_if_finite(self, factor: Self) -> Self {
+        if self.is_finite() { self * factor } else { 0.0 }
+    }
+
+    fn shift(_max: f64) -> (i64, Self) {
+        (0, 1.0)
     }
 
     /// Magnitudes order like their bits, and integers compare beside the unit that adds.
@@ -176,8 +215,8 @@ impl Element for f64 {
     name_slices!(F64);
 
     #[inline(always)]
-    fn part(self) -> Self {
-        self.abs()
+    fn parts(xs: &[Self]) -> Option<&[Self]> {
+        Some(xs)
     }
 
     #[inline(always)]
@@ -208,8 +247,8 @@ impl Element for f32 {
     name_slices!(F32);
 
     #[inline(always)]
-    fn part(self) -> Self {
-        self.abs()
+    fn parts(xs: &[Self]) -> Option<&[Self]> {
+        Some(xs)
     }
 
     #[inline(always)]
@@ -302,8 +341,8 @@ macro_rules! half_element {
             name_slices!($variant);
 
             #[inline(always)]
-            fn part(self) -> f32 {
-                half_bits::$widen(self.to_bits() & 0x7fff)
+            fn parts(_xs: &[Self]) -> Option<&[f32]> {
+                None
             }
 
             #[inline(always)]
@@ -411,11 +450,7 @@ mod tests {
         // Every f16 and bf16 comes back as itself, NaN as NaN.
         for bits in 0..=u16::MAX {
             let (x, y) = (f16::from_bits(bits), bf16::from_bits(bits));
-            for (part, value, whole) in [
-                (x.part(), x.value(), x.to_f32()),
-                (y.part(), y.value(), y.to_f32()),
-            ] {
-                assert!(part == whole.abs() || part.is_nan() && whole.is_nan());
+            for (value, whole) in [(x.value(), x.to_f32()), (y.value(), y.to_f32())] {
                 assert!(value.to_bits() == whole.to_bits() || value.is_nan() && whole.is_nan());
             }
             if x.is_nan() {

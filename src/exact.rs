@@ -22,6 +22,8 @@ pub(crate) struct ExactSum {
     digits: [u64; DIGITS],
     bottom: i64,
     top: i64,
+    /// Summands that nobody knows; with one of them there is no sum.
+    missing: u64,
 }
 
 /// Below every digit that can occur.
@@ -33,6 +35,7 @@ impl Default for ExactSum {
             digits: [0; DIGITS],
             bottom: NOWHERE,
             top: NOWHERE,
+            missing: 0,
         }
     }
 }
@@ -44,6 +47,7 @@ fn place(k: i64) -> usize {
 impl ExactSum {
     /// Back to zero; costs only the digits in use.
     pub(crate) fn clear(&mut self) {
+        self.missing = 0;
         if self.top != NOWHERE {
             for k in self.bottom..=self.top {
                 self.digits[place(k)] = 0;
@@ -52,9 +56,28 @@ impl ExactSum {
         }
     }
 
-    /// Adds `x`. Non-finite numbers are not sums of finite elements, so they never come here.
+    /// Adds `x`, or counts it as missing: one that was not asked for, or that overflowed where it was summed.
     #[inline]
-    pub(crate) fn add(&mut self, x: Wide) {
+    pub(crate) fn take(&mut self, x: Option<Wide>) {
+        match x {
+            Some(x) if x.is_finite() => self.add(x),
+            _ => self.missing = self.missing.saturating_add(1),
+        }
+    }
+
+    /// The sum, rounded once; `None` if a summand is missing.
+    pub(crate) fn total(&self) -> Option<Wide> {
+        (self.missing == 0).then(|| self.round())
+    }
+
+    /// How many summands are missing.
+    pub(crate) fn missing(&self) -> u64 {
+        self.missing
+    }
+
+    /// Adds `x`, which is finite.
+    #[inline]
+    fn add(&mut self, x: Wide) {
         let (m, e) = x.parts();
         if m == 0.0 {
             return;
@@ -63,23 +86,29 @@ impl ExactSum {
         let low_bit = e - 52;
         let first = low_bit.div_euclid(32);
         let spread = u128::from(integer) << low_bit.rem_euclid(32);
-        self.reach(first, first + 2);
+        if first < self.bottom || first + 2 > self.top {
+            self.reach(first, first + 2);
+        }
         let floor = self.top - DIGITS as i64;
+        let mut place = place(first);
         for i in 0..3 {
             if first + i > floor {
-                self.digits[place(first + i)] += (spread >> (32 * i)) as u64 & 0xffff_ffff;
+                self.digits[place] += (spread >> (32 * i)) as u64 & 0xffff_ffff;
             }
+            place = if place + 1 == DIGITS { 0 } else { place + 1 };
         }
     }
 
     /// Adds another sum, digit by digit.
     pub(crate) fn merge(&mut self, other: &Self) {
+        self.missing = self.missing.saturating_add(other.missing);
         if other.top == NOWHERE {
             return;
         }
         self.reach(other.bottom, other.top);
         for k in self.bottom.max(other.bottom)..=other.top {
-            self.digits[place(k)] += other.digits[place(k)];
+            let digit = &mut self.digits[place(k)];
+            *digit = digit.saturating_add(other.digits[place(k)]);
         }
     }
 
@@ -101,7 +130,7 @@ impl ExactSum {
     }
 
     /// The sum, rounded once to nearest, ties to even.
-    pub(crate) fn round(&self) -> Wide {
+    fn round(&self) -> Wide {
         if self.top == NOWHERE {
             return Wide::ZERO;
         }
@@ -148,8 +177,11 @@ impl ExactSum {
     }
 
     /// The sum whose [`ExactSum::write`] gave these integers, or whose parts' integers add up to them.
-    pub(crate) fn read(highest: f64, limbs: &[i64; DIGITS]) -> Self {
-        let mut sum = Self::default();
+    pub(crate) fn read(highest: f64, limbs: &[i64; DIGITS], missing: u64) -> Self {
+        let mut sum = Self {
+            missing,
+            ..Self::default()
+        };
         if highest == f64::NEG_INFINITY {
             return sum;
         }
@@ -256,9 +288,9 @@ mod tests {
         for (x, y) in a.iter_mut().zip(b) {
             *x += y;
         }
-        assert_eq!(ExactSum::read(highest, &a).round(), sum(&parts.concat()));
+        assert_eq!(ExactSum::read(highest, &a, 0).round(), sum(&parts.concat()));
         assert_eq!(
-            ExactSum::read(f64::NEG_INFINITY, &[0; DIGITS]).round(),
+            ExactSum::read(f64::NEG_INFINITY, &[0; DIGITS], 0).round(),
             Wide::ZERO
         );
     }

@@ -139,7 +139,7 @@ impl Rule {
     fn needs(&self) -> Needs {
         match self {
             Self::Clip(clipper) => clipper.needs(),
-            Self::Detect(..) => Needs::default(),
+            Self::Detect(_, detector) => detector.needs(),
         }
     }
 }
@@ -203,7 +203,7 @@ impl Guard {
         report.edits.make_room(1);
         Self {
             rules: Vec::new(),
-            needs: Needs::default(),
+            needs: Needs::LEAST,
             on_non_finite: OnNonFinite::default(),
             max_skips: 10,
             params: Measurement::default(),
@@ -214,8 +214,7 @@ impl Guard {
 
     /// Adds a clipper behind the rules there are.
     #[must_use]
-    pub fn clip(mut self, clipper: impl Clipper + 'static) -> Self {
-        self.needs = self.needs.or(clipper.needs());
+    pub fn clip(self, clipper: impl Clipper + 'static) -> Self {
         self.push(Rule::Clip(Box::new(clipper)))
     }
 
@@ -240,6 +239,7 @@ impl Guard {
     }
 
     fn push(mut self, rule: Rule) -> Self {
+        self.needs = self.needs.or(rule.needs());
         self.rules.push(rule);
         // Room for every rule to speak, so that no step has to make it.
         self.report.alarms.reserve(self.rules.len());
@@ -351,8 +351,9 @@ impl Guard {
         if let Some(params) = params {
             self.params.read(
                 params,
+                // Norms of parameters are plain ones.
                 Needs {
-                    p: None,
+                    p: self.needs.p.filter(|_| Needs::LEAST.covers(self.needs)),
                     ..self.needs
                 },
                 &Edits::default(),

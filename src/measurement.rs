@@ -8,7 +8,7 @@ use crate::edit::{Edit, Edits};
 use crate::exact::{DIGITS, ExactSum};
 use crate::set::{TensorSet, TensorSetMut};
 use crate::tensor::{Ask, Needs, Tensor};
-use crate::{Error, Result, Stats};
+use crate::{Error, Result, Stats, Wide};
 
 /// The names of a set's tensors, in the set's order, end to end in one text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,20 +69,26 @@ pub struct Total {
     l1: ExactSum,
     sum_sq: ExactSum,
     power: ExactSum,
-    /// Tensors whose power sum was not asked for; with one of them the total has none.
-    without_power: u64,
 }
 
 impl Total {
     /// How many integers [`Total::limbs`] writes.
-    pub const LIMBS: usize = 5 + 3 * DIGITS;
+    pub const LIMBS: usize = 7 + 3 * DIGITS;
 
     fn clear(&mut self) {
         (self.len, self.nan, self.pos_inf, self.neg_inf) = (0, 0, 0, 0);
-        (self.max_abs, self.without_power) = (0.0, 0);
+        self.max_abs = 0.0;
         self.l1.clear();
         self.sum_sq.clear();
         self.power.clear();
+    }
+
+    #[inline]
+    fn count(&mut self, [len, nan, pos_inf, neg_inf]: [u64; 4]) {
+        self.len = self.len.saturating_add(len);
+        self.nan = self.nan.saturating_add(nan);
+        self.pos_inf = self.pos_inf.saturating_add(pos_inf);
+        self.neg_inf = self.neg_inf.saturating_add(neg_inf);
     }
 
     /// Adds one tensor.
@@ -97,31 +103,20 @@ impl Total {
     /// ```
     #[inline]
     pub fn add(&mut self, stats: &Stats) {
-        self.len += stats.len;
-        self.nan += stats.nan;
-        self.pos_inf += stats.pos_inf;
-        self.neg_inf += stats.neg_inf;
+        self.count([stats.len, stats.nan, stats.pos_inf, stats.neg_inf]);
         self.max_abs = self.max_abs.max(stats.max_abs);
-        self.l1.add(stats.l1);
-        self.sum_sq.add(stats.sum_sq);
-        match stats.power {
-            Some(power) if power.is_finite() => self.power.add(power),
-            // Not asked for, or asked for with a `p` that makes no norm.
-            _ => self.without_power += 1,
-        }
+        self.l1.take(stats.l1);
+        self.sum_sq.take(Some(stats.sum_sq));
+        self.power.take(stats.power);
     }
 
     /// Adds everything that another total holds.
     pub fn merge(&mut self, other: &Self) {
-        self.len += other.len;
-        self.nan += other.nan;
-        self.pos_inf += other.pos_inf;
-        self.neg_inf += other.neg_inf;
+        self.count([other.len, other.nan, other.pos_inf, other.neg_inf]);
         self.max_abs = self.max_abs.max(other.max_abs);
         self.l1.merge(&other.l1);
         self.sum_sq.merge(&other.sum_sq);
         self.power.merge(&other.power);
-        self.without_power += other.without_power;
     }
 
     /// The sums, each rounded once.
@@ -134,9 +129,9 @@ impl Total {
             neg_inf: self.neg_inf,
             first_non_finite: None,
             max_abs: self.max_abs,
-            l1: self.l1.round(),
-            sum_sq: self.sum_sq.round(),
-            power: (self.without_power == 0).then(|| self.power.round()),
+            l1: self.l1.total(),
+            sum_sq: self.sum_sq.total().unwrap_or(Wide::NAN),
+            power: self.power.total(),
         }
     }
 
@@ -177,7 +172,9 @@ impl Total {
             self.nan,
             self.pos_inf,
             self.neg_inf,
-            self.without_power,
+            self.l1.missing(),
+            self.sum_sq.missing(),
+            self.power.missing(),
         ];
         let mut limbs: Vec<i64> = counts.map(|count| count as i64).into();
         let mut window = [0; DIGITS];
@@ -223,21 +220,20 @@ impl Total {
         if let Some(&place) = places.iter().find(|place| !is_place(place)) {
             return refuse("highest digit of a total", "an integer or -inf", place);
         }
-        let (counts, sums) = limbs.split_first_chunk::<5>().ok_or_else(wrong)?;
+        let (counts, sums) = limbs.split_first_chunk::<7>().ok_or_else(wrong)?;
         let (windows, rest) = sums.split_at_checked(3 * DIGITS).ok_or_else(wrong)?;
         if !rest.is_empty() {
             return Err(wrong());
         }
-        let mut read = windows
-            .chunks_exact(DIGITS)
-            .zip(&maxima[1..])
-            .map(|(window, &highest)| {
+        let [len, nan, pos_inf, neg_inf, missing @ ..] = counts.map(|count| count as u64);
+        let mut read = windows.chunks_exact(DIGITS).zip(places).zip(missing).map(
+            |((window, &highest), missing)| {
                 let mut digits = [0; DIGITS];
                 digits.copy_from_slice(window);
-                ExactSum::read(highest, &digits)
-            });
+                ExactSum::read(highest, &digits, missing)
+            },
+        );
         let mut next = || read.next().unwrap_or_default();
-        let [len, nan, pos_inf, neg_inf, without_power] = counts.map(|count| count as u64);
         let (l1, sum_sq, power) = (next(), next(), next());
         Ok(Self {
             len,
@@ -248,7 +244,6 @@ impl Total {
             l1,
             sum_sq,
             power,
-            without_power,
         })
     }
 }

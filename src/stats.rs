@@ -28,6 +28,9 @@ pub enum Norm {
     P(f64),
 }
 
+/// The `p` by which to ask for the squares and the maximum alone, without the cost of Σ|x|.
+pub(crate) const SQUARES: f64 = 2.0;
+
 impl Norm {
     /// 2^47: the exponents of the powers of all `f64`s still fit into 58 bits.
     const AS_GOOD_AS_INFINITE: f64 = 140_737_488_355_328.0;
@@ -102,7 +105,7 @@ pub struct Stats {
     pub(crate) neg_inf: u64,
     pub(crate) first_non_finite: Option<u64>,
     pub(crate) max_abs: f64,
-    pub(crate) l1: Wide,
+    pub(crate) l1: Option<Wide>,
     pub(crate) sum_sq: Wide,
     pub(crate) power: Option<Wide>,
 }
@@ -122,7 +125,7 @@ impl Stats {
         neg_inf: 0,
         first_non_finite: None,
         max_abs: 0.0,
-        l1: Wide::ZERO,
+        l1: Some(Wide::ZERO),
         sum_sq: Wide::ZERO,
         power: None,
     };
@@ -140,7 +143,7 @@ impl Stats {
         Self {
             len,
             max_abs,
-            l1,
+            l1: Some(l1),
             sum_sq,
             ..Self::EMPTY
         }
@@ -196,7 +199,7 @@ impl Stats {
     /// How many elements are +∞ or −∞.
     #[must_use]
     pub fn inf(&self) -> u64 {
-        self.pos_inf + self.neg_inf
+        self.pos_inf.saturating_add(self.neg_inf)
     }
 
     /// How many elements are +∞.
@@ -225,7 +228,7 @@ impl Stats {
         self.nan == 0 && self.pos_inf == 0 && self.neg_inf == 0
     }
 
-    /// `Σ|x|`, +∞ past the range of `f64`.
+    /// `Σ|x|`, +∞ past the range of `f64`; NaN if [`Needs::LEAST`](crate::Needs::LEAST) left it out.
     #[must_use]
     pub fn l1(&self) -> f64 {
         self.norm(Norm::L1).to_f64()
@@ -254,13 +257,13 @@ impl Stats {
     }
 
     /// A norm over the whole range, even where no `f64` can hold it. [`Norm::P`] is NaN unless its `p`
-    /// was asked for in [`Ask`](crate::Ask) or [`Needs`](crate::Needs).
+    /// was asked for, and [`Norm::L1`] where it was left out, in [`Ask`](crate::Ask) or [`Needs`](crate::Needs).
     #[must_use]
     #[inline]
     pub fn norm(&self, norm: Norm) -> Wide {
         self.if_finite(match norm {
-            Norm::L1 => self.l1,
-            Norm::L2 => self.sum_sq.sqrt(),
+            Norm::L1 => self.l1.unwrap_or(Wide::NAN),
+            Norm::L2 | Norm::P(SQUARES) => self.sum_sq.sqrt(),
             Norm::Max => Wide::from(self.max_abs),
             Norm::P(p) => self.power.map_or(Wide::NAN, |power| power.root(p)),
         })
@@ -280,11 +283,17 @@ impl Stats {
         let f = factor.to_wide();
         Self {
             max_abs: (Wide::from(self.max_abs) * f).to_f64(),
-            l1: self.l1 * f,
+            l1: self.l1.map(|l1| l1 * f),
             sum_sq: self.sum_sq * f * f,
             power: self.power.zip(p).map(|(power, p)| power * f.power(p)),
             ..*self
         }
+    }
+
+    /// Whether no element, or only NaN, lies outside `[min, max]`, as far as the largest magnitude tells.
+    pub(crate) fn lies_within(&self, min: f64, max: f64) -> bool {
+        let all = min <= -self.max_abs && self.max_abs <= max;
+        self.inf() == 0 && (all || self.is_empty())
     }
 
     /// What is left when every element becomes 0.

@@ -66,7 +66,7 @@ impl GlobalNorm {
     ///
     /// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
-        once(self, self.bound.norm, grads, true)
+        once(self, self.bound.norm, grads)
     }
 }
 

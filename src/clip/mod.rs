@@ -125,16 +125,14 @@ impl core::fmt::Display for Clipped {
     }
 }
 
-/// One rule, once: measure, plan, and write only if there is something to write.
-fn once<R, G>(mut rule: R, norm: Norm, grads: &mut G, refuse_non_finite: bool) -> Result<Clipped>
+/// One rule by a norm, once: measure, plan, and write only if there is something to write.
+fn once<R, G>(mut rule: R, norm: Norm, grads: &mut G) -> Result<Clipped>
 where
     R: Clipper,
     G: TensorSetMut + ?Sized,
 {
     let before = Measurement::with_needs(grads, rule.needs())?;
-    if refuse_non_finite {
-        refuse(&before)?;
-    }
+    refuse(&before)?;
     let mut edits = Edits::default();
     edits.reset(before.len(), Some(before.names()));
     rule.plan(
@@ -219,9 +217,12 @@ impl Bound {
     }
 
     fn needs(self) -> Needs {
-        Needs {
-            p: self.norm.power(),
-            units: None,
+        match self.norm {
+            Norm::L2 | Norm::Max => Needs::LEAST,
+            norm => Needs {
+                p: norm.power(),
+                units: None,
+            },
         }
     }
 

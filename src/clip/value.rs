@@ -1,8 +1,8 @@
 //! Each element on its own.
 
-use super::{Clipped, Clipper, once};
+use super::{Clipped, Clipper};
 use crate::detect::StepView;
-use crate::{Edits, Error, Norm, Result, TensorSetMut};
+use crate::{Edits, Error, Needs, Result, TensorSetMut};
 
 /// Clamps each element into `[min, max]`.
 ///
@@ -89,19 +89,29 @@ impl Value {
     ///
     /// What the tensors give.
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
-        once(self, Norm::L2, grads, false)
+        let totals = grads.clamp_and_measure(self.min, self.max)?;
+        let [before, after] = totals.map(|total| total.stats());
+        Ok(Clipped {
+            before: before.l2(),
+            after: after.l2(),
+            factor: 1.0,
+            changed: !before.lies_within(self.min, self.max),
+        })
     }
 }
 
 impl Clipper for Value {
+    fn needs(&self) -> Needs {
+        Needs::LEAST
+    }
+
     fn name(&self) -> &'static str {
         "value clip"
     }
 
     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
         for (i, stats) in step.grads.tensors().iter().enumerate() {
-            let all_within = self.min <= -stats.max_abs && stats.max_abs <= self.max;
-            if stats.inf() > 0 || (!all_within && !stats.is_empty()) {
+            if !stats.lies_within(self.min, self.max) {
                 edits.clamp(i, self.min, self.max);
             }
         }

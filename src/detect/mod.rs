@@ -20,7 +20,7 @@ use core::fmt::{self, Debug};
 
 use crate::measurement::Names;
 use crate::wide::Short;
-use crate::{Error, Measurement, Result};
+use crate::{Error, Measurement, Needs, Result};
 
 /// What rules and detectors see of a training step.
 ///
@@ -73,6 +73,11 @@ pub struct StepView<'a> {
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub trait Detector: Send + Sync + Debug {
+    /// What must be measured beside the usual; [`Needs::LEAST`] if squares and the maximum are enough.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
     /// Scores the step, then learns from it.
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm>;
 }

@@ -1,6 +1,7 @@
 //! NaN and infinities.
 
 use super::{Alarm, Detector, Found, StepView, Subject};
+use crate::Needs;
 
 /// Fires when the loss, a gradient or a parameter has an element that is NaN or infinite.
 ///
@@ -22,6 +23,10 @@ use super::{Alarm, Detector, Found, StepView, Subject};
 pub struct NonFinite;
 
 impl Detector for NonFinite {
+    fn needs(&self) -> Needs {
+        Needs::LEAST
+    }
+
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         find(step)
     }

@@ -1,7 +1,7 @@
 //! A norm above a bound.
 
 use super::{Alarm, Detector, StepView, Subject, threshold};
-use crate::{Norm, Result, Wide};
+use crate::{Needs, Norm, Result, Wide};
 
 /// Fires when the norm of all gradients, or of one tensor, is above a bound.
 ///
@@ -62,6 +62,10 @@ impl NormThreshold {
 }
 
 impl Detector for NormThreshold {
+    fn needs(&self) -> Needs {
+        Needs::LEAST
+    }
+
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let (subject, norm) = if self.per_tensor {
             let norms = step

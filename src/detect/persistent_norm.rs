@@ -1,7 +1,7 @@
 //! A norm that stays high.
 
 use super::{Alarm, Detector, StepView, Subject, at_least_one, threshold};
-use crate::{Norm, Result, Wide};
+use crate::{Needs, Norm, Result, Wide};
 
 /// Fires when the norm of all gradients was above a bound on each of the last `steps` steps.
 ///
@@ -55,6 +55,10 @@ impl PersistentNorm {
 }
 
 impl Detector for PersistentNorm {
+    fn needs(&self) -> Needs {
+        Needs::LEAST
+    }
+
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let norm = step.grads.total().norm(Norm::L2);
         if !norm.is_finite() {

@@ -1,7 +1,7 @@
 //! A loss that does not get better.
 
 use super::{Alarm, Detector, StepView, Subject, at_least_one, threshold};
-use crate::{Error, Result};
+use crate::{Error, Needs, Result};
 
 /// Fires when the loss has not improved by `delta` over `steps` steps, or was worse than a given
 /// baseline on each of them.
@@ -73,6 +73,10 @@ impl Plateau {
 }
 
 impl Detector for Plateau {
+    fn needs(&self) -> Needs {
+        Needs::LEAST
+    }
+
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let loss = step.loss.filter(|loss| loss.is_finite())?;
         let alarm = |relation, bound| {

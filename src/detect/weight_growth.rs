@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Alarm, Detector, StepView, Subject, at_least_one};
 use crate::measurement::Names;
-use crate::{Error, Norm, Result};
+use crate::{Error, Needs, Norm, Result};
 
 /// Fires when the norm of a parameter tensor is above `ratio` times its first value, or grew by more
 /// than a given amount per step over a window of steps.
@@ -41,6 +41,9 @@ pub struct WeightGrowth {
     tensors: Vec<Track>,
     names: Option<Arc<Names>>,
 }
+
+/// Steps that are remembered at most.
+const LONGEST_WINDOW: usize = 1_000_000;
 
 /// What is remembered of one tensor.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,9 +81,17 @@ impl WeightGrowth {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `growth` is not above 0 or `window` is 0.
+    /// [`Error::Setting`] if `growth` is not above 0, or `window` is 0 or above a million.
     pub fn per_step(self, growth: f64, window: usize) -> Result<Self> {
-        at_least_one("window of weight growth", window as u64)?;
+        let what = "window of weight growth";
+        at_least_one(what, window as u64)?;
+        if window > LONGEST_WINDOW {
+            return Err(Error::Setting {
+                what,
+                expected: "at most a million steps",
+                found: window as f64,
+            });
+        }
         if growth > 0.0 {
             Ok(Self {
                 per_step: Some((growth, window)),
@@ -119,6 +130,10 @@ impl Track {
 }
 
 impl Detector for WeightGrowth {
+    fn needs(&self) -> Needs {
+        Needs::LEAST
+    }
+
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let params = step.params?;
         let window = self.per_step.map_or(0, |(_, window)| window);

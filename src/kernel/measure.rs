@@ -15,22 +15,18 @@
 
 use super::unit::{Plain, Unit};
 use crate::element::{Element, Part};
+use crate::stats::SQUARES;
 
 /// Lanes that a block folds to.
 pub(super) const LANES: usize = 8;
 /// Elements of a row.
-pub(super) const ROW: usize = 2 * LANES;
+const ROW: usize = 2 * LANES;
 /// Rows of a leaf.
 const ROWS: usize = 4;
 /// Elements of a leaf.
-const LEAF: usize = ROWS * ROW;
+pub(super) const LEAF: usize = ROWS * ROW;
 /// Elements of a block.
 pub(super) const BLOCK: usize = 4 * LEAF;
-
-/// The magnitudes of a block, eight by eight, where vector loads cross no cache line.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Parts<P>([[P; LANES]; BLOCK / LANES]);
 
 /// Running sums over a stream of blocks.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +39,8 @@ pub(super) struct Lanes<P> {
 /// Sums of eight lanes, and what rounding took from them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Twofold {
-    sum: [f64; LANES],
-    rest: [f64; LANES],
+    pub(super) sum: [f64; LANES],
+    pub(super) rest: [f64; LANES],
 }
 
 /// A sum and what rounding took from it.
@@ -60,6 +56,7 @@ impl Pair {
         *self = Self(sum, self.1 + (rest + error));
     }
 
+    #[inline]
     pub(crate) fn round(self) -> f64 {
         // After an overflow or a NaN the rest means nothing.
         if self.0.is_finite() {
@@ -74,6 +71,7 @@ impl Pair {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sums {
     pub(super) max: f64,
+    /// Zero where it was not asked for.
     pub(super) l1: Pair,
     pub(super) sq: Pair,
 }
@@ -84,6 +82,12 @@ impl Sums {
         l1: Pair::ZERO,
         sq: Pair::ZERO,
     };
+
+    /// Whether every element was. A NaN among them makes the squares NaN, which no overflow does.
+    #[inline]
+    pub(super) fn are_finite(&self) -> bool {
+        self.max.is_finite() && !self.sq.0.is_nan()
+    }
 
     /// Adds what comes next.
     pub(super) fn add(&mut self, next: Self) {
@@ -122,17 +126,17 @@ impl Twofold {
         self.rest = unit.store(unit.add(rest, error));
     }
 
-    pub(super) fn total(self) -> Pair {
-        let mut lanes: [Pair; LANES] = core::array::from_fn(|j| Pair(self.sum[j], self.rest[j]));
-        let mut width = LANES;
-        while width > 1 {
-            width /= 2;
-            for j in 0..width {
-                let upper = lanes[j + width];
-                lanes[j].add(upper);
-            }
-        }
-        lanes[0]
+    /// The halves added to one another, again and again.
+    #[inline(always)]
+    pub(super) fn total<U: Unit>(&self, unit: U) -> Pair {
+        let (sum, rest) = unit.halve(self);
+        let mut lanes = [0, 1, 2, 3].map(|j| Pair(sum[j], rest[j]));
+        let [_, _, c, d] = lanes;
+        lanes[0].add(c);
+        lanes[1].add(d);
+        let [mut total, b, ..] = lanes;
+        total.add(b);
+        total
     }
 }
 
@@ -143,29 +147,79 @@ impl<P: Part> Lanes<P> {
         sq: Twofold::ZERO,
     };
 
-    pub(super) fn finish(self) -> Sums {
-        let max = self.max.as_flattened();
-        let max = max.iter().fold(P::ZERO, |m, &x| m.larger(x));
+    pub(super) fn finish(&self) -> Sums {
+        self.finish_on(Plain)
+    }
+
+    #[inline(always)]
+    fn finish_on<U: Unit>(&self, unit: U) -> Sums {
+        let mut max = P::ZERO;
+        for &x in self.max.as_flattened() {
+            max = max.larger(x);
+        }
         Sums {
             max: max.to_f64(),
-            l1: self.l1.total(),
-            sq: self.sq.total(),
+            l1: self.l1.total(unit),
+            sq: self.sq.total(unit),
         }
     }
 
-    /// Adds the first `leaves` leaves of a block. The others are zeros, which change no sum.
+    /// Adds blocks; only the last of a stream may be short.
     #[inline(always)]
-    fn add<U: Unit>(&mut self, unit: U, parts: &mut Parts<P>, leaves: usize) {
-        unit.raise(&mut self.max, &parts.0[..2 * ROWS * leaves]);
-        unit.settle(parts);
-        let sums = match leaves {
-            1 => Leaf::of(unit, parts, 0),
-            2 => Leaf::two(unit, parts, 0),
-            3 => Leaf::two(unit, parts, 0).and(unit, Leaf::of(unit, parts, 2)),
-            _ => Leaf::two(unit, parts, 0).and(unit, Leaf::two(unit, parts, 2)),
+    fn add<U: Unit, const L1: bool>(&mut self, unit: U, xs: &[P]) {
+        let mut xs = xs;
+        while let Some((block, rest)) = xs.split_first_chunk::<BLOCK>() {
+            let leaves = [
+                part(block, 0),
+                part(block, 1),
+                part(block, 2),
+                part(block, 3),
+            ];
+            self.add_block::<U, L1>(unit, &leaves);
+            xs = rest;
+        }
+        // A leaf that ends early goes on with zeros, which change no sum, and so may a block do.
+        let (whole, rest) = xs.split_at(xs.len() - xs.len() % LEAF);
+        let mut last = [P::ZERO; LEAF];
+        last[..rest.len()].copy_from_slice(rest);
+        let mut leaves = [&last; BLOCK / LEAF];
+        for (i, to) in leaves.iter_mut().enumerate().take(whole.len() / LEAF) {
+            *to = part(whole, i);
+        }
+        self.add_block::<U, L1>(unit, &leaves[..xs.len().div_ceil(LEAF)]);
+    }
+
+    /// Adds the leaves of a block; those that are missing are zeros.
+    #[inline(always)]
+    fn add_block<U: Unit, const L1: bool>(&mut self, unit: U, leaves: &[&[P; LEAF]]) {
+        let sums = match *leaves {
+            [a] => Leaf::of::<P, U, L1>(unit, a),
+            [a, b] => Leaf::two::<P, U, L1>(unit, a, b),
+            [a, b, c] => {
+                Leaf::two::<P, U, L1>(unit, a, b).and::<U, L1>(unit, Leaf::of::<P, U, L1>(unit, c))
+            }
+            [a, b, c, d, ..] => {
+                let back = Leaf::two::<P, U, L1>(unit, c, d);
+                Leaf::two::<P, U, L1>(unit, a, b).and::<U, L1>(unit, back)
+            }
+            [] => return,
         };
-        self.l1.add(unit, unit.add(sums.l1[0], sums.l1[1]));
+        for leaf in leaves {
+            unit.raise(&mut self.max, leaf);
+        }
+        if L1 {
+            self.l1.add(unit, unit.add(sums.l1[0], sums.l1[1]));
+        }
         self.sq.add(unit, unit.add(sums.sq[0], sums.sq[1]));
+    }
+}
+
+/// The `index`-th `N` of `xs`, which holds them whole.
+#[inline(always)]
+pub(super) fn part<P, const N: usize>(xs: &[P], index: usize) -> &[P; N] {
+    match xs[index * N..].first_chunk() {
+        Some(part) => part,
+        None => unreachable!("cut into whole parts before"),
     }
 }
 
@@ -179,96 +233,170 @@ struct Leaf<L> {
 // No closures here: they would be compiled apart from the function that is compiled for the processor.
 impl<L: Copy> Leaf<L> {
     #[inline(always)]
-    fn of<P: Part, U: Unit<Lanes = L>>(unit: U, parts: &Parts<P>, index: usize) -> Self {
-        let rows = &parts.0[2 * ROWS * index..][..2 * ROWS];
-        let l1 = [unit.widen(&rows[0]), unit.widen(&rows[1])];
-        let sq = [unit.square(l1[0]), unit.square(l1[1])];
-        let mut leaf = Self { l1, sq };
-        for (i, row) in rows.iter().enumerate().skip(2) {
-            let x = unit.widen(row);
-            let (l1, sq) = (&mut leaf.l1[i % 2], &mut leaf.sq[i % 2]);
-            *l1 = unit.add(*l1, x);
+    fn of<P: Part, U: Unit<Lanes = L>, const L1: bool>(unit: U, leaf: &[P; LEAF]) -> Self {
+        let x = [unit.widen(part(leaf, 0)), unit.widen(part(leaf, 1))];
+        let mut sums = Self {
+            l1: [unit.abs(x[0]), unit.abs(x[1])],
+            sq: [unit.square(x[0]), unit.square(x[1])],
+        };
+        for i in 2..2 * ROWS {
+            let x = unit.widen(part(leaf, i));
+            let (l1, sq) = (&mut sums.l1[i % 2], &mut sums.sq[i % 2]);
+            if L1 {
+                *l1 = unit.add(*l1, unit.abs(x));
+            }
             *sq = if P::SQUARES_ARE_EXACT {
                 unit.add_exact_square(*sq, x)
             } else {
                 unit.add(*sq, unit.square(x))
             };
         }
-        leaf
+        sums
     }
 
     #[inline(always)]
-    fn two<P: Part, U: Unit<Lanes = L>>(unit: U, parts: &Parts<P>, index: usize) -> Self {
-        Self::of(unit, parts, index).and(unit, Self::of(unit, parts, index + 1))
+    fn two<P: Part, U: Unit<Lanes = L>, const L1: bool>(
+        unit: U,
+        a: &[P; LEAF],
+        b: &[P; LEAF],
+    ) -> Self {
+        Self::of::<P, U, L1>(unit, a).and::<U, L1>(unit, Self::of::<P, U, L1>(unit, b))
     }
 
     #[inline(always)]
-    fn and<U: Unit<Lanes = L>>(self, unit: U, other: Self) -> Self {
+    fn and<U: Unit<Lanes = L>, const L1: bool>(self, unit: U, other: Self) -> Self {
         let [a, b] = [self, other];
         Self {
-            l1: [unit.add(a.l1[0], b.l1[0]), unit.add(a.l1[1], b.l1[1])],
+            l1: if L1 {
+                [unit.add(a.l1[0], b.l1[0]), unit.add(a.l1[1], b.l1[1])]
+            } else {
+                a.l1
+            },
             sq: [unit.add(a.sq[0], b.sq[0]), unit.add(a.sq[1], b.sq[1])],
         }
     }
 }
 
+/// What of the sums is wanted, and how the elements enter them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How<P> {
+    /// Σ|x| too.
+    pub(super) l1: bool,
+    /// Each finite element times this, and zero in place of the others.
+    pub(super) times: Option<P>,
+}
+
+impl<P: Part> How<P> {
+    /// What is asked for with this `p`, of the elements as they are.
+    #[inline(always)]
+    pub(super) fn usual(p: Option<f64>) -> Self {
+        Self {
+            l1: p != Some(SQUARES),
+            times: None,
+        }
+    }
+}
+
 /// Adds `xs`; only the last slice of a stream may end inside a block.
-pub(super) fn add<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T]) {
+pub(super) fn add<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T], how: How<T::Part>) {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if let Some(unit) = super::unit::v3() {
-        return unit.vectorize(AddOn { unit, lanes, xs });
+        return unit.vectorize(Add {
+            unit,
+            lanes,
+            xs,
+            how,
+        });
     }
-    add_plain(lanes, xs);
+    add_plain(lanes, xs, how);
+}
+
+/// What one slice comes to.
+pub(super) fn sums<T: Element>(xs: &[T], how: How<T::Part>) -> Sums {
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    if let Some(unit) = super::unit::v3() {
+        return unit.vectorize(Sum { unit, xs, how });
+    }
+    let mut lanes = Lanes::ZERO;
+    add_plain(&mut lanes, xs, how);
+    lanes.finish()
 }
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-struct AddOn<'a, T: Element> {
-    unit: pulp::x86::V3,
-    lanes: &'a mut Lanes<T::Part>,
-    xs: &'a [T],
+mod on_v3 {
+    use super::{Element, How, Lanes, Sums, add_on};
+    use pulp::{NullaryFnOnce, x86::V3};
+
+    pub(super) struct Add<'a, T: Element> {
+        pub(super) unit: V3,
+        pub(super) lanes: &'a mut Lanes<T::Part>,
+        pub(super) xs: &'a [T],
+        pub(super) how: How<T::Part>,
+    }
+
+    impl<T: Element> NullaryFnOnce for Add<'_, T> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            add_on(self.unit, self.lanes, self.xs, self.how);
+        }
+    }
+
+    pub(super) struct Sum<'a, T: Element> {
+        pub(super) unit: V3,
+        pub(super) xs: &'a [T],
+        pub(super) how: How<T::Part>,
+    }
+
+    impl<T: Element> NullaryFnOnce for Sum<'_, T> {
+        type Output = Sums;
+
+        #[inline(always)]
+        fn call(self) -> Sums {
+            let mut lanes = Lanes::ZERO;
+            add_on(self.unit, &mut lanes, self.xs, self.how);
+            lanes.finish_on(self.unit)
+        }
+    }
 }
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-impl<T: Element> pulp::NullaryFnOnce for AddOn<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        add_on(self.unit, self.lanes, self.xs);
-    }
-}
+use on_v3::{Add, Sum};
 
 #[cfg_attr(
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn add_plain<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T]) {
-    add_on(Plain, lanes, xs);
+fn add_plain<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T], how: How<T::Part>) {
+    add_on(Plain, lanes, xs, how);
 }
 
 #[inline(always)]
-fn add_on<T: Element, U: Unit>(unit: U, lanes: &mut Lanes<T::Part>, xs: &[T]) {
-    let mut parts = Parts([[T::Part::ZERO; LANES]; BLOCK / LANES]);
-    let mut tail = xs;
-    while let Some((block, rest)) = tail.split_first_chunk::<BLOCK>() {
-        for (to, x) in parts.0.as_flattened_mut().iter_mut().zip(block) {
-            *to = x.part();
+fn add_on<T: Element, U: Unit>(unit: U, lanes: &mut Lanes<T::Part>, xs: &[T], how: How<T::Part>) {
+    match (how.times, T::parts(xs)) {
+        (None, Some(parts)) if how.l1 => lanes.add::<U, true>(unit, parts),
+        (None, Some(parts)) => lanes.add::<U, false>(unit, parts),
+        (times, _) => {
+            let mut parts = [T::Part::ZERO; BLOCK];
+            for block in xs.chunks(BLOCK) {
+                let parts = &mut parts[..block.len()];
+                for (part, x) in parts.iter_mut().zip(block) {
+                    *part = x.value();
+                }
+                if let Some(factor) = times {
+                    for part in parts.iter_mut() {
+                        *part = part.times_if_finite(factor);
+                    }
+                }
+                if how.l1 {
+                    lanes.add::<U, true>(unit, parts);
+                } else {
+                    lanes.add::<U, false>(unit, parts);
+                }
+            }
         }
-        lanes.add(unit, &mut parts, BLOCK / LEAF);
-        tail = rest;
     }
-    if tail.is_empty() {
-        return;
-    }
-    let leaves = tail.len().div_ceil(LEAF);
-    let (filled, rest) = parts.0.as_flattened_mut()[..leaves * LEAF].split_at_mut(tail.len());
-    for (to, x) in filled.iter_mut().zip(tail) {
-        *to = x.part();
-    }
-    if xs.len() > BLOCK {
-        rest.fill(T::Part::ZERO);
-    }
-    lanes.add(unit, &mut parts, leaves);
 }
 
 #[cfg(test)]
@@ -296,19 +424,38 @@ mod tests {
     }
 
     fn bits<P: Part>(lanes: Lanes<P>) -> [u64; 5] {
-        let sums = lanes.finish();
+        of(lanes.finish())
+    }
+
+    fn of(sums: Sums) -> [u64; 5] {
         [sums.max, sums.l1.0, sums.l1.1, sums.sq.0, sums.sq.1].map(f64::to_bits)
     }
 
     fn the_same_on_every_processor<T: Element>(xs: &[T]) {
+        let (_, half) = T::Part::shift(2.0);
         for len in (0..70).chain([100, 127, 128, 192, 193, 255, 256, 257, 5000]) {
-            let (mut best, mut plain) = (Lanes::ZERO, Lanes::ZERO);
-            add(&mut best, &xs[..len]);
-            add_on(Plain, &mut plain, &xs[..len]);
-            assert_eq!(bits(best), bits(plain), "{} {len}", T::NAME);
-            let mut other = Lanes::ZERO;
-            add_plain(&mut other, &xs[..len]);
-            assert_eq!(bits(best), bits(other), "{} {len}", T::NAME);
+            let xs = &xs[..len];
+            let squares = How::usual(Some(SQUARES));
+            let times = Some(half);
+            for how in [How::usual(None), squares, How { times, ..squares }] {
+                let (mut best, mut plain) = (Lanes::ZERO, Lanes::ZERO);
+                add(&mut best, xs, how);
+                add_on(Plain, &mut plain, xs, how);
+                assert_eq!(bits(best), bits(plain), "{} {len}", T::NAME);
+                let mut other = Lanes::ZERO;
+                add_plain(&mut other, xs, how);
+                assert_eq!(bits(best), bits(other), "{} {len}", T::NAME);
+                assert_eq!(bits(best), of(sums(xs, how)), "{} {len}", T::NAME);
+            }
+            // The squares do not depend on whether the magnitudes are summed too.
+            let (all, less) = (sums(xs, How::usual(None)), sums(xs, squares));
+            assert_eq!(
+                of(less),
+                of(Sums {
+                    l1: Pair::ZERO,
+                    ..all
+                })
+            );
         }
     }
 
@@ -332,10 +479,10 @@ mod tests {
         let mut xs = input(1000);
         for len in [1, 63, 64, 65, 200, 256, 300, 900] {
             let mut short = Lanes::ZERO;
-            add(&mut short, &xs[..len]);
+            add(&mut short, &xs[..len], How::usual(None));
             xs[len..].fill(0.0);
             let mut long = Lanes::ZERO;
-            add(&mut long, &xs);
+            add(&mut long, &xs, How::usual(None));
             assert_eq!(bits(short), bits(long), "{len}");
             xs = input(1000);
         }

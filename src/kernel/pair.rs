@@ -42,7 +42,7 @@ fn of_chunk<W: Element, G: Element, F: Fn(f64) -> (f64, f64)>(
         terms[ws.len()..].fill(0.0);
         sum.add(Plain, fold(&mut terms));
     }
-    sum.total()
+    sum.total(Plain)
 }
 
 /// The sums of the halves, again and again, down to eight lanes.

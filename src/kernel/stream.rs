@@ -2,8 +2,9 @@
 
 use super::chunks::{self, CHUNK};
 use super::edit::{At, apply};
-use super::measure::{self, BLOCK, Lanes, Pair, Sums};
-use crate::element::Element;
+use super::measure::{self, BLOCK, How, Lanes, Pair, Sums};
+use crate::element::{Element, Part};
+use crate::stats::SQUARES;
 use crate::{Edit, Stats, Wide, math};
 
 /// Elements that stay in the nearest cache, in whole blocks.
@@ -15,24 +16,41 @@ const HELD: usize = 4 * BLOCK;
 /// Gives the elements of a tensor to a receiver, run by run, the same each time it is asked.
 pub(crate) type Feed<'a, T> = dyn Fn(&mut dyn FnMut(&[T])) + 'a;
 
-/// What one read says of the elements that `feed` gives. With `p`, also Σ|x|^p.
+/// What one read says of the elements that `feed` gives. With `p`, also Σ|x|^p; [`SQUARES`] for less.
 pub(crate) fn stats<T: Element>(feed: &Feed<'_, T>, p: Option<f64>) -> Stats {
-    let mut stream = Stream::new();
-    feed(&mut |run| stream.push(run));
-    let (len, sums) = stream.finish();
-    complete(feed, p, len, sums)
+    let read = |how| {
+        let mut stream = Stream::new(how);
+        feed(&mut |run| stream.push(run));
+        stream.finish()
+    };
+    let (len, sums) = read(How::usual(p));
+    complete(len, sums, p, feed, &|how| read(how).1)
 }
 
 /// The same for one slice, without holding anything back.
 pub(crate) fn stats_of_slice<T: Element>(xs: &[T], p: Option<f64>) -> Stats {
+    let sums = sums_of_slice(xs, How::usual(p));
+    complete_slice(xs, sums, p)
+}
+
+fn sums_of_slice<T: Element>(xs: &[T], how: How<T::Part>) -> Sums {
+    if xs.len() <= CHUNK {
+        return measure::sums(xs, how);
+    }
     let mut sums = Sums::ZERO;
-    let chunk = |chunk: &[T]| {
-        let mut lanes = Lanes::ZERO;
-        measure::add(&mut lanes, chunk);
-        lanes.finish()
-    };
-    chunks::read(xs, chunk, |chunk| sums.add(chunk));
-    complete(&|to: &mut dyn FnMut(&[T])| to(xs), p, xs.len() as u64, sums)
+    chunks::read(
+        xs,
+        |chunk| measure::sums(chunk, how),
+        |chunk| sums.add(chunk),
+    );
+    sums
+}
+
+fn complete_slice<T: Element>(xs: &[T], sums: Sums, p: Option<f64>) -> Stats {
+    let feed = |to: &mut dyn FnMut(&[T])| to(xs);
+    complete(xs.len() as u64, sums, p, &feed, &|how| {
+        sums_of_slice(xs, how)
+    })
 }
 
 /// Carries out `edit` on a slice and says what it leaves, block by block while it is near.
@@ -47,16 +65,35 @@ pub(crate) fn edit_and_stats<T: Element>(
         let mut lanes = Lanes::ZERO;
         for block in chunk.chunks_mut(NEAR) {
             apply(block, edit, at);
-            measure::add(&mut lanes, block);
+            measure::add(&mut lanes, block, How::usual(p));
         }
         lanes.finish()
     };
     chunks::write(xs, chunk, |chunk| sums.add(chunk));
-    complete(&|to: &mut dyn FnMut(&[T])| to(xs), p, xs.len() as u64, sums)
+    complete_slice(xs, sums, p)
+}
+
+/// Clamps a slice and says what each chunk was and what it is, while it is near. A chunk that `keeps` is
+/// left alone.
+pub(crate) fn clamp_and_stats<T: Element>(
+    xs: &mut [T],
+    clamp: &Edit<'_>,
+    keeps: impl Fn(&Stats) -> bool + Sync,
+    add: impl FnMut([Stats; 2]),
+) {
+    let chunk = |chunk: &mut [T]| {
+        let before = stats_of_slice(chunk, Some(SQUARES));
+        if keeps(&before) {
+            return [before; 2];
+        }
+        [before, edit_and_stats(chunk, clamp, None, Some(SQUARES))]
+    };
+    chunks::write(xs, chunk, add);
 }
 
 /// Sums over runs of any length: whole blocks go straight in, the rest is held back.
 struct Stream<T: Element> {
+    how: How<T::Part>,
     held: [T; HELD],
     holds: usize,
     lanes: Lanes<T::Part>,
@@ -66,8 +103,9 @@ struct Stream<T: Element> {
 }
 
 impl<T: Element> Stream<T> {
-    fn new() -> Self {
+    fn new(how: How<T::Part>) -> Self {
         Self {
+            how,
             held: [T::default(); HELD],
             holds: 0,
             lanes: Lanes::ZERO,
@@ -101,7 +139,7 @@ impl<T: Element> Stream<T> {
     fn add(&mut self, mut xs: &[T]) {
         while !xs.is_empty() {
             let (now, later) = xs.split_at(xs.len().min(CHUNK - self.in_chunk));
-            measure::add(&mut self.lanes, now);
+            measure::add(&mut self.lanes, now, self.how);
             self.in_chunk += now.len();
             if self.in_chunk == CHUNK {
                 self.close_chunk();
@@ -132,22 +170,53 @@ const SAFE: core::ops::RangeInclusive<f64> =
     f64::from_bits((1023 - 400) << 52)..=f64::from_bits((1023 + 480) << 52);
 
 /// Turns the sums of the fast pass into `Stats`, reading again where they do not tell.
-fn complete<T: Element>(feed: &Feed<'_, T>, p: Option<f64>, len: u64, sums: Sums) -> Stats {
+fn complete<T: Element>(
+    len: u64,
+    sums: Sums,
+    p: Option<f64>,
+    feed: &Feed<'_, T>,
+    again: &dyn Fn(How<T::Part>) -> Sums,
+) -> Stats {
+    let how = How::<T::Part>::usual(p);
     let mut stats = Stats {
         len,
         ..Stats::EMPTY
     };
-    let (l1, sq) = (sums.l1.round(), sums.sq.round());
-    let narrow = size_of::<T>() < size_of::<f64>();
-    let finite = l1.is_finite() && sq.is_finite();
-    if finite && (narrow || SAFE.contains(&sums.max) || sums.max == 0.0) {
-        (stats.max_abs, stats.l1, stats.sum_sq) = (sums.max, Wide::new(l1, 0), Wide::new(sq, 0));
+    let in_range = T::Part::SQUARES_ARE_EXACT || SAFE.contains(&sums.max) || sums.max == 0.0;
+    if sums.are_finite() && in_range {
+        stats.max_abs = sums.max;
+        stats.l1 = how.l1.then(|| Wide::new(sums.l1.round(), 0));
+        stats.sum_sq = Wide::new(sums.sq.round(), 0);
     } else {
-        count(feed, &mut stats);
-        rescaled(feed, &mut stats);
+        carefully(&mut stats, sums, how, feed, again);
     }
-    stats.power = p.map(|p| power(feed, stats.max_abs, p));
+    if let Some(p) = p.filter(|&p| p != SQUARES) {
+        stats.power = Some(power(feed, stats.max_abs, p));
+    }
     stats
+}
+
+/// For what is not finite, and for squares out of range.
+#[cold]
+fn carefully<T: Element>(
+    stats: &mut Stats,
+    sums: Sums,
+    how: How<T::Part>,
+    feed: &Feed<'_, T>,
+    again: &dyn Fn(How<T::Part>) -> Sums,
+) {
+    if sums.are_finite() {
+        stats.max_abs = sums.max;
+    } else {
+        count(feed, stats);
+    }
+    let (shift, factor) = T::Part::shift(stats.max_abs);
+    let sums = again(How {
+        times: Some(factor),
+        ..how
+    });
+    stats.l1 = how.l1.then(|| Wide::new(sums.l1.round(), shift));
+    stats.sum_sq = Wide::new(sums.sq.round(), 2 * shift);
 }
 
 /// Counts what is not finite and finds the first of it and the largest finite magnitude.
@@ -198,44 +267,6 @@ fn found<T: Element>(xs: &[T]) -> Stats {
         neg_inf: neg.iter().sum(),
         max_abs: max.into_iter().fold(0.0, f64::max),
         ..Stats::EMPTY
-    }
-}
-
-/// The power of two below `max`, kept within what an `f64` can multiply by.
-fn exponent(max: f64) -> i64 {
-    Wide::from(max).parts().1.clamp(-1000, 1000)
-}
-
-/// The sums of the finite elements, each divided by a power of two near the largest.
-fn rescaled<T: Element>(feed: &Feed<'_, T>, stats: &mut Stats) {
-    let shift = exponent(stats.max_abs);
-    let scale = math::pow2(-shift);
-    let mut stream = Stream::<f64>::new();
-    feed(&mut |run| {
-        let mut scaled = [0.0; HELD];
-        for block in run.chunks(HELD) {
-            let scaled = &mut scaled[..block.len()];
-            rescale(block, scale, scaled);
-            stream.push(scaled);
-        }
-    });
-    let (_, sums) = stream.finish();
-    stats.l1 = Wide::new(sums.l1.round(), shift);
-    stats.sum_sq = Wide::new(sums.sq.round(), 2 * shift);
-}
-
-#[cfg_attr(
-    feature = "std",
-    multiversion::multiversion(targets(
-        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
-        "x86_64+avx2+f16c",
-        "aarch64+neon"
-    ))
-)]
-fn rescale<T: Element>(xs: &[T], scale: f64, out: &mut [f64]) {
-    for (to, x) in out.iter_mut().zip(xs) {
-        let x = x.widen();
-        *to = if x.is_finite() { x * scale } else { 0.0 };
     }
 }
 

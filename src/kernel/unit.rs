@@ -1,6 +1,6 @@
 //! Eight lanes of `f64`, on whatever the processor has for them.
 
-use super::measure::LANES;
+use super::measure::{LANES, LEAF, Twofold, two_sum};
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 use crate::element::Eight;
 use crate::element::Part;
@@ -15,16 +15,17 @@ pub(super) trait Unit: Copy {
     fn widen<P: Part>(self, xs: &[P; LANES]) -> Self::Lanes;
     fn add(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
     fn sub(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
+    fn abs(self, x: Self::Lanes) -> Self::Lanes;
     fn square(self, x: Self::Lanes) -> Self::Lanes;
 
-    /// Makes `max` the largest of itself and every second of `rows`, its other half of the others.
-    fn raise<P: Part>(self, max: &mut [[P; LANES]; 2], rows: &[[P; LANES]]);
+    /// Makes each of `max` the largest of itself and the magnitudes of every second eight of `leaf`.
+    fn raise<P: Part>(self, max: &mut [[P; LANES]; 2], leaf: &[P; LEAF]);
+
+    /// The lower half of the lanes plus the upper, and what rounding took.
+    fn halve(self, lanes: &Twofold) -> ([f64; LANES / 2], [f64; LANES / 2]);
 
     /// `sum + x²`, where the square is exact.
     fn add_exact_square(self, sum: Self::Lanes, x: Self::Lanes) -> Self::Lanes;
-
-    /// Has `parts` written to memory before they are read again.
-    fn settle<T>(self, parts: &mut T);
 }
 
 /// Arrays, which the compiler makes vectors of where it can.
@@ -60,6 +61,11 @@ impl Unit for Plain {
     }
 
     #[inline(always)]
+    fn abs(self, x: Self::Lanes) -> Self::Lanes {
+        x.map(f64::abs)
+    }
+
+    #[inline(always)]
     fn square(self, x: Self::Lanes) -> Self::Lanes {
         x.map(|x| x * x)
     }
@@ -70,16 +76,24 @@ impl Unit for Plain {
     }
 
     #[inline(always)]
-    fn raise<P: Part>(self, max: &mut [[P; LANES]; 2], rows: &[[P; LANES]]) {
-        for rows in rows.chunks_exact(2) {
-            for (max, &x) in max.as_flattened_mut().iter_mut().zip(rows.as_flattened()) {
-                *max = P::larger(*max, x);
+    fn raise<P: Part>(self, max: &mut [[P; LANES]; 2], leaf: &[P; LEAF]) {
+        let max = max.as_flattened_mut();
+        for row in leaf.chunks_exact(max.len()) {
+            for (max, &x) in max.iter_mut().zip(row) {
+                *max = max.larger(x.magnitude());
             }
         }
     }
 
     #[inline(always)]
-    fn settle<T>(self, _parts: &mut T) {}
+    fn halve(self, lanes: &Twofold) -> ([f64; LANES / 2], [f64; LANES / 2]) {
+        let (mut sum, mut rest) = ([0.0; LANES / 2], [0.0; LANES / 2]);
+        for j in 0..LANES / 2 {
+            let (new, error) = two_sum(lanes.sum[j], lanes.sum[j + LANES / 2]);
+            (sum[j], rest[j]) = (new, lanes.rest[j] + (lanes.rest[j + LANES / 2] + error));
+        }
+        (sum, rest)
+    }
 }
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -87,7 +101,8 @@ pub(super) use x86::v3;
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86 {
-    use super::{Eight, LANES, Part, Unit};
+    use super::{Eight, LANES, LEAF, Part, Twofold, Unit};
+    use crate::kernel::measure::part;
     use pulp::x86::V3;
     use pulp::{cast, f64x4, u32x8};
     use std::sync::OnceLock;
@@ -136,6 +151,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn abs(self, x: Self::Lanes) -> Self::Lanes {
+            [self.abs_f64x4(x[0]), self.abs_f64x4(x[1])]
+        }
+
+        #[inline(always)]
         fn square(self, x: Self::Lanes) -> Self::Lanes {
             [self.mul_f64x4(x[0], x[0]), self.mul_f64x4(x[1], x[1])]
         }
@@ -149,13 +169,15 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn raise<P: Part>(self, max: &mut [[P; LANES]; 2], rows: &[[P; LANES]]) {
+        fn raise<P: Part>(self, max: &mut [[P; LANES]; 2], leaf: &[P; LEAF]) {
             match (P::eight(max[0]), P::eight(max[1])) {
                 (Eight::F32(a), Eight::F32(b)) => {
                     let mut most: [u32x8; 2] = [cast(a), cast(b)];
-                    for (i, row) in rows.iter().enumerate() {
-                        if let Eight::F32(row) = P::eight(*row) {
-                            most[i % 2] = self.max_u32x8(most[i % 2], cast(row));
+                    let magnitude = self.splat_u32x8(0x7fff_ffff);
+                    for i in 0..LEAF / LANES {
+                        if let Eight::F32(row) = P::eight(*part(leaf, i)) {
+                            let row = self.and_u32x8(cast(row), magnitude);
+                            most[i % 2] = self.max_u32x8(most[i % 2], row);
                         }
                     }
                     *max = [
@@ -165,9 +187,9 @@ mod x86 {
                 }
                 (Eight::F64(a), Eight::F64(b)) => {
                     let mut most: [[f64x4; 2]; 2] = [cast(a), cast(b)];
-                    for (i, row) in rows.iter().enumerate() {
-                        if let Eight::F64(row) = P::eight(*row) {
-                            let (row, most): ([f64x4; 2], _) = (cast(row), &mut most[i % 2]);
+                    for i in 0..LEAF / LANES {
+                        if let Eight::F64(row) = P::eight(*part(leaf, i)) {
+                            let (row, most) = (self.abs(cast(row)), &mut most[i % 2]);
                             most[0] = self.max_f64x4(row[0], most[0]);
                             most[1] = self.max_f64x4(row[1], most[1]);
                         }
@@ -181,10 +203,16 @@ mod x86 {
             }
         }
 
-        /// Converting four lanes from memory is one instruction, from the upper half of a register two.
         #[inline(always)]
-        fn settle<T>(self, parts: &mut T) {
-            core::hint::black_box(parts);
+        fn halve(self, lanes: &Twofold) -> ([f64; LANES / 2], [f64; LANES / 2]) {
+            let [a, b]: [f64x4; 2] = cast(lanes.sum);
+            let sum = self.add_f64x4(a, b);
+            let part = self.sub_f64x4(sum, a);
+            let back = self.sub_f64x4(a, self.sub_f64x4(sum, part));
+            let error = self.add_f64x4(back, self.sub_f64x4(b, part));
+            let [a, b]: [f64x4; 2] = cast(lanes.rest);
+            let rest = self.add_f64x4(a, self.add_f64x4(b, error));
+            (cast(sum), cast(rest))
         }
     }
 }

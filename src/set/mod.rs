@@ -13,8 +13,8 @@ pub use names::{visit_numbered, visit_numbered_mut, visit_under, visit_under_mut
 
 use crate::edit::{Edit, Edits};
 use crate::measurement::Measurement;
-use crate::tensor::{Ask, SliceRef, Tensor, TensorMut};
-use crate::{Error, Result, Stats};
+use crate::tensor::{Ask, Needs, SliceRef, Tensor, TensorMut};
+use crate::{Error, Result, Stats, Total};
 
 /// A tensor on loan from a [`TensorSet`]: a slice, or anything else that is a [`Tensor`].
 ///
@@ -204,6 +204,50 @@ pub trait TensorSetMut: TensorSet {
             Ok(())
         })
     }
+
+    /// Clamps every element into `[min, max]` and says what all were and what they are, in one pass where a
+    /// tensor can. Tensors without an element outside are not written.
+    ///
+    /// ```
+    /// use steadygrad::TensorSetMut;
+    /// let mut grads = vec![vec![3.0_f32, -4.0], vec![0.5]];
+    /// let [before, after] = grads.clamp_and_measure(-3.0, 3.0)?;
+    /// assert_eq!((before.stats().max_abs(), after.stats().max_abs()), (4.0, 3.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the tensors give; those before the one that failed are clamped by then.
+    fn clamp_and_measure(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
+        let mut totals = [Total::default(), Total::default()];
+        self.visit_mut(&mut |_, tensor| tensor.clamp_and_measure(min, max, &mut totals))?;
+        Ok(totals)
+    }
+}
+
+/// What a set that reads all its tensors together does for [`TensorSetMut::clamp_and_measure`].
+///
+/// # Errors
+///
+/// What the tensors give.
+#[doc(hidden)]
+pub fn clamp_apart<S>(set: &mut S, min: f64, max: f64) -> Result<[Total; 2]>
+where
+    S: TensorSetMut + ?Sized,
+{
+    let before = Measurement::with_needs(set, Needs::LEAST)?;
+    let mut edits = Edits::for_count(before.len());
+    for (i, stats) in before.tensors().iter().enumerate() {
+        if !stats.lies_within(min, max) {
+            edits.clamp(i, min, max);
+        }
+    }
+    let mut after = before.clone();
+    if !edits.is_keep() {
+        after.apply(set, &before, &edits)?;
+    }
+    Ok([before, after].map(|seen| seen.exact().clone()))
 }
 
 /// Pairs each tensor with its edit, names and count checked.

@@ -704,8 +704,8 @@ fn what_a_clamp_leaves_is_measured() {
         assert!(plan.report().tensors().next().unwrap().after.is_none());
         let report = plan.apply(&mut grads).unwrap();
         assert_eq!(report.after(), 9.25_f64.sqrt());
-        let after: Vec<_> = report.tensors().map(|t| t.after.unwrap().l1()).collect();
-        assert_eq!(after, [5.0, 0.5]);
+        let after: Vec<_> = report.tensors().map(|t| t.after.unwrap().l2()).collect();
+        assert_eq!(after, [3.0, 0.5]);
         assert_eq!(grads, [vec![2.0, -2.0, 1.0], vec![0.5]]);
         // The next step says nothing of this one.
         assert_eq!(

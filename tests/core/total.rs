@@ -1,7 +1,7 @@
 //! The total over tensors: the same bits for any order and any split.
 
 use proptest::prelude::*;
-use steadygrad::{Error, Measurement, Needs, Norm, Stats, Tensor, Total};
+use steadygrad::{Error, Measurement, Needs, Norm, Stats, Tensor, Total, Wide};
 
 use crate::numbers::{Format, Random, for_each_type};
 
@@ -216,4 +216,26 @@ proptest! {
         prop_assert_eq!(found.norm(Norm::L2).to_f64().to_bits(), stats.norm(Norm::L2).to_f64().to_bits());
         prop_assert_eq!((found.len(), found.nan(), found.inf()), (stats.len(), stats.nan(), stats.inf()));
     }
+}
+
+#[test]
+fn a_sum_that_overflowed_elsewhere_does_not_vanish_in_a_total() {
+    // A device whose own sums left its range.
+    let lost = Stats::from_sums(4, 1e30, Wide::INFINITY, Wide::INFINITY);
+    let mut total = Total::default();
+    total.add(&Stats::from_sums(1, 1.0, Wide::ONE, Wide::ONE));
+    total.add(&lost);
+    let seen = total.stats();
+    assert!(seen.l2().is_nan() && seen.l1().is_nan());
+    assert_eq!((seen.len(), seen.max_abs()), (5, 1e30));
+    // Nor over a wire.
+    let maxima = total.maxima();
+    let back = Total::from_parts(&maxima, &total.limbs(&maxima)).unwrap();
+    assert!(back.stats().l2().is_nan());
+    // Counts do not wrap.
+    let most = Stats::default().with_non_finite(0, u64::MAX, 1, None);
+    assert_eq!(most.inf(), u64::MAX);
+    total.add(&most);
+    total.add(&most);
+    assert_eq!(total.stats().pos_inf(), u64::MAX);
 }

@@ -211,7 +211,7 @@ impl TensorSet for Tensors {
                 _ => None,
             })
             .collect();
-        let answers = device::measure(&requests, needs.p, needs.units, &self.transfers)?;
+        let answers = device::measure(&requests, needs.power(), needs.units, &self.transfers)?;
         let mut answers = answers.into_iter();
         for (index, Entry { name, place, .. }) in self.list.iter().enumerate() {
             match place {

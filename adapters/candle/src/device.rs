@@ -522,7 +522,7 @@ pub(crate) fn measure(
         if let Content::OnDevice(values) = &slot.content {
             jobs.push((
                 index,
-                Job::new(values, after.get(index), needs.p, needs.units)?,
+                Job::new(values, after.get(index), needs.power(), needs.units)?,
             ));
         }
     }
@@ -556,7 +556,7 @@ pub(crate) fn measure(
 /// Reads one tensor.
 pub(crate) fn stats(values: &Values, ask: &mut Ask<'_>, transfers: &Transfers) -> Result<Stats> {
     let axis = ask.units.as_ref().map(|(axis, _)| *axis);
-    let job = Job::new(values, ask.after, ask.p, axis)?;
+    let job = Job::new(values, ask.after, ask.power(), axis)?;
     let found = read_together(&[&job], transfers)?;
     let found = found.into_iter().next();
     let found = found.ok_or_else(|| Error::Storage("a tensor was not read".into()))?;
