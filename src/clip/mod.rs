@@ -51,17 +51,43 @@ use crate::{Edits, Error, Factor, Measurement, Needs, Norm, Result, Stats, Tenso
 /// ```
 pub trait Clipper: Send + Sync + Debug {
     /// What must be measured beside the usual.
+    ///
+    /// ```
+    /// use steadygrad::{clip::{Clipper, GlobalNorm, Value}, Needs, Norm};
+    /// assert_eq!(GlobalNorm::new(1.0)?.norm(Norm::P(3.0))?.needs().p, Some(3.0));
+    /// assert_eq!(Value::new(1.0)?.needs(), Needs::default());   // what is measured anyhow
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     fn needs(&self) -> Needs {
         Needs::default()
     }
 
     /// What a report calls this rule.
+    ///
+    /// ```
+    /// use steadygrad::clip::{Clipper, TensorNorm, Value};
+    /// assert_eq!((Value::new(1.0)?.name(), TensorNorm::new(1.0)?.name()), ("value clip", "tensor norm clip"));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     fn name(&self) -> &'static str {
         "clipper"
     }
 
     /// Pushes what is to be done to the gradients that `step` describes. A rule that cannot decide,
     /// because what it looks at is not finite, calls [`Edits::abstain`].
+    ///
+    /// A rule is tried without any tensor:
+    ///
+    ///
+    /// ```
+    /// use steadygrad::{clip::{Clipper, GlobalNorm}, detect::StepView, Edits, Factor, Measurement};
+    ///
+    /// let (grads, mut edits) = (Measurement::of(&[3.0, 4.0])?, Edits::for_count(1));
+    /// let step = StepView { number: 1, grads: &grads, params: None, loss: None };
+    /// GlobalNorm::new(2.5)?.plan(&step, &mut edits);
+    /// assert_eq!(edits.common_factor(), Some(Factor::new(0.5)?));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits);
 }
 
@@ -89,6 +115,13 @@ pub struct Clipped {
 
 impl Clipped {
     /// The norm of all gradients before; NaN or +∞ if an element is.
+    ///
+    /// ```
+    /// use steadygrad::clip;
+    /// assert_eq!(clip::global_norm(&mut [3.0_f32, 4.0], 9.0)?.before(), 5.0);
+    /// assert!(clip::value(&mut [3.0_f32, f32::NAN], 9.0)?.before().is_nan());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn before(&self) -> f64 {
         self.before
@@ -96,18 +129,40 @@ impl Clipped {
 
     /// The norm of all gradients after. Where gradients were only scaled it follows by arithmetic; each
     /// element was then rounded to its type.
+    ///
+    /// ```
+    /// use steadygrad::clip;
+    /// assert_eq!(clip::global_norm(&mut [1.0_f32, 2.0, 3.0], 0.1)?.after(), 0.1);   // by arithmetic
+    /// assert_eq!(clip::value(&mut [3.0_f32, -4.0], 2.0)?.after(), 8_f64.sqrt());    // by a look at what is left
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn after(&self) -> f64 {
         self.after
     }
 
     /// The smallest factor by which a tensor was scaled; 1 if none was. A clip by value scales nothing.
+    ///
+    /// ```
+    /// use steadygrad::clip;
+    /// assert_eq!(clip::tensor_norm(&mut [[0.5_f32], [2.0], [4.0]], 1.0)?.factor(), 0.25);
+    /// assert_eq!(clip::value(&mut [4.0_f32], 1.0)?.factor(), 1.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn factor(&self) -> f64 {
         self.factor
     }
 
     /// Whether any gradient was to be changed.
+    ///
+    /// ```
+    /// use steadygrad::clip;
+    /// let mut grads = [3.0_f32, 4.0];
+    /// assert!(!clip::global_norm(&mut grads, 5.0)?.is_clipped());   // equality is not above
+    /// assert!(clip::global_norm(&mut grads, 4.9)?.is_clipped());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn is_clipped(&self) -> bool {
         self.changed
