@@ -78,7 +78,6 @@ pub trait Clipper: Send + Sync + Debug {
     ///
     /// A rule is tried without any tensor:
     ///
-    ///
     /// ```
     /// use steadygrad::{clip::{Clipper, GlobalNorm}, detect::StepView, Edits, Factor, Measurement};
     ///
