@@ -6,6 +6,21 @@
 //! The functions [`value()`], [`tensor_norm()`] and [`global_norm()`] do one such thing at once. They have no
 //! policy for NaN and infinities: a norm clip of non-finite gradients is an error that leaves them
 //! untouched. For policies, chains and reports there is the [`Guard`](crate::Guard).
+//!
+//! # Examples
+//!
+//! ```
+//! use steadygrad::clip;
+//!
+//! let grads = [[6.0_f64, 8.0], [0.0, 24.0]];
+//! let (mut by_value, mut by_tensor, mut together) = (grads, grads, grads);
+//! let _ = (clip::value(&mut by_value, 5.0)?, clip::tensor_norm(&mut by_tensor, 5.0)?);
+//! assert_eq!(by_value, [[5.0, 5.0], [0.0, 5.0]]);
+//! assert_eq!(by_tensor, [[3.0, 4.0], [0.0, 5.0]]);
+//! let clipped = clip::global_norm(&mut together, 13.0)?;
+//! assert_eq!((clipped.factor(), together), (0.5, [[3.0, 4.0], [0.0, 12.0]]));   // the direction stays
+//! # Ok::<(), steadygrad::Error>(())
+//! ```
 
 mod global_norm;
 mod tensor_norm;

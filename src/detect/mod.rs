@@ -2,6 +2,23 @@
 //!
 //! A detector sees one [`StepView`] after the other and may answer with an [`Alarm`]. It scores a step
 //! before it learns from it, and it learns only from finite values, so that no NaN can blind it.
+//!
+//! # Examples
+//!
+//! ```
+//! use steadygrad::{detect, Guard, Step, Verdict};
+//!
+//! let mut guard = Guard::new()
+//!     .detect(detect::NormThreshold::new(1.0)?)                                // says so
+//!     .detect_with(Verdict::Rollback, detect::WeightGrowth::new(10.0)?);       // decides
+//! let mut verdicts = vec![];
+//! for (grad, w) in [(0.5_f32, 1.0_f32), (1.5, 2.0), (0.5, 20.0)] {
+//!     let report = guard.step(Step::new(&mut [grad]).params(&[w]))?;
+//!     verdicts.push((report.alarms().len(), report.verdict()));
+//! }
+//! assert_eq!(verdicts, [(0, Verdict::Apply), (1, Verdict::Apply), (1, Verdict::Rollback)]);
+//! # Ok::<(), steadygrad::Error>(())
+//! ```
 
 pub(crate) mod non_finite;
 mod norm_threshold;

@@ -6,6 +6,21 @@
 //! A word of warning from Pascanu, Mikolov and Bengio (2013, arXiv:1211.5063): L1 or L2 on a recurrent
 //! matrix does keep gradients from exploding, by making its eigenvalues smaller than 1. Then nothing is remembered
 //! for long, and gradients vanish instead. Watch the spectral radius when you use one there.
+//!
+//! # Examples
+//!
+//! ```
+//! use steadygrad::{clip, penalty::{L2, Penalty}, Guard, Step};
+//!
+//! let (weights, mut grads, mut loss) = ([6.0_f64, -8.0], [3.0_f64, -4.0], 1.0);
+//! loss += L2::new(0.5)?.apply(&weights, &mut grads)?;
+//! assert_eq!((loss, grads), (26.0, [6.0, -8.0]));
+//!
+//! let mut guard = Guard::new().clip(clip::GlobalNorm::new(5.0)?);
+//! assert_eq!(guard.step(Step::new(&mut grads).loss(loss))?.before(), 10.0);
+//! assert_eq!(grads, [3.0, -4.0]);
+//! # Ok::<(), steadygrad::Error>(())
+//! ```
 
 mod elastic_net;
 mod l1;
