@@ -27,6 +27,13 @@ pub struct Factor(Wide);
 
 impl Factor {
     /// Changes nothing.
+    ///
+    /// ```
+    /// use steadygrad::Factor;
+    /// let half = Factor::new(0.5)?;
+    /// assert_eq!(Factor::ONE.then(half), half);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub const ONE: Self = Self(Wide::ONE);
 
     /// A factor from a number.
@@ -55,6 +62,13 @@ impl Factor {
 
     /// `target / norm`: what scales a gradient of norm `norm` to norm `target`. One if the quotient
     /// is not finite, so that no NaN can come of it.
+    ///
+    /// ```
+    /// use steadygrad::{Factor, Wide};
+    /// assert_eq!(Factor::ratio(Wide::from(1.0), Wide::from(8.0)).to_f64(), 0.125);
+    /// assert_eq!(Factor::ratio(Wide::ONE, Wide::ZERO), Factor::ONE);   // nothing to scale
+    /// assert_eq!(Factor::ratio(Wide::ONE, Wide::NAN), Factor::ONE);    // no norm to go by
+    /// ```
     #[must_use]
     pub fn ratio(target: Wide, norm: Wide) -> Self {
         let quotient = target / norm;
@@ -66,12 +80,26 @@ impl Factor {
     }
 
     /// Both factors in one.
+    ///
+    /// ```
+    /// use steadygrad::Factor;
+    /// let (tiny, huge) = (Factor::new(1e-300)?, Factor::new(1e300)?);
+    /// assert_eq!(tiny.then(tiny).to_f64(), 0.0);   // for an f64; the factor knows better
+    /// assert!((tiny.then(tiny).then(huge).then(huge).to_f64() - 1.0).abs() < 1e-14);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn then(self, next: Self) -> Self {
         Self(self.0 * next.0)
     }
 
     /// `x` times the factor.
+    ///
+    /// ```
+    /// use steadygrad::Factor;
+    /// assert_eq!(Factor::new(0.25)?.times(-8.0), -2.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn times(self, x: f64) -> f64 {
         let [a, b, c] = self.in_steps();
@@ -79,12 +107,24 @@ impl Factor {
     }
 
     /// The nearest `f64`; 0 or +∞ out of its range.
+    ///
+    /// ```
+    /// use steadygrad::{Factor, Wide};
+    /// assert_eq!(Factor::ratio(Wide::from(3.0), Wide::from(4.0)).to_f64(), 0.75);
+    /// assert_eq!(Factor::ratio(Wide::ONE, Wide::new(1.0, 2000)).to_f64(), 0.0);
+    /// ```
     #[must_use]
     pub fn to_f64(self) -> f64 {
         self.0.to_f64()
     }
 
     /// The factor as a [`Wide`].
+    ///
+    /// ```
+    /// use steadygrad::{Factor, Wide};
+    /// let factor = Factor::ratio(Wide::ONE, Wide::new(1.0, 2000));
+    /// assert_eq!(factor.to_wide(), Wide::new(1.0, -2000));   // as an f64 it would be 0
+    /// ```
     #[must_use]
     pub fn to_wide(self) -> Wide {
         self.0
@@ -253,12 +293,27 @@ impl Default for Edit<'_> {
 
 impl<'a> Edit<'a> {
     /// Keep every bit.
+    ///
+    /// ```
+    /// use steadygrad::{Edit, TensorMut};
+    /// let mut w = vec![1.0_f32, f32::INFINITY];
+    /// w.edit(&Edit::KEEP)?;
+    /// assert_eq!(w, [1.0, f32::INFINITY]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub const KEEP: Self = Self {
         ops: &[],
         arena: &[],
     };
 
     /// Whether nothing is to be done.
+    ///
+    /// ```
+    /// use steadygrad::Edits;
+    /// let mut edits = Edits::for_count(2);
+    /// edits.zero(1);
+    /// assert!(edits.get(0).is_keep() && !edits.get(1).is_keep());
+    /// ```
     #[must_use]
     #[inline]
     pub fn is_keep(&self) -> bool {
@@ -266,6 +321,16 @@ impl<'a> Edit<'a> {
     }
 
     /// The operations in order.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, Factor, Op};
+    /// let mut edits = Edits::for_count(1);
+    /// edits.scale(0, Factor::new(0.5)?);
+    /// edits.clamp(0, -1.0, 1.0);
+    /// assert!(edits.get(0).ops().any(|op| matches!(op, Op::Clamp { max: 1.0, .. })));
+    /// assert_eq!(edits.get(0).ops().next(), Some(Op::Scale(Factor::new(0.5)?)));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[inline]
     pub fn ops(&self) -> impl Iterator<Item = Op<'a>> + use<'a> {
         let arena = self.arena;
@@ -281,6 +346,17 @@ impl<'a> Edit<'a> {
     }
 
     /// The one factor that the whole edit comes to: 1 for keep, `None` if it does more than scale.
+    ///
+    /// ```
+    /// use steadygrad::{Edit, Edits, Factor};
+    /// let mut edits = Edits::for_count(1);
+    /// edits.scale(0, Factor::new(0.5)?);
+    /// edits.scale(0, Factor::new(0.25)?);
+    /// assert_eq!(edits.get(0).factor(), Some(Factor::new(0.125)?));
+    /// edits.clamp(0, -1.0, 1.0);
+    /// assert_eq!((edits.get(0).factor(), Edit::KEEP.factor()), (None, Some(Factor::ONE)));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn factor(&self) -> Option<Factor> {
         self.ops
@@ -369,6 +445,14 @@ pub struct Edits {
 
 impl Edits {
     /// Keep everything in a set of `count` tensors of any names.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, TensorSetMut};
+    /// let mut grads = vec![vec![1.0_f32], vec![2.0]];
+    /// assert!(grads.apply(&Edits::for_count(2)).is_ok());
+    /// assert!(grads.apply(&Edits::for_count(3)).is_err());   // meant for another set
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn for_count(count: usize) -> Self {
         let mut edits = Self::default();
@@ -398,24 +482,51 @@ impl Edits {
     }
 
     /// The number of tensors.
+    ///
+    /// ```
+    /// use steadygrad::Edits;
+    /// assert_eq!(Edits::for_count(3).len(), 3);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.count
     }
 
     /// Whether there is no tensor.
+    ///
+    /// ```
+    /// use steadygrad::Edits;
+    /// assert!(Edits::default().is_empty());
+    /// assert!(!Edits::for_count(1).is_empty());   // one tensor, even if it is kept
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// Whether nothing is to be done to any tensor.
+    ///
+    /// ```
+    /// use steadygrad::Edits;
+    /// let mut edits = Edits::for_count(2);
+    /// assert!(edits.is_keep());
+    /// edits.zero(1);
+    /// assert!(!edits.is_keep());
+    /// ```
     #[must_use]
     pub fn is_keep(&self) -> bool {
         self.pushed == 0
     }
 
     /// The edit of tensor `index`; [`Edit::KEEP`] beyond the last.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, Op};
+    /// let mut edits = Edits::for_count(1);
+    /// edits.zero_all();
+    /// assert_eq!(edits.get(0).ops().collect::<Vec<_>>(), [Op::Zero]);
+    /// assert!(edits.get(7).is_keep());
+    /// ```
     #[must_use]
     #[inline]
     pub fn get(&self, index: usize) -> Edit<'_> {
@@ -429,21 +540,65 @@ impl Edits {
     }
 
     /// Scales tensor `index`.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, Factor, TensorSetMut};
+    /// let mut grads = vec![vec![4.0_f32], vec![8.0]];
+    /// let mut edits = Edits::for_count(2);
+    /// edits.scale(1, Factor::new(0.5)?);
+    /// grads.apply(&edits)?;
+    /// assert_eq!(grads, [[4.0], [4.0]]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn scale(&mut self, index: usize, factor: Factor) {
         self.push(index, Stored::Scale(factor));
     }
 
     /// Scales every tensor.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, Factor, TensorSetMut};
+    /// let mut grads = vec![vec![4.0_f32], vec![8.0]];
+    /// let mut edits = Edits::for_count(2);
+    /// edits.scale_all(Factor::new(0.5)?);
+    /// grads.apply(&edits)?;
+    /// assert_eq!(grads, [[2.0], [4.0]]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn scale_all(&mut self, factor: Factor) {
         self.push_all(Stored::Scale(factor));
     }
 
     /// Clamps tensor `index` into `[min, max]`.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, TensorSetMut};
+    /// let mut grads = vec![vec![0.5_f32, f32::NEG_INFINITY, 7.0]];
+    /// let mut edits = Edits::for_count(1);
+    /// edits.clamp(0, -1.0, 2.0);
+    /// grads.apply(&edits)?;
+    /// assert_eq!(grads, [[0.5, -1.0, 2.0]]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn clamp(&mut self, index: usize, min: f64, max: f64) {
         self.push(index, Stored::Clamp { min, max });
     }
 
     /// Scales each unit of tensor `index` along `axis` by its own factor.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ndarray")] {
+    /// use ndarray::array;
+    /// use steadygrad::{Edits, TensorSetMut};
+    ///
+    /// let mut w = array![[1.0_f32, 2.0], [3.0, 4.0]];
+    /// let mut edits = Edits::for_count(1);
+    /// edits.scale_units(0, 0, &[1.0, 0.5]);   // along axis 0, so a factor for each row
+    /// w.apply(&edits)?;
+    /// assert_eq!(w, array![[1.0, 2.0], [1.5, 2.0]]);
+    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn scale_units(&mut self, index: usize, axis: usize, factors: &[f64]) {
         let start = self.arena.len();
         self.arena.extend_from_slice(factors);
@@ -458,16 +613,50 @@ impl Edits {
     }
 
     /// Makes every element of tensor `index` +0.0.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, TensorSetMut};
+    /// let mut grads = vec![vec![1.0_f32], vec![f32::NAN, -3.0]];
+    /// let mut edits = Edits::for_count(2);
+    /// edits.zero(1);
+    /// grads.apply(&edits)?;
+    /// assert_eq!(grads, [vec![1.0], vec![0.0, 0.0]]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn zero(&mut self, index: usize) {
         self.push(index, Stored::Zero);
     }
 
     /// Makes every element of every tensor +0.0.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, TensorSetMut};
+    /// let mut grads = vec![vec![1.0_f32], vec![f32::NAN, -3.0]];
+    /// let mut edits = Edits::for_count(2);
+    /// edits.zero_all();
+    /// grads.apply(&edits)?;
+    /// assert_eq!(grads, [vec![0.0], vec![0.0, 0.0]]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn zero_all(&mut self) {
         self.push_all(Stored::Zero);
     }
 
     /// Says that the rule could not decide, for lack of finite numbers, and leaves things as they are.
+    ///
+    /// ```
+    /// # use steadygrad::{clip::Clipper, detect::StepView, Edits, Guard, OnNonFinite};
+    /// # #[derive(Debug)]
+    /// # struct Careful;
+    /// impl Clipper for Careful {
+    ///     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    ///         if !step.grads.total().is_finite() { edits.abstain() }
+    ///     }
+    /// }
+    /// let mut guard = Guard::new().clip(Careful).on_non_finite(OnNonFinite::Propagate);
+    /// assert_eq!(guard.step(&mut [f32::NAN])?.abstained(), ["clipper"]);   // under the rule's name
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn abstain(&mut self) {
         self.abstained = true;
     }
@@ -487,6 +676,16 @@ impl Edits {
     }
 
     /// The one factor that everything is scaled by; `None` if tensors differ or are not only scaled.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, Factor};
+    /// let mut edits = Edits::for_count(2);
+    /// edits.scale_all(Factor::new(0.5)?);
+    /// assert_eq!(edits.common_factor(), Some(Factor::new(0.5)?));
+    /// edits.scale(0, Factor::new(0.5)?);
+    /// assert_eq!(edits.common_factor(), None);   // 0.25 for the one, 0.5 for the other
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn common_factor(&self) -> Option<Factor> {
         if self.is_keep() {

@@ -41,6 +41,12 @@ pub trait Element:
     + 'static
 {
     /// The type's name, as Rust spells it.
+    ///
+    /// ```
+    /// use steadygrad::Element;
+    /// fn of<E: Element>(_: &[E]) -> &'static str { E::NAME }
+    /// assert_eq!(of(&[0.5_f32]), "f32");
+    /// ```
     const NAME: &'static str;
 
     /// The narrowest type of the processor that holds every value: what sums start from.
@@ -64,12 +70,30 @@ pub trait Element:
     fn slice_mut(xs: &mut [Self]) -> SliceMut<'_>;
 
     /// The value as an `f64`, exactly.
+    ///
+    /// ```
+    /// use steadygrad::Element;
+    /// assert_eq!(0.1_f32.widen(), 0.100_000_001_490_116_12);
+    /// ```
     fn widen(self) -> f64;
 
     /// The element nearest to `x`, ties to even, rounded once.
+    ///
+    /// ```
+    /// use steadygrad::Element;
+    /// assert_eq!(f32::narrow(16_777_217.0), 16_777_216.0);   // half way: to the even one
+    /// assert_eq!(f32::narrow(1e300), f32::INFINITY);
+    /// ```
     fn narrow(x: f64) -> Self;
 
     /// The element nearest to `x` among those no larger in magnitude. Infinities and NaN stay.
+    ///
+    /// ```
+    /// use steadygrad::Element;
+    /// assert_eq!(f32::toward_zero(1e300), f32::MAX);
+    /// assert_eq!(f32::toward_zero(f64::INFINITY), f32::INFINITY);
+    /// assert!(f32::toward_zero(-0.1).widen() > -0.1);
+    /// ```
     fn toward_zero(x: f64) -> Self;
 }
 

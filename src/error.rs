@@ -4,6 +4,20 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// The crate's `Result`.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{clip, Result};
+///
+/// fn shrink(grads: &mut [f32]) -> Result<f64> {
+///     Ok(clip::global_norm(grads, 1.0)?.factor())
+/// }
+///
+/// assert_eq!(shrink(&mut [0.0, 4.0])?, 0.25);
+/// assert!(shrink(&mut [f32::NAN]).is_err());
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// What can go wrong, saying what was expected and what was found.

@@ -95,16 +95,43 @@ macro_rules! with_more {
     ($name:ident, $l:lifetime, $grads:ty) => {
         impl<$l, G: ?Sized> $name<$l, G> {
             /// The gradients alone.
+            ///
+            /// ```
+            /// use steadygrad::{Guard, Step, Watch};
+            /// let mut grads = vec![3.0_f32, 4.0];
+            /// assert_eq!(Guard::new().plan(Watch::new(&grads))?.report().before(), 5.0);
+            /// assert_eq!(Guard::new().step(Step::new(&mut grads))?.before(), 5.0);
+            /// # Ok::<(), steadygrad::Error>(())
+            /// ```
             pub fn new(grads: $grads) -> Self {
                 Self { grads, params: None, loss: None }
             }
 
             /// The parameters that the gradients belong to, as they are before the step.
+            ///
+            /// ```
+            /// use steadygrad::{detect::Subject, Guard, Step, Watch};
+            /// let (mut grads, params) = ([0.5_f32], [("w", [f32::NAN])]);
+            /// let mut guard = Guard::new();
+            /// let plan = guard.plan(Watch::new(&grads).params(&params))?;
+            /// assert_eq!(plan.report().non_finite().unwrap().subject(), Subject::Parameter(0));
+            /// let report = guard.step(Step::new(&mut grads).params(&params))?;
+            /// assert_eq!(report.non_finite().unwrap().tensor(), Some("w"));
+            /// # Ok::<(), steadygrad::Error>(())
+            /// ```
             pub fn params<P: TensorSet>(self, params: &$l P) -> Self {
                 Self { params: Some(params), ..self }
             }
 
             /// The loss.
+            ///
+            /// ```
+            /// use steadygrad::{Guard, Step, Verdict, Watch};
+            /// let (mut grads, mut guard) = ([0.5_f32], Guard::new());
+            /// assert_eq!(guard.step(Step::new(&mut grads).loss(0.7_f32))?.verdict(), Verdict::Apply);
+            /// assert_eq!(guard.plan(Watch::new(&grads).loss(f32::NAN))?.verdict(), Verdict::Skip);
+            /// # Ok::<(), steadygrad::Error>(())
+            /// ```
             pub fn loss(self, loss: impl Into<f64>) -> Self {
                 Self { loss: Some(loss.into()), ..self }
             }
@@ -196,6 +223,14 @@ impl Default for Guard {
 
 impl Guard {
     /// A guard without rules: it watches for what is not finite.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, Verdict};
+    /// let mut guard = Guard::new();
+    /// assert_eq!(guard.step(&mut [1e30_f32])?.verdict(), Verdict::Apply);
+    /// assert_eq!(guard.step(&mut [f32::INFINITY])?.verdict(), Verdict::Skip);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         let mut report = Report::default();
@@ -213,12 +248,34 @@ impl Guard {
     }
 
     /// Adds a clipper behind the rules there are.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let mut guard = Guard::new().clip(clip::Value::new(0.5)?).clip(clip::GlobalNorm::new(0.5)?);
+    /// let mut grads = [[3.0_f64], [0.0]];
+    /// assert_eq!(guard.step(&mut grads)?.after(), 0.5);
+    /// assert_eq!(grads, [[0.5], [0.0]]);   // the clamp left nothing for the norm to do
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn clip(self, clipper: impl Clipper + 'static) -> Self {
         self.push(Rule::Clip(Box::new(clipper)))
     }
 
     /// Adds a detector behind the rules there are. Its alarms are reported and change nothing.
+    ///
+    /// ```
+    /// use steadygrad::{clip, detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new()
+    ///     .detect(NormThreshold::new(2.0)?)
+    ///     .clip(clip::GlobalNorm::new(1.0)?)
+    ///     .detect(NormThreshold::new(0.5)?);
+    /// let report = guard.step(&mut [3.0_f32, 4.0])?;
+    /// assert_eq!(report.alarms()[0].value(), 5.0);   // what came in
+    /// assert_eq!(report.alarms()[1].value(), 1.0);   // what goes out
+    /// assert!(report.verdict().is_apply());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn detect(self, detector: impl Detector + 'static) -> Self {
         self.detect_with(Verdict::Apply, detector)
@@ -238,6 +295,24 @@ impl Guard {
         self.push(Rule::Detect(verdict, Box::new(detector)))
     }
 
+    /// Measures more of the gradients than the rules need, for the report.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, Needs};
+    /// let mut guard = Guard::new();
+    /// assert!(guard.step(&mut [3.0, -4.0])?.measurement().total().l1().is_nan());   // nobody asked
+    /// let mut guard = guard.measure(Needs::default());
+    /// assert_eq!(guard.step(&mut [3.0, -4.0])?.measurement().total().l1(), 7.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn measure(self, needs: Needs) -> Self {
+        Self {
+            needs: self.needs.or(needs),
+            ..self
+        }
+    }
+
     fn push(mut self, rule: Rule) -> Self {
         self.needs = self.needs.or(rule.needs());
         self.rules.push(rule);
@@ -249,6 +324,15 @@ impl Guard {
     }
 
     /// Sets what to do about NaN and infinities.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, OnNonFinite};
+    /// let mut grads = [("w", [1.0_f32]), ("b", [f32::NAN])];
+    /// let mut guard = Guard::new().on_non_finite(OnNonFinite::ZeroTensor);
+    /// assert!(guard.step(&mut grads)?.verdict().is_apply());
+    /// assert_eq!(grads, [("w", [1.0]), ("b", [0.0])]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn on_non_finite(self, policy: OnNonFinite) -> Self {
         Self {
@@ -280,6 +364,18 @@ impl Guard {
     /// Measures, decides, and carries it out.
     ///
     /// A `&mut G` variable is moved by the conversion: pass `&mut *grads` to keep it.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// fn train(guard: &mut Guard, grads: &mut Vec<f32>) -> steadygrad::Result<f32> {
+    ///     let report = guard.step(&mut *grads)?;
+    ///     Ok(if report.verdict().is_apply() { grads[0] } else { 0.0 })
+    /// }
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?);
+    /// assert_eq!(train(&mut guard, &mut vec![8.0])?, 1.0);
+    /// assert_eq!(train(&mut guard, &mut vec![f32::NAN])?, 0.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -333,6 +429,14 @@ impl Guard {
     }
 
     /// The report of the last step.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, OnNonFinite, Verdict};
+    /// let mut guard = Guard::new().on_non_finite(OnNonFinite::Error);
+    /// assert!(guard.step(&mut [f32::NAN]).is_err());
+    /// assert_eq!((guard.report().step(), guard.report().verdict()), (1, Verdict::Skip));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn report(&self) -> &Report {
         &self.report
     }
@@ -535,6 +639,13 @@ pub struct Plan<'g> {
 
 impl<'g> Plan<'g> {
     /// What the training loop should do.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, Verdict};
+    /// assert_eq!(Guard::new().plan(&[1.0_f32])?.verdict(), Verdict::Apply);
+    /// assert_eq!(Guard::new().plan(&[f32::NAN])?.verdict(), Verdict::Skip);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.guard.report.verdict
@@ -542,6 +653,17 @@ impl<'g> Plan<'g> {
 
     /// The factor for tensor `index`: 1 to keep it, `None` if more than scaling is to be done, or if no
     /// normal `f64` holds the factor.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let grads = [[8.0_f32], [1.0]];
+    /// let mut guard = Guard::new().clip(clip::TensorNorm::new(2.0)?);
+    /// let plan = guard.plan(&grads)?;
+    /// assert_eq!((plan.factor(0), plan.factor(1)), (Some(0.25), Some(1.0)));
+    /// let mut guard = Guard::new().clip(clip::Value::new(2.0)?);
+    /// assert_eq!(guard.plan(&grads)?.factor(0), None);   // a clamp is no factor
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn factor(&self, index: usize) -> Option<f64> {
         self.guard
@@ -554,11 +676,29 @@ impl<'g> Plan<'g> {
     }
 
     /// Everything measured and decided.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?);
+    /// let plan = guard.plan(&[3.0_f32, 4.0])?;
+    /// assert_eq!(plan.report().to_string(), "step 1: norm 5.000 -> 1.000, scaled by 0.2000; apply");
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn report(&self) -> &Report {
         &self.guard.report
     }
 
     /// Carries it out on the gradients it was made for.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let (mut grads, mut others) = ([("w", [4.0_f32])], [("b", [4.0_f32])]);
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?);
+    /// assert!(guard.plan(&grads)?.apply(&mut others).is_err());
+    /// assert_eq!(guard.plan(&grads)?.apply(&mut grads)?.after(), 1.0);
+    /// assert_eq!((grads, others), ([("w", [1.0])], [("b", [4.0])]));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

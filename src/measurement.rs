@@ -73,6 +73,15 @@ pub struct Total {
 
 impl Total {
     /// How many integers [`Total::limbs`] writes.
+    ///
+    /// ```
+    /// use steadygrad::{Measurement, Total};
+    /// let total = Measurement::of(&vec![[3.0_f32]; 1000])?.exact().clone();
+    /// let mut buffer = [0; Total::LIMBS];   // however many tensors there are
+    /// buffer.copy_from_slice(&total.limbs(&total.maxima()));
+    /// assert_eq!(Total::from_parts(&total.maxima(), &buffer)?.stats().l1(), 3000.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub const LIMBS: usize = 7 + 3 * DIGITS;
 
     fn clear(&mut self) {
@@ -111,6 +120,16 @@ impl Total {
     }
 
     /// Adds everything that another total holds.
+    ///
+    /// ```
+    /// use steadygrad::{Measurement, Total};
+    /// let shards = [Measurement::of(&[3.0, 1e200])?, Measurement::of(&[0.1])?, Measurement::of(&[-1e-200])?];
+    /// let (mut there, mut back) = (Total::default(), Total::default());
+    /// shards.iter().for_each(|shard| there.merge(shard.exact()));
+    /// shards.iter().rev().for_each(|shard| back.merge(shard.exact()));
+    /// assert_eq!(there.stats(), back.stats());   // to the last bit
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn merge(&mut self, other: &Self) {
         self.count([other.len, other.nan, other.pos_inf, other.neg_inf]);
         self.max_abs = self.max_abs.max(other.max_abs);
@@ -120,6 +139,16 @@ impl Total {
     }
 
     /// The sums, each rounded once.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor, Total};
+    /// let mut total = Total::default();
+    /// for x in [1e16, 1.0, 1.0] {
+    ///     total.add(&[x].stats(&mut Ask::default())?);
+    /// }
+    /// assert_eq!(total.stats().l1(), 10_000_000_000_000_002.0);   // rounded at each step, it would stay at 1e16
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
@@ -165,6 +194,15 @@ impl Total {
 
     /// What an all-reduce by sum must carry: [`Total::LIMBS`] integers, placed by the maxima over all
     /// shards.
+    ///
+    /// ```
+    /// use steadygrad::{Measurement, Total};
+    /// let total = Measurement::of(&[3.0, 4.0])?.exact().clone();
+    /// let limbs = total.limbs(&total.maxima());
+    /// let two_such_shards: Vec<i64> = limbs.iter().map(|limb| limb + limb).collect();
+    /// assert_eq!(Total::from_parts(&total.maxima(), &two_such_shards)?.stats().l1(), 14.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn limbs(&self, maxima: &[f64; 4]) -> Vec<i64> {
         let counts = [
@@ -189,6 +227,15 @@ impl Total {
     }
 
     /// The total of all shards from their maxima and the sums of their integers, without losing a bit.
+    ///
+    /// ```
+    /// use steadygrad::{Measurement, Total};
+    /// let total = Measurement::of(&[3.0, 4.0])?.exact().clone();
+    /// let copy = Total::from_parts(&total.maxima(), &total.limbs(&total.maxima()))?;
+    /// assert_eq!(copy.stats(), total.stats());
+    /// assert!(Total::from_parts(&total.maxima(), &[1, 2, 3]).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -281,6 +328,13 @@ pub struct Measurement {
 
 impl Measurement {
     /// Reads a set once.
+    ///
+    /// ```
+    /// use steadygrad::Measurement;
+    /// assert_eq!(Measurement::of(&vec![3.0_f32, 4.0])?.total().l2(), 5.0);
+    /// assert_eq!(Measurement::of(&[("w", [3.0, 4.0]), ("b", [12.0, 0.0])])?.total().l2(), 13.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -385,6 +439,13 @@ impl Measurement {
     }
 
     /// What is being measured beside the usual.
+    ///
+    /// ```
+    /// use steadygrad::{Measurement, Needs};
+    /// let cubes = Needs { p: Some(3.0), ..Needs::default() };
+    /// assert_eq!(Measurement::with_needs(&vec![1.0, 2.0], cubes)?.needs(), cubes);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn needs(&self) -> Needs {
         self.needs
@@ -392,6 +453,20 @@ impl Measurement {
 
     /// Reads the next tensor of the set that is being measured, as `after` would leave it. For
     /// implementations of [`TensorSet::measure`].
+    ///
+    /// ```
+    /// # use steadygrad::{Edits, Measurement, Result, TensorRef, TensorSet, Visitor};
+    /// # struct Model { w: Vec<f32> }
+    /// impl TensorSet for Model {
+    /// #   fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { f("w", TensorRef::Other(&self.w)) }
+    ///     fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
+    ///         into.measure("w", &self.w, after.get(0))
+    ///     }
+    /// }
+    /// let seen = Measurement::of(&Model { w: vec![3.0, 4.0] })?;
+    /// assert_eq!((seen.name(0), seen.tensor(0).l2()), ("w", 5.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -414,6 +489,27 @@ impl Measurement {
 
     /// Takes in the next tensor of the set that is being measured, read elsewhere. For implementations
     /// of [`TensorSet::measure`] that read all tensors together.
+    ///
+    /// ```
+    /// # use steadygrad::{Edits, Measurement, Result, Stats, TensorRef, TensorSet, Visitor, Wide};
+    /// # struct OnDevice(Vec<f32>);
+    /// # impl OnDevice {
+    /// #     fn sums(&self) -> (f64, f64, f64) {
+    /// #         let xs = self.0.iter().map(|&x| f64::from(x).abs());
+    /// #         xs.fold((0.0, 0.0, 0.0), |(max, sum, sq), x| (x.max(max), sum + x, sq + x * x))
+    /// #     }
+    /// # }
+    /// impl TensorSet for OnDevice {
+    /// #   fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { f("w", TensorRef::Other(&self.0)) }
+    ///     fn measure(&self, _after: &Edits, into: &mut Measurement) -> Result<()> {
+    ///         let (max_abs, l1, sum_sq) = self.sums();   // three numbers to transfer
+    ///         into.push("w", Stats::from_sums(2, max_abs, Wide::from(l1), Wide::from(sum_sq)));
+    ///         Ok(())
+    ///     }
+    /// }
+    /// assert_eq!(Measurement::of(&OnDevice(vec![3.0, 4.0]))?.total().l2(), 5.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn push(&mut self, name: &str, stats: Stats) {
         let index = self.tensors.len();
         match &mut self.new_names {
@@ -428,6 +524,24 @@ impl Measurement {
     }
 
     /// The same for a tensor whose units along the axis that was asked for were read too.
+    ///
+    /// ```
+    /// # use steadygrad::{Ask, Edits, Measurement, Needs, Result, Tensor, TensorRef, TensorSet, Visitor};
+    /// # struct Rows(Vec<f32>);
+    /// impl TensorSet for Rows {
+    /// #   fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { f("w", TensorRef::Other(&self.0)) }
+    ///     fn measure(&self, _after: &Edits, into: &mut Measurement) -> Result<()> {
+    ///         let (first, second) = self.0.split_at(2);
+    ///         let rows = [first.stats(&mut Ask::default())?, second.stats(&mut Ask::default())?];
+    ///         into.push_with_units("w", self.0.stats(&mut Ask::default())?, &rows);
+    ///         Ok(())
+    ///     }
+    /// }
+    /// let by_rows = Needs { units: Some(0), ..Needs::default() };
+    /// let seen = Measurement::with_needs(&Rows(vec![3.0, 4.0, 12.0, 0.0]), by_rows)?;
+    /// assert_eq!((seen.units(0)[0].l2(), seen.units(0)[1].l2(), seen.total().l2()), (5.0, 12.0, 13.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn push_with_units(&mut self, name: &str, stats: Stats, units: &[Stats]) {
         self.units.extend_from_slice(units);
         self.push(name, stats);
@@ -440,18 +554,40 @@ impl Measurement {
     }
 
     /// The number of tensors.
+    ///
+    /// ```
+    /// use steadygrad::Measurement;
+    /// assert_eq!(Measurement::of(&[1.0, 2.0, 3.0])?.len(), 1);     // a list of numbers is one tensor
+    /// assert_eq!(Measurement::of(&[[1.0], [2.0], [3.0]])?.len(), 3);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.tensors.len()
     }
 
     /// Whether there is no tensor.
+    ///
+    /// ```
+    /// use steadygrad::Measurement;
+    /// let seen = Measurement::of(&Vec::<Vec<f32>>::new())?;
+    /// assert!(seen.is_empty());
+    /// assert_eq!(seen.total().l2(), 0.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tensors.is_empty()
     }
 
     /// All tensors taken together, each sum rounded once.
+    ///
+    /// ```
+    /// use steadygrad::Measurement;
+    /// let seen = Measurement::of(&vec![vec![3.0_f32, 4.0], vec![12.0]])?;
+    /// assert_eq!((seen.total().l2(), seen.total().l1()), (13.0, 19.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn total(&self) -> &Stats {
@@ -459,12 +595,28 @@ impl Measurement {
     }
 
     /// The unrounded total, to be merged with those of other shards.
+    ///
+    /// ```
+    /// use steadygrad::Measurement;
+    /// let mut exact = Measurement::of(&[1e16])?.exact().clone();
+    /// exact.merge(Measurement::of(&[1.0, 1.0])?.exact());
+    /// assert_eq!(exact.stats().l1(), 1e16 + 2.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn exact(&self) -> &Total {
         &self.exact
     }
 
     /// Tensor `index`; that of no elements beyond the last.
+    ///
+    /// ```
+    /// use steadygrad::{Measurement, Stats};
+    /// let seen = Measurement::of(&vec![vec![3.0_f32, 4.0], vec![12.0]])?;
+    /// assert_eq!(seen.tensor(1).l2(), 12.0);
+    /// assert_eq!(*seen.tensor(2), Stats::EMPTY);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn tensor(&self, index: usize) -> &Stats {
@@ -472,18 +624,47 @@ impl Measurement {
     }
 
     /// Every tensor in order.
+    ///
+    /// ```
+    /// use steadygrad::Measurement;
+    /// let seen = Measurement::of(&vec![vec![3.0_f32, 4.0], vec![12.0]])?;
+    /// let norms: Vec<f64> = seen.tensors().iter().map(|stats| stats.l2()).collect();
+    /// assert_eq!(norms, [5.0, 12.0]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn tensors(&self) -> &[Stats] {
         &self.tensors
     }
 
     /// The name of tensor `index`, empty for a tensor that stands alone and beyond the last.
+    ///
+    /// ```
+    /// use steadygrad::Measurement;
+    /// let layers = [("encoder", vec![[1.0_f32], [2.0]]), ("head", vec![[3.0]])];
+    /// let seen = Measurement::of(&layers)?;
+    /// assert_eq!((seen.name(1), seen.name(2), seen.name(3)), ("encoder.1", "head.0", ""));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn name(&self, index: usize) -> &str {
         self.names.get(index).unwrap_or_default()
     }
 
     /// The units of tensor `index` along the axis that was asked for; empty if none was.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ndarray")] {
+    /// use ndarray::array;
+    /// use steadygrad::{Measurement, Needs};
+    ///
+    /// let by_rows = Needs { units: Some(0), ..Needs::default() };
+    /// let seen = Measurement::with_needs(&array![[3.0_f32, 4.0], [0.0, 2.0]], by_rows)?;
+    /// let norms: Vec<f64> = seen.units(0).iter().map(|row| row.l2()).collect();
+    /// assert_eq!(norms, [5.0, 2.0]);
+    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn units(&self, index: usize) -> &[Stats] {
         let start = if index == 0 {
@@ -500,6 +681,13 @@ impl Measurement {
     }
 
     /// The first tensor with an element that is NaN or infinite.
+    ///
+    /// ```
+    /// use steadygrad::Measurement;
+    /// let seen = Measurement::of(&[("w", [1.0, 2.0]), ("b", [f64::NAN, 0.0])])?;
+    /// assert_eq!(seen.first_non_finite().map(|index| seen.name(index)), Some("b"));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn first_non_finite(&self) -> Option<usize> {
         if self.total.is_finite() {

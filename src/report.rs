@@ -31,6 +31,13 @@ pub enum Verdict {
 
 impl Verdict {
     /// Whether to take the step.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, Verdict};
+    /// assert!(Guard::new().step(&mut [1.0_f32])?.verdict().is_apply());
+    /// assert!(!Verdict::Skip.is_apply());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn is_apply(self) -> bool {
         self == Self::Apply
@@ -184,24 +191,55 @@ pub struct Report {
 
 impl Report {
     /// The number of the step, from 1.
+    ///
+    /// ```
+    /// use steadygrad::Guard;
+    /// let mut guard = Guard::new();
+    /// assert_eq!(guard.step(&mut [f32::NAN])?.step(), 1);   // skipped, and counted all the same
+    /// assert_eq!(guard.step(&mut [1.0_f32])?.step(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn step(&self) -> u64 {
         self.step
     }
 
     /// What the training loop should do.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, Verdict};
+    /// assert_eq!(Guard::new().step(&mut [1.0_f32])?.verdict(), Verdict::Apply);
+    /// assert_eq!(Guard::new().step(&mut [f32::NAN])?.verdict(), Verdict::Skip);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.verdict
     }
 
     /// The loss, if it was given.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, Step};
+    /// let mut guard = Guard::new();
+    /// assert_eq!(guard.step(Step::new(&mut [1.0_f32]).loss(0.5_f32))?.loss(), Some(0.5));
+    /// assert_eq!(guard.step(&mut [1.0_f32])?.loss(), None);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn loss(&self) -> Option<f64> {
         self.loss
     }
 
     /// The L2 norm of all gradients as they came; NaN or +∞ if an element is, +∞ past the range of `f64`.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?);
+    /// assert_eq!(guard.step(&mut [3.0_f32, 4.0])?.before(), 5.0);
+    /// assert_eq!(guard.step(&mut [f32::INFINITY])?.before(), f64::INFINITY);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn before(&self) -> f64 {
         self.before.total().l2()
@@ -209,30 +247,73 @@ impl Report {
 
     /// The L2 norm of all gradients as they are left, by arithmetic where they were only scaled. NaN in a
     /// plan whose clamp bites and was not carried out yet.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let mut guard = Guard::new().clip(clip::Value::new(3.0)?);
+    /// let mut grads = [3.0_f32, 9.0];
+    /// assert!(guard.plan(&grads)?.report().after().is_nan());   // nobody knows yet
+    /// assert_eq!(guard.step(&mut grads)?.after(), 18_f64.sqrt());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn after(&self) -> f64 {
         self.after.total().map_or(f64::NAN, |stats| stats.l2())
     }
 
-    /// Everything measured of the gradients as they came.
+    /// Everything measured of the gradients as they came. Σ|x| and powers are there if a rule needs them,
+    /// or [`Guard::measure`](crate::Guard::measure) asks for them.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, Needs, Norm};
+    /// let mut guard = Guard::new().measure(Needs::default());
+    /// let report = guard.step(&mut [3.0_f32, -4.0])?;
+    /// assert_eq!(report.measurement().total().norm(Norm::L1).to_f64(), 7.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn measurement(&self) -> &Measurement {
         &self.before
     }
 
     /// What is done to each tensor.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let mut guard = Guard::new().clip(clip::TensorNorm::new(1.0)?);
+    /// let report = guard.step(&mut [[0.5_f32], [4.0]])?;
+    /// assert!(report.edits().get(0).is_keep());
+    /// assert_eq!(report.edits().get(1).factor().unwrap().to_f64(), 0.25);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn edits(&self) -> &Edits {
         &self.edits
     }
 
     /// Whether any gradient is changed.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(5.0)?);
+    /// assert!(!guard.step(&mut [3.0_f32, 4.0])?.is_clipped());   // equality is not above
+    /// assert!(guard.step(&mut [3.0_f32, 4.1])?.is_clipped());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn is_clipped(&self) -> bool {
         !self.edits.is_keep()
     }
 
     /// The smallest factor by which a tensor is scaled; 1 if none is.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let mut guard = Guard::new().clip(clip::TensorNorm::new(1.0)?);
+    /// assert_eq!(guard.step(&mut [[2.0_f32], [0.5], [4.0]])?.factor(), 0.25);
+    /// assert_eq!(guard.step(&mut [[0.5_f32]])?.factor(), 1.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn factor(&self) -> f64 {
         match self.edits.common_factor() {
@@ -246,6 +327,15 @@ impl Report {
     }
 
     /// Each tensor in order.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let mut guard = Guard::new().clip(clip::TensorNorm::new(1.0)?);
+    /// let report = guard.step(&mut [("w", [4.0_f32]), ("b", [0.5])])?;
+    /// let clipped: Vec<&str> = report.tensors().filter(|t| !t.edit.is_keep()).map(|t| t.name).collect();
+    /// assert_eq!(clipped, ["w"]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn tensors(&self) -> impl Iterator<Item = TensorReport<'_>> {
         (0..self.before.len()).map(|i| TensorReport {
             name: self.before.name(i),
@@ -256,6 +346,15 @@ impl Report {
     }
 
     /// What the detectors found, in the order of the chain.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(2.0)?).detect(NormThreshold::new(4.0)?);
+    /// let report = guard.step(&mut [3.0_f32])?;
+    /// assert_eq!(report.alarms().len(), 1);
+    /// assert_eq!(report.alarms()[0].bound(), 2.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn alarms(&self) -> &[Alarm] {
         &self.alarms
@@ -263,18 +362,45 @@ impl Report {
 
     /// The first thing found that is not finite (loss, gradients, parameters, in this order), on which
     /// the policy acted.
+    ///
+    /// ```
+    /// use steadygrad::Guard;
+    /// let mut guard = Guard::new();
+    /// let report = guard.step(&mut [("w", [1.0_f32]), ("b", [f32::NAN])])?;
+    /// assert_eq!(report.non_finite().and_then(|fault| fault.tensor()), Some("b"));
+    /// assert!(guard.step(&mut [1.0_f32])?.non_finite().is_none());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn non_finite(&self) -> Option<&Alarm> {
         self.fault.as_ref()
     }
 
     /// The rules that left gradients as they are because there was no finite norm to go by.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard, OnNonFinite};
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?).on_non_finite(OnNonFinite::Propagate);
+    /// let report = guard.step(&mut [9.0_f32, f32::NAN])?;
+    /// assert_eq!(report.abstained(), ["global norm clip"]);
+    /// assert!(!report.is_clipped());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn abstained(&self) -> &[&'static str] {
         &self.abstained
     }
 
     /// How many steps in a row were skipped, this one included.
+    ///
+    /// ```
+    /// use steadygrad::Guard;
+    /// let mut guard = Guard::new();
+    /// assert_eq!(guard.step(&mut [f32::NAN])?.skips(), 1);
+    /// assert_eq!(guard.step(&mut [f32::NAN])?.skips(), 2);
+    /// assert_eq!(guard.step(&mut [1.0_f32])?.skips(), 0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn skips(&self) -> u32 {
         self.skips

@@ -118,6 +118,11 @@ impl Default for Stats {
 
 impl Stats {
     /// Of no elements: every count and every norm is 0.
+    ///
+    /// ```
+    /// use steadygrad::Stats;
+    /// assert_eq!((Stats::EMPTY.len(), Stats::EMPTY.l2(), Stats::EMPTY.rms()), (0, 0.0, 0.0));
+    /// ```
     pub const EMPTY: Self = Self {
         len: 0,
         nan: 0,
@@ -150,6 +155,15 @@ impl Stats {
     }
 
     /// With `Σ|x|^p` of the finite elements, for the `p` that was asked for.
+    ///
+    /// ```
+    /// use steadygrad::{Norm, Stats, Wide};
+    ///
+    /// let sums = Stats::from_sums(3, 5.0, Wide::from(12.0), Wide::from(50.0));   // of 3, 4 and 5
+    /// assert!(sums.norm(Norm::P(3.0)).to_f64().is_nan());                        // nobody summed the cubes
+    /// let cubes = sums.with_power(Wide::from(216.0));
+    /// assert!((cubes.norm(Norm::P(3.0)).to_f64() - 6.0).abs() < 1e-14);
+    /// ```
     #[must_use]
     pub fn with_power(mut self, power: Wide) -> Self {
         self.power = Some(power);
@@ -179,36 +193,78 @@ impl Stats {
     }
 
     /// The number of elements.
+    ///
+    /// ```
+    /// use steadygrad::Measurement;
+    /// let seen = Measurement::of(&vec![vec![1.0_f32, 2.0], vec![3.0]])?;
+    /// assert_eq!((seen.tensor(0).len(), seen.total().len()), (2, 3));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
     /// Whether there is no element.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// let missing = None::<Vec<f32>>.stats(&mut Ask::default())?;
+    /// assert!(missing.is_empty());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// How many elements are NaN.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// let stats = [1.0, f64::NAN, f64::INFINITY, -f64::NAN].stats(&mut Ask::default())?;
+    /// assert_eq!(stats.nan(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn nan(&self) -> u64 {
         self.nan
     }
 
     /// How many elements are +∞ or −∞.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// let stats = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN].stats(&mut Ask::default())?;
+    /// assert_eq!(stats.inf(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn inf(&self) -> u64 {
         self.pos_inf.saturating_add(self.neg_inf)
     }
 
     /// How many elements are +∞.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// let stats = [f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY].stats(&mut Ask::default())?;
+    /// assert_eq!(stats.pos_inf(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn pos_inf(&self) -> u64 {
         self.pos_inf
     }
 
     /// How many elements are −∞.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// let stats = [f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY].stats(&mut Ask::default())?;
+    /// assert_eq!(stats.neg_inf(), 1);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn neg_inf(&self) -> u64 {
         self.neg_inf
@@ -216,12 +272,28 @@ impl Stats {
 
     /// The row-major index of the first element that is NaN or infinite. `None` for a whole set:
     /// there each tensor has its own.
+    ///
+    /// ```
+    /// use steadygrad::Measurement;
+    /// let seen = Measurement::of(&vec![vec![1.0_f32], vec![0.0, 2.0, f32::NAN]])?;
+    /// assert_eq!((seen.tensor(0).first_non_finite(), seen.tensor(1).first_non_finite()), (None, Some(2)));
+    /// assert_eq!((seen.total().first_non_finite(), seen.first_non_finite()), (None, Some(1)));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn first_non_finite(&self) -> Option<u64> {
         self.first_non_finite
     }
 
     /// Whether no element is NaN or infinite.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// let stats = [f64::MAX, f64::MAX].stats(&mut Ask::default())?;
+    /// assert_eq!(stats.l2(), f64::INFINITY);   // no f64 holds the norm
+    /// assert!(stats.is_finite());              // but the elements are all in order
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn is_finite(&self) -> bool {
@@ -229,24 +301,51 @@ impl Stats {
     }
 
     /// `Σ|x|`, +∞ past the range of `f64`; NaN if [`Needs::LEAST`](crate::Needs::LEAST) left it out.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// assert_eq!([3.0_f32, -4.0].stats(&mut Ask::default())?.l1(), 7.0);
+    /// assert_eq!([f64::MAX, f64::MAX].stats(&mut Ask::default())?.l1(), f64::INFINITY);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn l1(&self) -> f64 {
         self.norm(Norm::L1).to_f64()
     }
 
     /// `√Σx²`, +∞ past the range of `f64`.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// // Four squares that no f32 can hold.
+    /// assert_eq!([f32::MAX; 4].stats(&mut Ask::default())?.l2(), 2.0 * f64::from(f32::MAX));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn l2(&self) -> f64 {
         self.norm(Norm::L2).to_f64()
     }
 
     /// `max|x|`
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// assert_eq!([1.0_f32, -7.0, 3.0].stats(&mut Ask::default())?.max_abs(), 7.0);
+    /// assert!([1.0_f32, f32::NAN].stats(&mut Ask::default())?.max_abs().is_nan());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn max_abs(&self) -> f64 {
         self.norm(Norm::Max).to_f64()
     }
 
     /// `√(Σx²/len)`; 0 of no elements.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// assert_eq!([1.0_f32, -7.0].stats(&mut Ask::default())?.rms(), 5.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn rms(&self) -> f64 {
         if self.is_empty() {
@@ -258,6 +357,14 @@ impl Stats {
 
     /// A norm over the whole range, even where no `f64` can hold it. [`Norm::P`] is NaN unless its `p`
     /// was asked for, and [`Norm::L1`] where it was left out, in [`Ask`](crate::Ask) or [`Needs`](crate::Needs).
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Norm, Tensor, Wide};
+    /// let stats = [f64::MAX; 4].stats(&mut Ask::default())?;
+    /// assert_eq!(stats.norm(Norm::L2), Wide::from(f64::MAX) * Wide::from(2.0));   // l2() is +∞
+    /// assert!(stats.norm(Norm::P(3.0)).to_f64().is_nan());                        // nobody asked for cubes
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn norm(&self, norm: Norm) -> Wide {

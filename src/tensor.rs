@@ -94,6 +94,13 @@ impl Needs {
     }
 
     /// Whether a measurement made for `self` serves `other`.
+    ///
+    /// ```
+    /// use steadygrad::Needs;
+    /// let (cubes, fourths) = (Needs { p: Some(3.0), units: None }, Needs { p: Some(4.0), units: None });
+    /// assert!(cubes.covers(cubes) && cubes.covers(Needs::default()));
+    /// assert!(!cubes.covers(fourths));
+    /// ```
     #[must_use]
     pub fn covers(self, other: Self) -> bool {
         let p = match other.p {
@@ -105,6 +112,14 @@ impl Needs {
     }
 
     /// What serves both, where one measurement can.
+    ///
+    /// ```
+    /// use steadygrad::Needs;
+    /// let (cubes, rows) = (Needs { p: Some(3.0), units: None }, Needs { p: None, units: Some(0) });
+    /// assert_eq!(cubes.or(rows), Needs { p: Some(3.0), units: Some(0) });
+    /// let fourths = Needs { p: Some(4.0), units: None };
+    /// assert!(!cubes.or(fourths).covers(fourths));   // one read sums one power
+    /// ```
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let p = match (self.p, other.p) {
@@ -205,6 +220,16 @@ pub(crate) use each_slice;
 pub trait Tensor {
     /// Reads the elements once and says what they come to.
     ///
+    /// ```
+    /// use steadygrad::{Ask, Edits, Factor, Tensor};
+    /// let mut edits = Edits::for_count(1);
+    /// edits.scale(0, Factor::new(2.0)?);
+    /// let w = vec![3.0_f32, 4.0];
+    /// assert_eq!(w.stats(&mut Ask::default())?.l2(), 5.0);
+    /// assert_eq!(w.stats(&mut Ask { after: edits.get(0), ..Ask::default() })?.l2(), 10.0);   // if it were so
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Axis`] if units are asked for along an axis that the tensor does not have,
@@ -213,19 +238,48 @@ pub trait Tensor {
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats>;
 
     /// The number of elements.
+    ///
+    /// ```
+    /// use steadygrad::Tensor;
+    /// assert_eq!(Some(vec![1.0_f32, 2.0]).len(), 2);
+    /// assert_eq!(None::<Vec<f32>>.len(), 0);   // a missing gradient
+    /// ```
     fn len(&self) -> usize;
 
     /// Whether there is no element.
+    ///
+    /// ```
+    /// use steadygrad::Tensor;
+    /// assert!(None::<Vec<f32>>.is_empty());
+    /// assert!(!Some(vec![0.0_f32]).is_empty());
+    /// ```
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The elements in row-major order, if they stand so in host memory.
+    ///
+    /// ```
+    /// use steadygrad::{SliceRef, Tensor};
+    /// let w: &dyn Tensor = &vec![1.0_f64, 2.0];
+    /// assert_eq!(w.as_slice_ref(), Some(SliceRef::F64(&[1.0, 2.0])));
+    /// assert_eq!(None::<Vec<f64>>.as_slice_ref(), None);
+    /// ```
     fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
         None
     }
 
     /// Copies elements to `out` in row-major order, from the `start`-th on.
+    ///
+    /// ```
+    /// use steadygrad::Tensor;
+    /// let w = vec![1.0_f32, 2.0, 3.0];
+    /// let mut out = [0.0; 2];
+    /// w.read(1, &mut out)?;
+    /// assert_eq!(out, [2.0, 3.0]);
+    /// assert_eq!(w.read(2, &mut out).unwrap_err().to_string(), "elements: expected 4, found 3");
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -250,6 +304,17 @@ pub trait Tensor {
 pub trait TensorMut: Tensor + Lend {
     /// Carries out `edit`.
     ///
+    /// ```
+    /// use steadygrad::{Edits, TensorMut};
+    /// let mut edits = Edits::for_count(1);
+    /// edits.clamp(0, -1.0, 1.0);
+    /// let mut w = [0.5_f32, -7.0, f32::NAN];
+    /// w.edit(&edits.get(0))?;
+    /// assert_eq!(w[..2], [0.5, -1.0]);
+    /// assert!(w[2].is_nan());   // by comparison, so NaN stays
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Axis`] or [`Error::Count`] if the edit scales units that the tensor does not have, and
@@ -257,6 +322,17 @@ pub trait TensorMut: Tensor + Lend {
     fn edit(&mut self, edit: &Edit<'_>) -> Result<()>;
 
     /// Carries out `edit` and says what it leaves, in one pass if the tensor can; with `p`, also Σ|x|^p.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, Norm, TensorMut};
+    /// let mut edits = Edits::for_count(1);
+    /// edits.clamp(0, -2.0, 2.0);
+    /// let mut w = [2.0_f32, -9.0];
+    /// let left = w.edit_and_measure(&edits.get(0), Some(3.0))?;
+    /// assert_eq!((w, left.l1()), ([2.0, -2.0], 4.0));
+    /// assert!((left.norm(Norm::P(3.0)).to_f64() - 16_f64.cbrt()).abs() < 1e-14);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -303,11 +379,28 @@ pub trait TensorMut: Tensor + Lend {
     }
 
     /// The elements in row-major order, if they stand so in host memory.
+    ///
+    /// ```
+    /// use steadygrad::{SliceMut, TensorMut};
+    /// let mut w = [1.0_f32, 2.0];
+    /// let Some(SliceMut::F32(xs)) = w.as_slice_mut_ref() else { unreachable!() };
+    /// xs.reverse();
+    /// assert_eq!(w, [2.0, 1.0]);
+    /// ```
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
         None
     }
 
     /// Adds `values` to the elements in row-major order, from the `start`-th on; in `f64`, rounded once.
+    ///
+    /// ```
+    /// use steadygrad::TensorMut;
+    /// let mut w = vec![1.0_f32, 2.0, 3.0];
+    /// w.add(1, &[0.5, 0.25])?;
+    /// assert_eq!(w, [1.0, 2.5, 3.25]);
+    /// assert!(w.add(2, &[0.5, 0.25]).is_err());   // one too many
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

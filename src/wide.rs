@@ -34,12 +34,34 @@ impl Wide {
     const LIMIT: u64 = 1 << 60;
 
     /// Zero.
+    ///
+    /// ```
+    /// use steadygrad::Wide;
+    /// assert_eq!((Wide::ZERO + Wide::from(3.0)) * Wide::ZERO, Wide::ZERO);
+    /// ```
     pub const ZERO: Self = Self { m: 0.0, e: 0 };
     /// One.
+    ///
+    /// ```
+    /// use steadygrad::Wide;
+    /// assert_eq!(Wide::new(3.0, 5000) * Wide::ONE, Wide::new(3.0, 5000));
+    /// ```
     pub const ONE: Self = Self { m: 1.0, e: 0 };
     /// Not a number: unknown, or the sum of something that holds NaN.
+    ///
+    /// ```
+    /// use steadygrad::Wide;
+    /// assert!((Wide::NAN + Wide::ONE).to_f64().is_nan());
+    /// assert_eq!(Wide::NAN.partial_cmp(&Wide::ONE), None);
+    /// ```
     pub const NAN: Self = Self { m: f64::NAN, e: 0 };
     /// Plus infinity: the sum of something that holds an infinity.
+    ///
+    /// ```
+    /// use steadygrad::Wide;
+    /// assert!(Wide::INFINITY > Wide::new(1.0, 1_000_000));
+    /// assert_eq!(Wide::INFINITY + Wide::ONE, Wide::INFINITY);
+    /// ```
     pub const INFINITY: Self = Self {
         m: f64::INFINITY,
         e: 0,

@@ -40,6 +40,15 @@ pub struct GlobalNorm {
 impl GlobalNorm {
     /// Clips the L2 norm.
     ///
+    /// ```
+    /// use steadygrad::clip::GlobalNorm;
+    /// let mut grads = [3.0_f32, 4.0];
+    /// let untouched = GlobalNorm::new(f64::INFINITY)?.apply(&mut grads)?;
+    /// assert!(!untouched.is_clipped());
+    /// assert_eq!(GlobalNorm::new(-1.0).unwrap_err().to_string(), "max norm: expected a number ≥ 0, found -1");
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN.
@@ -51,6 +60,15 @@ impl GlobalNorm {
 
     /// Clips another norm.
     ///
+    /// ```
+    /// use steadygrad::{clip::GlobalNorm, Norm};
+    /// let mut grads = [[3.0_f32], [-5.0]];
+    /// let clipped = GlobalNorm::new(4.0)?.norm(Norm::L1)?.apply(&mut grads)?;
+    /// assert_eq!((clipped.before(), grads), (8.0, [[1.5], [-2.5]]));
+    /// assert!(GlobalNorm::new(4.0)?.norm(Norm::P(0.5)).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if it is a [`Norm::P`] with a `p` that is NaN or below 1.
@@ -61,6 +79,15 @@ impl GlobalNorm {
     }
 
     /// Clips once, without a guard.
+    ///
+    /// ```
+    /// use steadygrad::{clip::GlobalNorm, Error};
+    /// let mut grads = [300.0_f32, f32::NAN];
+    /// let error = GlobalNorm::new(1.0)?.apply(&mut grads).unwrap_err();
+    /// assert!(matches!(error, Error::NonFinite { nan: 1, index: 1, .. }));
+    /// assert_eq!(grads[0], 300.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

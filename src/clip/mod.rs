@@ -6,6 +6,21 @@
 //! The functions [`value()`], [`tensor_norm()`] and [`global_norm()`] do one such thing at once. They have no
 //! policy for NaN and infinities: a norm clip of non-finite gradients is an error that leaves them
 //! untouched. For policies, chains and reports there is the [`Guard`](crate::Guard).
+//!
+//! # Examples
+//!
+//! ```
+//! use steadygrad::clip;
+//!
+//! let grads = [[6.0_f64, 8.0], [0.0, 24.0]];
+//! let (mut by_value, mut by_tensor, mut together) = (grads, grads, grads);
+//! let _ = (clip::value(&mut by_value, 5.0)?, clip::tensor_norm(&mut by_tensor, 5.0)?);
+//! assert_eq!(by_value, [[5.0, 5.0], [0.0, 5.0]]);
+//! assert_eq!(by_tensor, [[3.0, 4.0], [0.0, 5.0]]);
+//! let clipped = clip::global_norm(&mut together, 13.0)?;
+//! assert_eq!((clipped.factor(), together), (0.5, [[3.0, 4.0], [0.0, 12.0]]));   // the direction stays
+//! # Ok::<(), steadygrad::Error>(())
+//! ```
 
 mod global_norm;
 mod tensor_norm;
@@ -50,18 +65,43 @@ use crate::{Edits, Error, Factor, Measurement, Needs, Norm, Result, Stats, Tenso
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub trait Clipper: Send + Sync + Debug {
-    /// What must be measured beside the usual.
+    /// What must be measured: the usual, unless said otherwise. [`Needs::LEAST`] is cheaper in cache.
+    ///
+    /// ```
+    /// use steadygrad::{clip::{Clipper, GlobalNorm, Value}, Needs, Norm};
+    /// assert_eq!(GlobalNorm::new(1.0)?.norm(Norm::P(3.0))?.needs().p, Some(3.0));
+    /// assert_eq!(Value::new(1.0)?.needs(), Needs::LEAST);   // the maximum is enough
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     fn needs(&self) -> Needs {
         Needs::default()
     }
 
     /// What a report calls this rule.
+    ///
+    /// ```
+    /// use steadygrad::clip::{Clipper, TensorNorm, Value};
+    /// assert_eq!((Value::new(1.0)?.name(), TensorNorm::new(1.0)?.name()), ("value clip", "tensor norm clip"));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     fn name(&self) -> &'static str {
         "clipper"
     }
 
     /// Pushes what is to be done to the gradients that `step` describes. A rule that cannot decide,
     /// because what it looks at is not finite, calls [`Edits::abstain`].
+    ///
+    /// A rule is tried without any tensor:
+    ///
+    /// ```
+    /// use steadygrad::{clip::{Clipper, GlobalNorm}, detect::StepView, Edits, Factor, Measurement};
+    ///
+    /// let (grads, mut edits) = (Measurement::of(&[3.0, 4.0])?, Edits::for_count(1));
+    /// let step = StepView { number: 1, grads: &grads, params: None, loss: None };
+    /// GlobalNorm::new(2.5)?.plan(&step, &mut edits);
+    /// assert_eq!(edits.common_factor(), Some(Factor::new(0.5)?));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits);
 }
 
@@ -89,6 +129,13 @@ pub struct Clipped {
 
 impl Clipped {
     /// The norm of all gradients before; NaN or +∞ if an element is.
+    ///
+    /// ```
+    /// use steadygrad::clip;
+    /// assert_eq!(clip::global_norm(&mut [3.0_f32, 4.0], 9.0)?.before(), 5.0);
+    /// assert!(clip::value(&mut [3.0_f32, f32::NAN], 9.0)?.before().is_nan());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn before(&self) -> f64 {
         self.before
@@ -96,18 +143,40 @@ impl Clipped {
 
     /// The norm of all gradients after. Where gradients were only scaled it follows by arithmetic; each
     /// element was then rounded to its type.
+    ///
+    /// ```
+    /// use steadygrad::clip;
+    /// assert_eq!(clip::global_norm(&mut [1.0_f32, 2.0, 3.0], 0.1)?.after(), 0.1);   // by arithmetic
+    /// assert_eq!(clip::value(&mut [3.0_f32, -4.0], 2.0)?.after(), 8_f64.sqrt());    // by a look at what is left
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn after(&self) -> f64 {
         self.after
     }
 
     /// The smallest factor by which a tensor was scaled; 1 if none was. A clip by value scales nothing.
+    ///
+    /// ```
+    /// use steadygrad::clip;
+    /// assert_eq!(clip::tensor_norm(&mut [[0.5_f32], [2.0], [4.0]], 1.0)?.factor(), 0.25);
+    /// assert_eq!(clip::value(&mut [4.0_f32], 1.0)?.factor(), 1.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn factor(&self) -> f64 {
         self.factor
     }
 
     /// Whether any gradient was to be changed.
+    ///
+    /// ```
+    /// use steadygrad::clip;
+    /// let mut grads = [3.0_f32, 4.0];
+    /// assert!(!clip::global_norm(&mut grads, 5.0)?.is_clipped());   // equality is not above
+    /// assert!(clip::global_norm(&mut grads, 4.9)?.is_clipped());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn is_clipped(&self) -> bool {
         self.changed

@@ -31,6 +31,15 @@ pub struct TensorNorm {
 impl TensorNorm {
     /// Clips the L2 norm of each tensor.
     ///
+    /// ```
+    /// use steadygrad::clip::TensorNorm;
+    /// let mut grads = [[3.0_f32], [-0.25]];
+    /// let _ = TensorNorm::new(0.5)?.apply(&mut grads)?;
+    /// assert_eq!(grads, [[0.5], [-0.25]]);   // each on its own
+    /// assert!(TensorNorm::new(f64::NAN).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN.
@@ -42,6 +51,14 @@ impl TensorNorm {
 
     /// Clips another norm.
     ///
+    /// ```
+    /// use steadygrad::{clip::TensorNorm, Norm};
+    /// let mut grads = [[3.0_f32, -1.0], [0.5, 0.5]];
+    /// let _ = TensorNorm::new(1.0)?.norm(Norm::L1)?.apply(&mut grads)?;
+    /// assert_eq!(grads, [[0.75, -0.25], [0.5, 0.5]]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if it is a [`Norm::P`] with a `p` that is NaN or below 1.
@@ -52,6 +69,18 @@ impl TensorNorm {
     }
 
     /// Clips once, without a guard.
+    ///
+    /// ```
+    /// use steadygrad::clip::TensorNorm;
+    /// let mut grads = [("w", [30.0_f32]), ("b", [f32::INFINITY])];
+    /// let error = TensorNorm::new(1.0)?.apply(&mut grads).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "b: expected finite numbers, found 0 NaN and 1 infinite, the first at index 0",
+    /// );
+    /// assert_eq!(grads[0].1, [30.0]);   // not even the sound one is changed
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

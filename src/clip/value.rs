@@ -41,6 +41,15 @@ pub struct Value {
 impl Value {
     /// Clamps into `[-bound, bound]`.
     ///
+    /// ```
+    /// use steadygrad::clip::Value;
+    /// let mut grads = [0.5_f32, -7.0];
+    /// let _ = Value::new(1.0)?.apply(&mut grads)?;
+    /// assert_eq!(grads, [0.5, -1.0]);
+    /// assert!(Value::new(-1.0).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`] if `bound` is negative or NaN.
@@ -61,6 +70,15 @@ impl Value {
     }
 
     /// Clamps into `[min, max]`.
+    ///
+    /// ```
+    /// use steadygrad::clip::Value;
+    /// let mut grads = [-3.0_f32, 0.5, 9.0];
+    /// let _ = Value::between(f64::NEG_INFINITY, 1.0)?.apply(&mut grads)?;   // from above only
+    /// assert_eq!(grads, [-3.0, 0.5, 1.0]);
+    /// assert!(Value::between(1.0, 0.0).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -84,6 +102,15 @@ impl Value {
     }
 
     /// Clips once, without a guard.
+    ///
+    /// ```
+    /// use steadygrad::clip::Value;
+    /// let mut grads = [f32::NEG_INFINITY, 0.5];
+    /// let clipped = Value::new(1.0)?.apply(&mut grads)?;
+    /// assert_eq!((grads, clipped.is_clipped()), ([-1.0, 0.5], true));
+    /// assert_eq!(clipped.factor(), 1.0);   // nothing was scaled
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

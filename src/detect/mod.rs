@@ -2,6 +2,23 @@
 //!
 //! A detector sees one [`StepView`] after the other and may answer with an [`Alarm`]. It scores a step
 //! before it learns from it, and it learns only from finite values, so that no NaN can blind it.
+//!
+//! # Examples
+//!
+//! ```
+//! use steadygrad::{detect, Guard, Step, Verdict};
+//!
+//! let mut guard = Guard::new()
+//!     .detect(detect::NormThreshold::new(1.0)?)                                // says so
+//!     .detect_with(Verdict::Rollback, detect::WeightGrowth::new(10.0)?);       // decides
+//! let mut verdicts = vec![];
+//! for (grad, w) in [(0.5_f32, 1.0_f32), (1.5, 2.0), (0.5, 20.0)] {
+//!     let report = guard.step(Step::new(&mut [grad]).params(&[w]))?;
+//!     verdicts.push((report.alarms().len(), report.verdict()));
+//! }
+//! assert_eq!(verdicts, [(0, Verdict::Apply), (1, Verdict::Apply), (1, Verdict::Rollback)]);
+//! # Ok::<(), steadygrad::Error>(())
+//! ```
 
 pub(crate) mod non_finite;
 mod norm_threshold;
@@ -73,12 +90,27 @@ pub struct StepView<'a> {
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub trait Detector: Send + Sync + Debug {
-    /// What must be measured beside the usual; [`Needs::LEAST`] if squares and the maximum are enough.
+    /// What must be measured: the usual, unless said otherwise. [`Needs::LEAST`] is cheaper in cache.
+    ///
+    /// ```
+    /// use steadygrad::{detect::{Detector, PersistentNorm}, Needs};
+    /// assert_eq!(PersistentNorm::default().needs(), Needs::LEAST);   // the L2 norm is enough
+    /// ```
     fn needs(&self) -> Needs {
         Needs::default()
     }
 
     /// Scores the step, then learns from it.
+    ///
+    /// ```
+    /// use steadygrad::{detect::{Detector, PersistentNorm, StepView}, Measurement};
+    /// let grads = Measurement::of(&[3.0, 4.0])?;
+    /// let step = StepView { number: 1, grads: &grads, params: None, loss: None };
+    /// let mut detector = PersistentNorm::new(1.0, 2)?;
+    /// assert!(detector.observe(&step).is_none());
+    /// assert!(detector.observe(&step).is_some());   // it remembers
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm>;
 }
 
@@ -157,6 +189,19 @@ pub struct Alarm {
 
 impl Alarm {
     /// The alarm "the `quantity` of `subject` is `value`, `relation` `bound`".
+    ///
+    /// ```
+    /// use steadygrad::{detect::{Alarm, StepView, Subject}, Measurement};
+    /// let grads = Measurement::of(&[("w_rec", [0.0, 1e-9])])?;
+    /// let step = StepView { number: 3, grads: &grads, params: None, loss: None };
+    /// let value = grads.tensor(0).max_abs();
+    /// let alarm = Alarm::new("vanished", &step, Subject::Gradient(0), "largest element", value, "below", 1e-6);
+    /// assert_eq!(
+    ///     alarm.to_string(),
+    ///     "step 3: the largest element of gradient w_rec is 1.000e-9, below 1.000e-6 (vanished)",
+    /// );
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn new(
         detector: &'static str,
@@ -197,30 +242,76 @@ impl Alarm {
     }
 
     /// Says that it has been so for this many steps.
+    ///
+    /// ```
+    /// # use steadygrad::{detect::{Alarm, StepView, Subject}, Measurement};
+    /// # let grads = Measurement::of(&[3.0, 4.0])?;
+    /// # let step = StepView { number: 9, grads: &grads, params: None, loss: None };
+    /// let alarm = Alarm::new("high norm", &step, Subject::Gradients, "norm", 5.0, "above", 1.0).lasting(4);
+    /// assert_eq!(
+    ///     alarm.to_string(),
+    ///     "step 9: the norm of the gradients is 5.000, above 1.000 for 4 steps in a row (high norm)",
+    /// );
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn lasting(self, steps: u64) -> Self {
         Self { steps, ..self }
     }
 
     /// The detector's name.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?);
+    /// assert_eq!(guard.step(&mut [2.0_f32])?.alarms()[0].detector(), "norm threshold");
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn detector(&self) -> &'static str {
         self.detector
     }
 
     /// The number of the step.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?);
+    /// assert!(guard.step(&mut [0.5_f32])?.alarms().is_empty());
+    /// assert_eq!(guard.step(&mut [2.0_f32])?.alarms()[0].step(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn step(&self) -> u64 {
         self.step
     }
 
     /// What it is about.
+    ///
+    /// ```
+    /// use steadygrad::{detect::{NormThreshold, Subject}, Guard};
+    /// let threshold = NormThreshold::new(1.0)?;
+    /// let mut guard = Guard::new().detect(threshold).detect(threshold.per_tensor());
+    /// let report = guard.step(&mut [[0.5_f32], [2.0]])?;
+    /// assert_eq!(report.alarms()[0].subject(), Subject::Gradients);
+    /// assert_eq!(report.alarms()[1].subject(), Subject::Gradient(1));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn subject(&self) -> Subject {
         self.subject
     }
 
     /// The name of the tensor it is about, if it is about one.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let threshold = NormThreshold::new(1.0)?;
+    /// let mut guard = Guard::new().detect(threshold).detect(threshold.per_tensor());
+    /// let report = guard.step(&mut [("w", [0.5_f32]), ("b", [2.0])])?;
+    /// assert_eq!((report.alarms()[0].tensor(), report.alarms()[1].tensor()), (None, Some("b")));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn tensor(&self) -> Option<&str> {
         match self.subject {
@@ -230,6 +321,14 @@ impl Alarm {
     }
 
     /// The quantity that was out of bounds, or how many elements are not finite.
+    ///
+    /// ```
+    /// use steadygrad::{detect, Guard};
+    /// let mut guard = Guard::new().detect(detect::NonFinite).detect(detect::NormThreshold::new(1.0)?);
+    /// assert_eq!(guard.step(&mut [3.0_f32, 4.0])?.alarms()[0].value(), 5.0);
+    /// assert_eq!(guard.step(&mut [f32::NAN, f32::INFINITY])?.alarms()[0].value(), 2.0);   // so many elements
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn value(&self) -> f64 {
         match self.found {
@@ -239,6 +338,15 @@ impl Alarm {
     }
 
     /// The bound.
+    ///
+    /// ```
+    /// use steadygrad::{detect, Guard, Step};
+    /// let mut guard = Guard::new().detect(detect::WeightGrowth::new(10.0)?);
+    /// let _ = guard.step(Step::new(&mut [0.0_f32]).params(&[2.0_f32]))?;
+    /// let report = guard.step(Step::new(&mut [0.0_f32]).params(&[30.0_f32]))?;
+    /// assert_eq!((report.alarms()[0].value(), report.alarms()[0].bound()), (30.0, 20.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn bound(&self) -> f64 {
         match self.found {

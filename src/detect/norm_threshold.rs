@@ -34,6 +34,14 @@ pub struct NormThreshold {
 impl NormThreshold {
     /// Watches the L2 norm of all gradients.
     ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(5.0)?);
+    /// assert!(guard.step(&mut [3.0_f32, 4.0])?.alarms().is_empty());   // equality is not above
+    /// assert_eq!(guard.step(&mut [f32::NAN])?.alarms().len(), 1);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN.
@@ -45,6 +53,14 @@ impl NormThreshold {
     }
 
     /// Watches the norm of each tensor instead; the alarm names the one with the largest.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(4.5)?.per_tensor());
+    /// assert!(guard.step(&mut [[3.0_f32], [4.0]])?.alarms().is_empty());   // together they are above
+    /// assert_eq!(guard.step(&mut [[3.0_f32], [5.0]])?.alarms()[0].value(), 5.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn per_tensor(self) -> Self {
         Self {

@@ -42,6 +42,15 @@ impl Default for PersistentNorm {
 impl PersistentNorm {
     /// Watches for norms above `max` on `steps` steps in a row.
     ///
+    /// ```
+    /// use steadygrad::{detect::PersistentNorm, Guard};
+    /// let mut guard = Guard::new().detect(PersistentNorm::new(1.0, 2)?);
+    /// assert!(guard.step(&mut [2.0_f32])?.alarms().is_empty());
+    /// assert_eq!(guard.step(&mut [3.0_f32])?.alarms().len(), 1);
+    /// assert!(PersistentNorm::new(1.0, 0).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN, or `steps` is 0.

@@ -37,6 +37,15 @@ pub struct Plateau {
 impl Plateau {
     /// Watches for an improvement by more than `delta` within `steps` steps.
     ///
+    /// ```
+    /// use steadygrad::{detect::Plateau, Guard, Step};
+    /// let mut guard = Guard::new().detect(Plateau::new(0.1, 2)?);
+    /// for (loss, fires) in [(1.0, false), (0.95, false), (0.91, true), (0.5, false)] {
+    ///     assert_eq!(!guard.step(Step::new(&mut [0.0_f32]).loss(loss))?.alarms().is_empty(), fires);
+    /// }
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`] if `delta` is negative or NaN, or `steps` is 0.
@@ -52,6 +61,16 @@ impl Plateau {
     }
 
     /// Also watches for a loss above that of a trivial predictor on each of `steps` steps.
+    ///
+    /// ```
+    /// use steadygrad::{detect::Plateau, Guard, Step};
+    /// // Whoever guesses the mean of the targets gets their variance, 2, for a loss.
+    /// let mut guard = Guard::new().detect(Plateau::new(0.0, 3)?.baseline(2.0)?);
+    /// for (loss, fires) in [(9.0, false), (7.0, false), (5.0, true)] {
+    ///     assert_eq!(!guard.step(Step::new(&mut [0.0_f32]).loss(loss))?.alarms().is_empty(), fires);
+    /// }
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -57,6 +57,16 @@ struct Track {
 impl WeightGrowth {
     /// Watches for norms above `ratio` times their first value.
     ///
+    /// ```
+    /// use steadygrad::{detect::WeightGrowth, Guard, Step};
+    /// let mut guard = Guard::new().detect(WeightGrowth::new(2.0)?);
+    /// for (w, fires) in [(1.0_f32, false), (2.0, false), (2.1, true)] {
+    ///     assert_eq!(!guard.step(Step::new(&mut [0.0_f32]).params(&[w]))?.alarms().is_empty(), fires);
+    /// }
+    /// assert!(WeightGrowth::new(1.0).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`] if `ratio` is not above 1.
@@ -78,6 +88,15 @@ impl WeightGrowth {
     }
 
     /// Also watches for norms that grew by more than `growth` per step over the last `window` steps.
+    ///
+    /// ```
+    /// use steadygrad::{detect::WeightGrowth, Guard, Step};
+    /// let mut guard = Guard::new().detect(WeightGrowth::new(f64::INFINITY)?.per_step(0.5, 2)?);
+    /// for (w, fires) in [(1.0_f32, false), (1.75, false), (2.0, false), (3.0, true)] {
+    ///     assert_eq!(!guard.step(Step::new(&mut [0.0_f32]).params(&[w]))?.alarms().is_empty(), fires);
+    /// }
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

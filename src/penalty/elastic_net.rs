@@ -34,6 +34,15 @@ pub struct ElasticNet {
 impl ElasticNet {
     /// Penalties of these strengths on every tensor but biases.
     ///
+    /// ```
+    /// use steadygrad::penalty::{ElasticNet, L1, L2, Penalty};
+    /// let weights = [2.0, -4.0];
+    /// let sum = L1::new(0.5)?.value(&weights)? + L2::new(0.25)?.value(&weights)?;
+    /// assert_eq!(ElasticNet::new(0.5, 0.25)?.value(&weights)?, sum);
+    /// assert!(ElasticNet::new(0.5, -0.25).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if one is negative or not finite.
@@ -48,6 +57,14 @@ impl ElasticNet {
     }
 
     /// Chooses the tensors by their names.
+    ///
+    /// ```
+    /// use steadygrad::penalty::{ElasticNet, Penalty};
+    /// let weights = [("encoder.w", [2.0]), ("head.w", [-4.0])];
+    /// let penalty = ElasticNet::new(0.5, 0.25)?.on(|name| name.starts_with("head."));
+    /// assert_eq!(penalty.value(&weights)?, 2.0 + 2.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn on(self, covers: Covers) -> Self {
         Self { covers, ..self }

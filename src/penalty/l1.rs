@@ -32,6 +32,16 @@ pub struct L1 {
 impl L1 {
     /// A penalty of this strength on every tensor but biases.
     ///
+    /// ```
+    /// use steadygrad::penalty::{L1, Penalty};
+    /// assert_eq!(L1::new(0.5)?.value(&[2.0, -4.0])?, 3.0);
+    /// assert_eq!(
+    ///     L1::new(-1.0).unwrap_err().to_string(),
+    ///     "strength of L1: expected a finite number ≥ 0, found -1",
+    /// );
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if `lambda` is negative or not finite.
@@ -43,6 +53,13 @@ impl L1 {
     }
 
     /// Chooses the tensors by their names.
+    ///
+    /// ```
+    /// use steadygrad::penalty::{L1, Penalty};
+    /// let weights = [("w_in", [2.0]), ("w_rec", [-4.0])];
+    /// assert_eq!(L1::new(0.5)?.on(|name| name == "w_in").value(&weights)?, 1.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn on(self, covers: Covers) -> Self {
         Self { covers, ..self }

@@ -39,6 +39,13 @@ pub struct L2 {
 impl L2 {
     /// A penalty of this strength on every tensor but biases.
     ///
+    /// ```
+    /// use steadygrad::penalty::{L2, Penalty};
+    /// assert_eq!(L2::new(0.5)?.value(&[2.0, -4.0])?, 5.0);
+    /// assert!(L2::new(f64::INFINITY).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if `lambda` is negative or not finite.
@@ -50,6 +57,14 @@ impl L2 {
     }
 
     /// Chooses the tensors by their names.
+    ///
+    /// ```
+    /// use steadygrad::penalty::{L2, Penalty};
+    /// let weights = [("w", [2.0]), ("bias", [4.0])];
+    /// assert_eq!(L2::new(0.5)?.value(&weights)?, 1.0);
+    /// assert_eq!(L2::new(0.5)?.on(|_name| true).value(&weights)?, 5.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn on(self, covers: Covers) -> Self {
         Self { covers, ..self }

@@ -6,6 +6,21 @@
 //! A word of warning from Pascanu, Mikolov and Bengio (2013, arXiv:1211.5063): L1 or L2 on a recurrent
 //! matrix does keep gradients from exploding, by making its eigenvalues smaller than 1. Then nothing is remembered
 //! for long, and gradients vanish instead. Watch the spectral radius when you use one there.
+//!
+//! # Examples
+//!
+//! ```
+//! use steadygrad::{clip, penalty::{L2, Penalty}, Guard, Step};
+//!
+//! let (weights, mut grads, mut loss) = ([6.0_f64, -8.0], [3.0_f64, -4.0], 1.0);
+//! loss += L2::new(0.5)?.apply(&weights, &mut grads)?;
+//! assert_eq!((loss, grads), (26.0, [6.0, -8.0]));
+//!
+//! let mut guard = Guard::new().clip(clip::GlobalNorm::new(5.0)?);
+//! assert_eq!(guard.step(Step::new(&mut grads).loss(loss))?.before(), 10.0);
+//! assert_eq!(grads, [3.0, -4.0]);
+//! # Ok::<(), steadygrad::Error>(())
+//! ```
 
 mod elastic_net;
 mod l1;
@@ -24,6 +39,17 @@ use crate::tensor::{SliceMut, SliceRef, Tensor, TensorMut, each_slice};
 use crate::{Error, Result, TensorSet, TensorSetMut};
 
 /// Which tensors a penalty is for, by their names.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::penalty::{Covers, L2, Penalty};
+///
+/// let recurrent: Covers = |name| name.ends_with("w_rec");
+/// let weights = [("w_in", [9.0_f32]), ("w_rec", [2.0])];
+/// assert_eq!(L2::new(1.0)?.on(recurrent).value(&weights)?, 2.0);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
 pub type Covers = fn(&str) -> bool;
 
 /// Every tensor but biases: those whose last name is `b`, or begins with `bias` or `b_`, or ends in `_bias`.
@@ -66,14 +92,35 @@ pub fn all_but_biases(name: &str) -> bool {
 /// ```
 pub trait Penalty: Sync {
     /// What a weight adds to the penalty, and the derivative of that. Mark it `#[inline]`.
+    ///
+    /// ```
+    /// use steadygrad::penalty::{L1, L2, Penalty};
+    /// assert_eq!(L2::new(0.5)?.at(-4.0), (4.0, -2.0));
+    /// assert_eq!(L1::new(0.5)?.at(0.0), (0.0, 0.0));   // of the slopes at the corner, the one that rests
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     fn at(&self, w: f64) -> (f64, f64);
 
     /// Whether the tensor with this name is penalised.
+    ///
+    /// ```
+    /// use steadygrad::penalty::{L2, Penalty};
+    /// assert!(!L2::new(1.0)?.covers("layers.0.bias"));
+    /// assert!(L2::new(1.0)?.on(|_| true).covers("layers.0.bias"));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     fn covers(&self, name: &str) -> bool {
         all_but_biases(name)
     }
 
     /// The value alone.
+    ///
+    /// ```
+    /// use steadygrad::penalty::{L1, Penalty};
+    /// let weights = [("w", vec![1.0_f32, -2.0]), ("bias", vec![100.0])];
+    /// assert_eq!(L1::new(0.5)?.value(&weights)?, 1.5);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -104,6 +151,16 @@ pub trait Penalty: Sync {
     /// missing one: its weights count, and nothing is added. Element types and memory layouts may differ;
     /// equal layouts run at full speed.
     ///
+    /// ```
+    /// use steadygrad::{penalty::{L2, Penalty}, Error};
+    /// let (weights, mut grads) = (vec![Some(vec![2.0_f32]), Some(vec![4.0])], vec![Some(vec![1.0_f64]), None]);
+    /// assert_eq!(L2::new(1.0)?.apply(&weights, &mut grads)?, 10.0);
+    /// assert_eq!(grads, [Some(vec![3.0]), None]);
+    /// let error = L2::new(1.0)?.apply(&[("w", [2.0])], &mut [("v", [0.0])]).unwrap_err();
+    /// assert!(matches!(error, Error::Name { index: 0, .. }));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Name`] or [`Error::Count`] if the sets do not fit together; nothing is changed then. And what the tensors give.
@@ -130,6 +187,14 @@ pub trait Penalty: Sync {
     }
 
     /// The gradient alone, added to `grads`.
+    ///
+    /// ```
+    /// use steadygrad::penalty::{L2, Penalty};
+    /// let (weights, mut grads) = ([2.0_f32, -4.0], [1.0_f32, 1.0]);
+    /// L2::new(0.5)?.add_gradient(&weights, &mut grads)?;
+    /// assert_eq!(grads, [2.0, -1.0]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

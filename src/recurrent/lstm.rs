@@ -242,6 +242,18 @@ impl<A: Real> LstmPass<A> {
     /// # Examples
     ///
     /// See [`LstmPass`].
+    ///
+    /// ```
+    /// use ndarray::Array3;
+    /// use steadygrad::recurrent::{Lstm, RecurrentCell};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let lstm = Lstm::<f64>::builder(1, 2).build(&mut || 0.75)?;
+    /// let pass = lstm.forward(Array3::ones((9, 1, 1)).view(), &lstm.zero_state(1))?;
+    /// assert!(pass.outputs().iter().all(|h| h.abs() < 1.0));   // a gate times a tanh
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn outputs(&self) -> ArrayView3<'_, A> {
         self.hidden.slice_axis(Axis(0), Slice::from(1..))
@@ -252,6 +264,20 @@ impl<A: Real> LstmPass<A> {
     /// # Examples
     ///
     /// See [`LstmPass`].
+    ///
+    /// ```
+    /// use ndarray::{Array3, array, s};
+    /// use steadygrad::recurrent::{Lstm, LstmState, RecurrentCell};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let lstm = Lstm::<f64>::builder(1, 1).build(&mut || 0.75)?;
+    /// let s0 = LstmState { h: array![[0.5]], c: array![[2.0]] };
+    /// let pass = lstm.forward(Array3::ones((3, 1, 1)).view(), &s0)?;
+    /// assert_eq!(pass.hidden().slice(s![0, .., ..]), s0.h);
+    /// assert_eq!(pass.hidden().slice(s![1.., .., ..]), pass.outputs());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn hidden(&self) -> ArrayView3<'_, A> {
         self.hidden.view()
@@ -262,6 +288,20 @@ impl<A: Real> LstmPass<A> {
     /// # Examples
     ///
     /// See [`LstmPass`].
+    ///
+    /// ```
+    /// use ndarray::{Array2, Array3, array};
+    /// use steadygrad::recurrent::{Lstm, LstmState, RecurrentCell};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let bias = array![-800.0, 0.0, 0.0, 800.0];   // i = 0, f = ½, o = 1
+    /// let lstm = Lstm::<f64>::new(Array2::zeros((4, 1)), Array2::zeros((4, 1)), bias)?;
+    /// let s0 = LstmState { h: array![[0.0]], c: array![[8.0]] };
+    /// let pass = lstm.forward(Array3::ones((3, 1, 1)).view(), &s0)?;
+    /// assert_eq!(pass.cells(), array![[[8.0]], [[4.0]], [[2.0]], [[1.0]]]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn cells(&self) -> ArrayView3<'_, A> {
         self.cells.view()
@@ -272,6 +312,20 @@ impl<A: Real> LstmPass<A> {
     /// # Examples
     ///
     /// See [`LstmPass`].
+    ///
+    /// ```
+    /// use ndarray::{Array3, Axis};
+    /// use steadygrad::recurrent::{Lstm, RecurrentCell};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let (lstm, xs) = (Lstm::<f64>::builder(2, 3).build(&mut || 0.75)?, Array3::ones((10, 4, 2)));
+    /// let (early, late) = xs.view().split_at(Axis(0), 6);
+    /// let first = lstm.forward(early, &lstm.zero_state(4))?;
+    /// let second = lstm.forward(late, &first.final_state())?;
+    /// assert_eq!(second.final_state(), lstm.forward(xs.view(), &lstm.zero_state(4))?.final_state());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn final_state(&self) -> LstmState<A> {
         let last = Axis(0);

@@ -144,9 +144,39 @@ pub trait RecurrentCell: TensorSetMut {
     type Grads: TensorSetMut;
 
     /// The state of all zeros.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::Array2;
+    /// use steadygrad::recurrent::{RecurrentCell, Rnn};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let rnn = Rnn::<f32>::builder(2, 5).build(&mut || 0.5)?;
+    /// assert_eq!(rnn.zero_state(3).h, Array2::<f32>::zeros((3, 5)));
+    /// # Ok(())
+    /// # }
+    /// ```
     fn zero_state(&self, batch: usize) -> Self::State;
 
     /// One step, keeping nothing: inference.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+    /// let mut s = rnn.zero_state(1);
+    /// for x in [1.0, 1.0, 1.0] {
+    ///     s = rnn.step(array![[x]].view(), &s)?;
+    /// }
+    /// assert_eq!(s.h, array![[7.0]]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -155,12 +185,46 @@ pub trait RecurrentCell: TensorSetMut {
 
     /// All steps of a sequence, from the state `s0`.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+    /// let pass = rnn.forward(Array3::ones((3, 1, 1)).view(), &rnn.zero_state(1))?;
+    /// assert_eq!(pass.final_state().h, array![[7.0]]);
+    /// let error = rnn.forward(Array3::ones((3, 1, 2)).view(), &rnn.zero_state(1)).unwrap_err();
+    /// assert_eq!(error.to_string(), "inputs: expected shape [3, 1, 1], found [3, 1, 2]");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Shape`](crate::Error::Shape) if the inputs or the state do not fit the cell.
     fn forward(&self, xs: ArrayView3<'_, Self::Elem>, s0: &Self::State) -> Result<Self::Pass>;
 
     /// The outputs of a pass: `[time, batch, hidden]`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::Array3;
+    /// use steadygrad::recurrent::{Lstm, RecurrentCell};
+    ///
+    /// fn last<C: RecurrentCell>(cell: &C, pass: &C::Pass) -> Option<C::Elem> {
+    ///     cell.outputs(pass).iter().last().copied()
+    /// }
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let lstm = Lstm::<f64>::builder(1, 1).build(&mut || 0.75)?;
+    /// let pass = lstm.forward(Array3::ones((3, 1, 1)).view(), &lstm.zero_state(1))?;
+    /// assert_eq!(last(&lstm, &pass), Some(pass.final_state().h[[0, 0]]));
+    /// # Ok(())
+    /// # }
+    /// ```
     fn outputs<'p>(&self, pass: &'p Self::Pass) -> ArrayView3<'p, Self::Elem>;
 
     /// Carries the gradients of the outputs back through time, and shows each step's to a hook.
@@ -210,6 +274,22 @@ pub trait RecurrentCell: TensorSetMut {
         Self: Sized;
 
     /// Carries the gradients of the outputs back through the whole sequence.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+    /// let pass = rnn.forward(Array3::ones((3, 1, 1)).view(), &rnn.zero_state(1))?;
+    /// let back = rnn.backward(&pass, array![[[0.0]], [[0.0]], [[1.0]]].view())?;   // of the last output
+    /// assert_eq!(back.d_inputs, array![[[4.0]], [[2.0]], [[1.0]]]);
+    /// assert_eq!(back.d_state0.h, array![[8.0]]);   // 2³
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

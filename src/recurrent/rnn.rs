@@ -248,6 +248,18 @@ impl<A: Real> RnnPass<A> {
     /// # Examples
     ///
     /// See [`RnnPass`].
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+    /// let pass = rnn.forward(Array3::ones((3, 1, 1)).view(), &rnn.zero_state(1))?;
+    /// assert_eq!(pass.outputs(), array![[[1.0]], [[3.0]], [[7.0]]]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn outputs(&self) -> ArrayView3<'_, A> {
         self.hidden.slice_axis(Axis(0), Slice::from(1..))
@@ -258,6 +270,18 @@ impl<A: Real> RnnPass<A> {
     /// # Examples
     ///
     /// See [`RnnPass`].
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn, RnnState};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+    /// let pass = rnn.forward(Array3::zeros((2, 1, 1)).view(), &RnnState { h: array![[5.0]] })?;
+    /// assert_eq!(pass.hidden(), array![[[5.0]], [[10.0]], [[20.0]]]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn hidden(&self) -> ArrayView3<'_, A> {
         self.hidden.view()
@@ -268,6 +292,22 @@ impl<A: Real> RnnPass<A> {
     /// # Examples
     ///
     /// See [`RnnPass`].
+    ///
+    /// A long sequence in two halves is the same as in one go:
+    ///
+    /// ```
+    /// use ndarray::{Array3, Axis};
+    /// use steadygrad::recurrent::{RecurrentCell, Rnn};
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let (rnn, xs) = (Rnn::<f64>::builder(2, 3).build(&mut || 0.75)?, Array3::ones((10, 4, 2)));
+    /// let (early, late) = xs.view().split_at(Axis(0), 6);
+    /// let first = rnn.forward(early, &rnn.zero_state(4))?;
+    /// let second = rnn.forward(late, &first.final_state())?;
+    /// assert_eq!(second.final_state(), rnn.forward(xs.view(), &rnn.zero_state(4))?.final_state());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn final_state(&self) -> RnnState<A> {
         RnnState {

@@ -82,18 +82,80 @@ pub trait StepCell: TensorSetMut {
     type Grads: TensorSetMut;
 
     /// The state of all zeros.
+    ///
+    /// # Examples
+    ///
+    /// Here and below, `Leaky` is the cell of [`StepCell`].
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use steadygrad::recurrent::StepCell;
+    #[doc = include_str!("leaky.txt")]
+    ///
+    /// let cell = Leaky { a: array![0.5, 0.9] };
+    /// assert_eq!(cell.zero_state(3).h.dim(), (3, 2));
+    /// ```
     fn zero_state(&self, batch: usize) -> Self::State;
 
     /// Gradients of all zeros.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use steadygrad::recurrent::StepCell;
+    #[doc = include_str!("leaky.txt")]
+    ///
+    /// assert_eq!(Leaky { a: array![0.5, 0.9] }.zero_grads().a, array![0.0, 0.0]);
+    /// ```
     fn zero_grads(&self) -> Self::Grads;
 
     /// The part of a state that is the output: `[batch, outputs]`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use steadygrad::recurrent::{RnnState, StepCell};
+    #[doc = include_str!("leaky.txt")]
+    ///
+    /// let s = RnnState { h: array![[4.0]] };
+    /// assert_eq!(Leaky { a: array![0.5] }.output(&s), s.h);   // for this cell, all of the state
+    /// ```
     fn output<'s>(&self, s: &'s Self::State) -> ArrayView2<'s, Self::Elem>;
 
     /// The same part, where the gradient of the output is added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use steadygrad::recurrent::StepCell;
+    #[doc = include_str!("leaky.txt")]
+    ///
+    /// let cell = Leaky { a: array![0.5] };
+    /// let mut d_state = cell.zero_state(1);
+    /// cell.output_mut(&mut d_state).fill(3.0);
+    /// assert_eq!(d_state.h, array![[3.0]]);
+    /// ```
     fn output_mut<'s>(&self, s: &'s mut Self::State) -> ArrayViewMut2<'s, Self::Elem>;
 
     /// The state after the input `x` `[batch, inputs]`, and the tape.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use steadygrad::recurrent::{RnnState, StepCell};
+    #[doc = include_str!("leaky.txt")]
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let cell = Leaky { a: array![0.5] };
+    /// let (after, tape) = cell.step_forward(array![[1.0]].view(), &RnnState { h: array![[4.0]] })?;
+    /// assert_eq!((after.h, tape), (array![[3.0]], array![[4.0]]));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -106,6 +168,23 @@ pub trait StepCell: TensorSetMut {
 
     /// The way back: turns `d_state` from the gradient of the state after the step into that of the state
     /// before it, writes the gradient of the input, and adds to the gradients of the parameters.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use steadygrad::recurrent::{RnnState, StepCell};
+    #[doc = include_str!("leaky.txt")]
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let cell = Leaky { a: array![0.5] };
+    /// let (before, mut grads) = (array![[4.0]], cell.zero_grads());
+    /// let (mut d_state, mut d_x) = (RnnState { h: array![[1.0]] }, array![[0.0]]);
+    /// cell.step_backward(&before, &mut d_state, d_x.view_mut(), &mut grads)?;
+    /// assert_eq!((d_state.h, d_x, grads.a), (array![[0.5]], array![[1.0]], array![4.0]));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -126,6 +205,18 @@ pub trait StepCell: TensorSetMut {
 /// # Examples
 ///
 /// See [`StepCell`].
+///
+/// ```
+/// use ndarray::array;
+/// use steadygrad::{Measurement, recurrent::Unrolled};
+#[doc = include_str!("leaky.txt")]
+///
+/// # fn main() -> steadygrad::Result<()> {
+/// let cell = Unrolled { cell: Leaky { a: array![0.5] } };
+/// assert_eq!(Measurement::of(&cell)?.name(0), "a");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Unrolled<C> {
     /// The cell.
@@ -138,6 +229,20 @@ impl<C> Unrolled<C> {
     /// # Examples
     ///
     /// See [`StepCell`].
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{RecurrentCell, Unrolled};
+    #[doc = include_str!("leaky.txt")]
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let cell = Unrolled::new(Leaky { a: array![0.5] });
+    /// let pass = cell.forward(Array3::ones((2, 1, 1)).view(), &cell.zero_state(1))?;
+    /// let back = cell.backward(&pass, Array3::ones((2, 1, 1)).view())?;
+    /// assert_eq!(back.d_inputs, array![[[1.5]], [[1.0]]]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(cell: C) -> Self {
         Self { cell }
     }
@@ -163,6 +268,23 @@ member_mut!([C: TensorSetMut] Unrolled<C>);
 /// # Examples
 ///
 /// See [`StepCell`].
+///
+/// ```
+/// use ndarray::{Array3, array};
+/// use steadygrad::recurrent::{RecurrentCell, Unrolled, UnrolledPass};
+#[doc = include_str!("leaky.txt")]
+///
+/// fn largest(pass: &UnrolledPass<Leaky>) -> f64 {
+///     pass.outputs().fold(0.0, |m, h| m.max(h.abs()))
+/// }
+///
+/// # fn main() -> steadygrad::Result<()> {
+/// let cell = Unrolled::new(Leaky { a: array![0.5] });
+/// let pass = cell.forward(Array3::ones((3, 1, 1)).view(), &cell.zero_state(1))?;
+/// assert_eq!(largest(&pass), 1.75);
+/// # Ok(())
+/// # }
+/// ```
 pub struct UnrolledPass<C: StepCell> {
     inputs: usize,
     tapes: Vec<C::Tape>,
@@ -184,6 +306,19 @@ impl<C: StepCell> UnrolledPass<C> {
     /// # Examples
     ///
     /// See [`StepCell`].
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{RecurrentCell, Unrolled};
+    #[doc = include_str!("leaky.txt")]
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let cell = Unrolled::new(Leaky { a: array![0.5] });
+    /// let pass = cell.forward(Array3::ones((3, 1, 1)).view(), &cell.zero_state(1))?;
+    /// assert_eq!(pass.outputs(), array![[[1.0]], [[1.5]], [[1.75]]]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn outputs(&self) -> ArrayView3<'_, C::Elem> {
         self.outputs.view()
@@ -194,6 +329,19 @@ impl<C: StepCell> UnrolledPass<C> {
     /// # Examples
     ///
     /// See [`StepCell`].
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{RecurrentCell, RnnState, Unrolled};
+    #[doc = include_str!("leaky.txt")]
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let (cell, s0) = (Unrolled::new(Leaky { a: array![0.5] }), RnnState { h: array![[8.0]] });
+    /// assert_eq!(cell.forward(Array3::zeros((3, 1, 1)).view(), &s0)?.final_state().h, array![[1.0]]);
+    /// assert_eq!(cell.forward(Array3::zeros((0, 1, 1)).view(), &s0)?.final_state(), s0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn final_state(&self) -> C::State {
         self.final_state.clone()

@@ -40,6 +40,16 @@ use crate::tensor::{Tensor, TensorMut};
 pub trait Member: Sized {
     /// Hands the tensors of a list to `f`.
     ///
+    /// ```
+    /// use steadygrad::{Member, Tensor, Visitor};
+    /// let mut seen = vec![];
+    /// let note: &mut Visitor<'_, '_> = &mut |name, tensor| Ok(seen.push((name.to_string(), tensor.len())));
+    /// f32::visit_list(&[1.0, 2.0], note)?;                   // numbers: one tensor without a name
+    /// Vec::visit_list(&[vec![1.0_f32], vec![2.0]], note)?;   // lists: one tensor each, counted
+    /// assert_eq!(seen, [("".into(), 2), ("0".into(), 1), ("1".into(), 1)]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The first error that `f` gives.
@@ -63,6 +73,14 @@ pub trait Member: Sized {
 /// ```
 pub trait MemberMut: Member {
     /// Hands the tensors of a list to `f`.
+    ///
+    /// ```
+    /// use steadygrad::MemberMut;
+    /// let mut list = [vec![1.0_f32], vec![2.0]];
+    /// Vec::visit_list_mut(&mut list, &mut |name, tensor| tensor.add(0, &[if name == "1" { 0.5 } else { 0.0 }]))?;
+    /// assert_eq!(list, [[1.0], [2.5]]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -125,6 +125,15 @@ pub type VisitorMut<'v> = dyn FnMut(&str, &mut dyn TensorMut) -> Result<()> + 'v
 pub trait TensorSet {
     /// Hands each tensor to `f` under its name.
     ///
+    /// ```
+    /// use steadygrad::{Tensor, TensorSet};
+    /// let layers = [("encoder", vec![[1.0_f32, 2.0], [3.0, 4.0]]), ("head", vec![[5.0, 6.0]])];
+    /// let mut elements = vec![];
+    /// layers.visit(&mut |name, tensor| Ok(elements.push((name.to_string(), tensor.len()))))?;
+    /// assert_eq!(elements[1], ("encoder.1".to_string(), 2));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The first error that `f` gives.
@@ -132,6 +141,18 @@ pub trait TensorSet {
 
     /// Reads every tensor once, as `after` would leave it, into `into`. A set whose tensors live on a
     /// device can do so with one transfer for all.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, Measurement, TensorSet};
+    /// let grads = vec![vec![3.0_f32, 4.0], vec![12.0]];
+    /// let mut edits = Edits::for_count(2);
+    /// edits.zero(1);
+    /// let mut into = Measurement::default();
+    /// grads.measure(&edits, &mut into)?;
+    /// assert_eq!((into.tensor(0).l2(), into.tensor(1).l2()), (5.0, 0.0));
+    /// assert_eq!(grads[1], [12.0]);   // read only
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -161,12 +182,31 @@ pub trait TensorSet {
 pub trait TensorSetMut: TensorSet {
     /// Hands each tensor to `f` under its name, in the order of [`TensorSet::visit`].
     ///
+    /// ```
+    /// use steadygrad::{Error, TensorSetMut};
+    /// let mut grads = [("w", vec![1.0_f32]), ("b", vec![]), ("c", vec![3.0])];
+    /// let error = grads.visit_mut(&mut |_name, tensor| tensor.add(0, &[1.0])).unwrap_err();
+    /// assert!(matches!(error, Error::Count { expected: 1, found: 0, .. }));
+    /// assert_eq!((&grads[0].1[..], &grads[2].1[..]), (&[2.0][..], &[3.0][..]));   // it ends with the first error
+    /// ```
+    ///
     /// # Errors
     ///
     /// The first error that `f` gives.
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()>;
 
     /// Carries out the edit of each tensor; those that keep everything are not touched.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, Factor, TensorSetMut};
+    /// let mut grads = [("w", [1.0_f32]), ("b", [f32::NAN])];
+    /// let mut edits = Edits::for_count(2);
+    /// edits.scale(0, Factor::new(3.0)?);
+    /// edits.zero(1);
+    /// grads.apply(&edits)?;
+    /// assert_eq!(grads, [("w", [3.0]), ("b", [0.0])]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -184,6 +224,17 @@ pub trait TensorSetMut: TensorSet {
 
     /// Carries out the edit of each tensor and reads what it leaves, in the same pass where a tensor
     /// can. Of tensors that keep everything, `before` tells.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, Measurement, TensorSetMut};
+    /// let mut grads = vec![vec![3.0_f32, -9.0], vec![4.0]];
+    /// let (before, mut after) = (Measurement::of(&grads)?, Measurement::default());
+    /// let mut edits = Edits::for_count(2);
+    /// edits.clamp(0, -1.0, 1.0);
+    /// grads.apply_and_measure(&edits, &before, &mut after)?;
+    /// assert_eq!((after.tensor(0).l1(), after.tensor(1).l1()), (2.0, 4.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

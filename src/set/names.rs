@@ -24,6 +24,17 @@ use crate::Result;
 /// ```
 pub trait Name {
     /// The name.
+    ///
+    /// ```
+    /// use steadygrad::{Measurement, Name};
+    /// enum Gate { Forget, Input }
+    /// impl Name for Gate {
+    ///     fn name(&self) -> &str { match self { Gate::Forget => "forget", Gate::Input => "input" } }
+    /// }
+    /// let seen = Measurement::of(&[(Gate::Forget, [1.0]), (Gate::Input, [2.0])])?;
+    /// assert_eq!((seen.name(0), seen.name(1)), ("forget", "input"));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     fn name(&self) -> &str;
 }
 
