@@ -495,8 +495,7 @@ impl<E: Element> TensorMut for [E] {
     }
 
     fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        let keeps = |stats: &Stats| stats.lies_within(min, max);
-        kernel::clamp_and_stats(self, &Clamp::new(min, max).edit(), keeps, |stats| {
+        kernel::clamp_and_stats(self, min, max, |stats| {
             totals
                 .iter_mut()
                 .zip(&stats)

@@ -152,13 +152,23 @@ impl<P: Part> Lanes<P> {
     }
 
     #[inline(always)]
-    fn finish_on<U: Unit>(&self, unit: U) -> Sums {
+    pub(super) fn max(&self) -> f64 {
         let mut max = P::ZERO;
         for &x in self.max.as_flattened() {
             max = max.larger(x);
         }
+        max.to_f64()
+    }
+
+    /// Whether the squares are right as they are: all elements are finite, and their squares in range.
+    pub(super) fn are_plain(&self) -> bool {
+        P::squares_are_safe(self.max()) && !self.sq.sum.iter().any(|sum| sum.is_nan())
+    }
+
+    #[inline(always)]
+    fn finish_on<U: Unit>(&self, unit: U) -> Sums {
         Sums {
-            max: max.to_f64(),
+            max: self.max(),
             l1: self.l1.total(unit),
             sq: self.sq.total(unit),
         }
@@ -339,7 +349,10 @@ mod on_v3 {
 
         #[inline(always)]
         fn call(self) {
-            add_on(self.unit, self.lanes, self.xs, self.how);
+            // Registers, not memory, are what the sums run in.
+            let mut lanes = *self.lanes;
+            add_on(self.unit, &mut lanes, self.xs, self.how);
+            *self.lanes = lanes;
         }
     }
 

@@ -3,6 +3,7 @@
 use super::chunks::{self, CHUNK};
 use super::edit::{At, apply};
 use super::measure::{self, BLOCK, How, Lanes, Pair, Sums};
+use crate::edit::Clamp;
 use crate::element::{Element, Part};
 use crate::stats::SQUARES;
 use crate::{Edit, Stats, Wide, math};
@@ -73,22 +74,51 @@ pub(crate) fn edit_and_stats<T: Element>(
     complete_slice(xs, sums, p)
 }
 
-/// Clamps a slice and says what each chunk was and what it is, while it is near. A chunk that `keeps` is
-/// left alone.
+/// Clamps a slice into `[min, max]` and says what parts of it were and what they are, each while it is
+/// near. What needs no clamp is not written.
 pub(crate) fn clamp_and_stats<T: Element>(
     xs: &mut [T],
-    clamp: &Edit<'_>,
-    keeps: impl Fn(&Stats) -> bool + Sync,
-    add: impl FnMut([Stats; 2]),
+    min: f64,
+    max: f64,
+    mut add: impl FnMut([Stats; 2]),
 ) {
-    let chunk = |chunk: &mut [T]| {
-        let before = stats_of_slice(chunk, Some(SQUARES));
-        if keeps(&before) {
-            return [before; 2];
+    let clamp = Clamp::new(min, max);
+    let chunk = |chunk: &mut [T]| clamp_chunk(chunk, &clamp);
+    chunks::write(xs, chunk, |parts| parts.into_iter().for_each(&mut add));
+}
+
+fn clamp_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> [[Stats; 2]; 2] {
+    let how = How::usual(Some(SQUARES));
+    let (mut before, mut after) = (Lanes::ZERO, None);
+    let mut done = 0;
+    while done < xs.len() {
+        let end = xs.len().min(done + NEAR);
+        let near = &mut xs[done..end];
+        let so_far = before;
+        measure::add(&mut before, near, how);
+        if !clamp.keeps(before.max()) {
+            if !before.are_plain() {
+                before = so_far;
+                break;
+            }
+            let after = after.get_or_insert(so_far);
+            apply(near, &clamp.edit(), None);
+            measure::add(after, near, how);
         }
-        [before, edit_and_stats(chunk, clamp, None, Some(SQUARES))]
-    };
-    chunks::write(xs, chunk, add);
+        done = end;
+    }
+    // What needs a second look must be looked at before it is written.
+    let (xs, rest) = xs.split_at_mut(done);
+    let before = complete_slice(xs, before.finish(), Some(SQUARES));
+    let after = after.map_or(before, |after| {
+        complete_slice(xs, after.finish(), Some(SQUARES))
+    });
+    let rest_before = stats_of_slice(rest, Some(SQUARES));
+    apply(rest, &clamp.edit(), None);
+    [
+        [before, after],
+        [rest_before, stats_of_slice(rest, Some(SQUARES))],
+    ]
 }
 
 /// Sums over runs of any length: whole blocks go straight in, the rest is held back.
@@ -164,11 +194,6 @@ impl<T: Element> Stream<T> {
     }
 }
 
-/// Magnitudes whose squares, and sums of 2^60 of them, neither overflow nor lose what counts: what
-/// underflows next to a maximum of 2^-400 lies more than 200 bits below the sum.
-const SAFE: core::ops::RangeInclusive<f64> =
-    f64::from_bits((1023 - 400) << 52)..=f64::from_bits((1023 + 480) << 52);
-
 /// Turns the sums of the fast pass into `Stats`, reading again where they do not tell.
 fn complete<T: Element>(
     len: u64,
@@ -182,8 +207,7 @@ fn complete<T: Element>(
         len,
         ..Stats::EMPTY
     };
-    let in_range = T::Part::SQUARES_ARE_EXACT || SAFE.contains(&sums.max) || sums.max == 0.0;
-    if sums.are_finite() && in_range {
+    if sums.are_finite() && T::Part::squares_are_safe(sums.max) {
         stats.max_abs = sums.max;
         stats.l1 = how.l1.then(|| Wide::new(sums.l1.round(), 0));
         stats.sum_sq = Wide::new(sums.sq.round(), 0);
