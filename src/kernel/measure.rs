@@ -151,13 +151,8 @@ impl<P: Part> Lanes<P> {
         self.finish_on(Plain)
     }
 
-    #[inline(always)]
     pub(super) fn max(&self) -> f64 {
-        let mut max = P::ZERO;
-        for &x in self.max.as_flattened() {
-            max = max.larger(x);
-        }
-        max.to_f64()
+        Plain.largest(&self.max).to_f64()
     }
 
     /// Whether the squares are right as they are: all elements are finite, and their squares in range.
@@ -168,7 +163,7 @@ impl<P: Part> Lanes<P> {
     #[inline(always)]
     fn finish_on<U: Unit>(&self, unit: U) -> Sums {
         Sums {
-            max: self.max(),
+            max: unit.largest(&self.max).to_f64(),
             l1: self.l1.total(unit),
             sq: self.sq.total(unit),
         }
@@ -308,7 +303,7 @@ impl<P: Part> How<P> {
 }
 
 /// Adds `xs`; only the last slice of a stream may end inside a block.
-pub(super) fn add<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T], how: How<T::Part>) {
+pub(super) fn add<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T], how: &How<T::Part>) {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if let Some(unit) = super::unit::v3() {
         return unit.vectorize(Add {
@@ -322,7 +317,7 @@ pub(super) fn add<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T], how: How<T::
 }
 
 /// What one slice comes to.
-pub(super) fn sums<T: Element>(xs: &[T], how: How<T::Part>) -> Sums {
+pub(super) fn sums<T: Element>(xs: &[T], how: &How<T::Part>) -> Sums {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if let Some(unit) = super::unit::v3() {
         return unit.vectorize(Sum { unit, xs, how });
@@ -341,7 +336,7 @@ mod on_v3 {
         pub(super) unit: V3,
         pub(super) lanes: &'a mut Lanes<T::Part>,
         pub(super) xs: &'a [T],
-        pub(super) how: How<T::Part>,
+        pub(super) how: &'a How<T::Part>,
     }
 
     impl<T: Element> NullaryFnOnce for Add<'_, T> {
@@ -359,7 +354,7 @@ mod on_v3 {
     pub(super) struct Sum<'a, T: Element> {
         pub(super) unit: V3,
         pub(super) xs: &'a [T],
-        pub(super) how: How<T::Part>,
+        pub(super) how: &'a How<T::Part>,
     }
 
     impl<T: Element> NullaryFnOnce for Sum<'_, T> {
@@ -381,12 +376,12 @@ use on_v3::{Add, Sum};
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn add_plain<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T], how: How<T::Part>) {
+fn add_plain<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T], how: &How<T::Part>) {
     add_on(Plain, lanes, xs, how);
 }
 
 #[inline(always)]
-fn add_on<T: Element, U: Unit>(unit: U, lanes: &mut Lanes<T::Part>, xs: &[T], how: How<T::Part>) {
+fn add_on<T: Element, U: Unit>(unit: U, lanes: &mut Lanes<T::Part>, xs: &[T], how: &How<T::Part>) {
     match (how.times, T::parts(xs)) {
         (None, Some(parts)) if how.l1 => lanes.add::<U, true>(unit, parts),
         (None, Some(parts)) => lanes.add::<U, false>(unit, parts),
@@ -452,16 +447,16 @@ mod tests {
             let times = Some(half);
             for how in [How::usual(None), squares, How { times, ..squares }] {
                 let (mut best, mut plain) = (Lanes::ZERO, Lanes::ZERO);
-                add(&mut best, xs, how);
-                add_on(Plain, &mut plain, xs, how);
+                add(&mut best, xs, &how);
+                add_on(Plain, &mut plain, xs, &how);
                 assert_eq!(bits(best), bits(plain), "{} {len}", T::NAME);
                 let mut other = Lanes::ZERO;
-                add_plain(&mut other, xs, how);
+                add_plain(&mut other, xs, &how);
                 assert_eq!(bits(best), bits(other), "{} {len}", T::NAME);
-                assert_eq!(bits(best), of(sums(xs, how)), "{} {len}", T::NAME);
+                assert_eq!(bits(best), of(sums(xs, &how)), "{} {len}", T::NAME);
             }
             // The squares do not depend on whether the magnitudes are summed too.
-            let (all, less) = (sums(xs, How::usual(None)), sums(xs, squares));
+            let (all, less) = (sums(xs, &How::usual(None)), sums(xs, &squares));
             assert_eq!(
                 of(less),
                 of(Sums {
@@ -492,10 +487,10 @@ mod tests {
         let mut xs = input(1000);
         for len in [1, 63, 64, 65, 200, 256, 300, 900] {
             let mut short = Lanes::ZERO;
-            add(&mut short, &xs[..len], How::usual(None));
+            add(&mut short, &xs[..len], &How::usual(None));
             xs[len..].fill(0.0);
             let mut long = Lanes::ZERO;
-            add(&mut long, &xs, How::usual(None));
+            add(&mut long, &xs, &How::usual(None));
             assert_eq!(bits(short), bits(long), "{len}");
             xs = input(1000);
         }

@@ -19,22 +19,24 @@ pub(crate) type Feed<'a, T> = dyn Fn(&mut dyn FnMut(&[T])) + 'a;
 
 /// What one read says of the elements that `feed` gives. With `p`, also Σ|x|^p; [`SQUARES`] for less.
 pub(crate) fn stats<T: Element>(feed: &Feed<'_, T>, p: Option<f64>) -> Stats {
-    let read = |how| {
-        let mut stream = Stream::new(how);
+    let read = |how: &How<T::Part>| {
+        let mut stream = Stream::new(*how);
         feed(&mut |run| stream.push(run));
         stream.finish()
     };
-    let (len, sums) = read(How::usual(p));
+    let (len, sums) = read(&How::usual(p));
     complete(len, sums, p, feed, &|how| read(how).1)
 }
 
 /// The same for one slice, without holding anything back.
+#[inline]
 pub(crate) fn stats_of_slice<T: Element>(xs: &[T], p: Option<f64>) -> Stats {
-    let sums = sums_of_slice(xs, How::usual(p));
+    let sums = sums_of_slice(xs, &How::usual(p));
     complete_slice(xs, sums, p)
 }
 
-fn sums_of_slice<T: Element>(xs: &[T], how: How<T::Part>) -> Sums {
+#[inline]
+fn sums_of_slice<T: Element>(xs: &[T], how: &How<T::Part>) -> Sums {
     if xs.len() <= CHUNK {
         return measure::sums(xs, how);
     }
@@ -47,6 +49,7 @@ fn sums_of_slice<T: Element>(xs: &[T], how: How<T::Part>) -> Sums {
     sums
 }
 
+#[inline]
 fn complete_slice<T: Element>(xs: &[T], sums: Sums, p: Option<f64>) -> Stats {
     let feed = |to: &mut dyn FnMut(&[T])| to(xs);
     complete(xs.len() as u64, sums, p, &feed, &|how| {
@@ -62,11 +65,12 @@ pub(crate) fn edit_and_stats<T: Element>(
     p: Option<f64>,
 ) -> Stats {
     let mut sums = Sums::ZERO;
+    let how = How::usual(p);
     let chunk = |chunk: &mut [T]| {
         let mut lanes = Lanes::ZERO;
         for block in chunk.chunks_mut(NEAR) {
             apply(block, edit, at);
-            measure::add(&mut lanes, block, How::usual(p));
+            measure::add(&mut lanes, block, &how);
         }
         lanes.finish()
     };
@@ -95,7 +99,7 @@ fn clamp_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> [[Stats; 2]; 2] {
         let end = xs.len().min(done + NEAR);
         let near = &mut xs[done..end];
         let so_far = before;
-        measure::add(&mut before, near, how);
+        measure::add(&mut before, near, &how);
         if !clamp.keeps(before.max()) {
             if !before.are_plain() {
                 before = so_far;
@@ -103,7 +107,7 @@ fn clamp_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> [[Stats; 2]; 2] {
             }
             let after = after.get_or_insert(so_far);
             apply(near, &clamp.edit(), None);
-            measure::add(after, near, how);
+            measure::add(after, near, &how);
         }
         done = end;
     }
@@ -169,7 +173,7 @@ impl<T: Element> Stream<T> {
     fn add(&mut self, mut xs: &[T]) {
         while !xs.is_empty() {
             let (now, later) = xs.split_at(xs.len().min(CHUNK - self.in_chunk));
-            measure::add(&mut self.lanes, now, self.how);
+            measure::add(&mut self.lanes, now, &self.how);
             self.in_chunk += now.len();
             if self.in_chunk == CHUNK {
                 self.close_chunk();
@@ -195,52 +199,58 @@ impl<T: Element> Stream<T> {
 }
 
 /// Turns the sums of the fast pass into `Stats`, reading again where they do not tell.
+#[inline]
 fn complete<T: Element>(
     len: u64,
     sums: Sums,
     p: Option<f64>,
     feed: &Feed<'_, T>,
-    again: &dyn Fn(How<T::Part>) -> Sums,
+    again: &dyn Fn(&How<T::Part>) -> Sums,
 ) -> Stats {
-    let how = How::<T::Part>::usual(p);
-    let mut stats = Stats {
-        len,
-        ..Stats::EMPTY
-    };
-    if sums.are_finite() && T::Part::squares_are_safe(sums.max) {
-        stats.max_abs = sums.max;
-        stats.l1 = how.l1.then(|| Wide::new(sums.l1.round(), 0));
-        stats.sum_sq = Wide::new(sums.sq.round(), 0);
-    } else {
-        carefully(&mut stats, sums, how, feed, again);
+    if sums.are_finite() && T::Part::squares_are_safe(sums.max) && p.is_none_or(|p| p == SQUARES) {
+        return Stats {
+            len,
+            max_abs: sums.max,
+            l1: p.is_none().then(|| Wide::new(sums.l1.round(), 0)),
+            sum_sq: Wide::new(sums.sq.round(), 0),
+            ..Stats::EMPTY
+        };
     }
-    if let Some(p) = p.filter(|&p| p != SQUARES) {
-        stats.power = Some(power(feed, stats.max_abs, p));
-    }
-    stats
+    carefully(len, sums, p, feed, again)
 }
 
-/// For what is not finite, and for squares out of range.
+/// For powers, for what is not finite, and for squares out of range.
 #[cold]
 fn carefully<T: Element>(
-    stats: &mut Stats,
-    sums: Sums,
-    how: How<T::Part>,
+    len: u64,
+    mut sums: Sums,
+    p: Option<f64>,
     feed: &Feed<'_, T>,
-    again: &dyn Fn(How<T::Part>) -> Sums,
-) {
-    if sums.are_finite() {
-        stats.max_abs = sums.max;
-    } else {
-        count(feed, stats);
+    again: &dyn Fn(&How<T::Part>) -> Sums,
+) -> Stats {
+    let mut stats = Stats {
+        len,
+        max_abs: sums.max,
+        ..Stats::EMPTY
+    };
+    if !sums.are_finite() {
+        count(feed, &mut stats);
     }
-    let (shift, factor) = T::Part::shift(stats.max_abs);
-    let sums = again(How {
-        times: Some(factor),
-        ..how
-    });
+    let how = How::<T::Part>::usual(p);
+    let mut shift = 0;
+    if !sums.are_finite() || !T::Part::squares_are_safe(sums.max) {
+        let (e, factor) = T::Part::shift(stats.max_abs);
+        shift = e;
+        sums = again(&How {
+            times: Some(factor),
+            ..how
+        });
+    }
     stats.l1 = how.l1.then(|| Wide::new(sums.l1.round(), shift));
     stats.sum_sq = Wide::new(sums.sq.round(), 2 * shift);
+    let p = p.filter(|&p| p != SQUARES);
+    stats.power = p.map(|p| power(feed, stats.max_abs, p));
+    stats
 }
 
 /// Counts what is not finite and finds the first of it and the largest finite magnitude.
