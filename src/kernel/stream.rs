@@ -130,7 +130,7 @@ struct Stream<T: Element> {
     how: How<T::Part>,
     held: [T; HELD],
     holds: usize,
-    lanes: Lanes<T::Part>,
+    lanes: Lanes<T>,
     in_chunk: usize,
     sums: Sums,
     len: u64,
@@ -230,10 +230,11 @@ fn carefully<T: Element>(
 ) -> Stats {
     let mut stats = Stats {
         len,
-        max_abs: sums.max,
         ..Stats::EMPTY
     };
-    if !sums.are_finite() {
+    if sums.are_finite() {
+        stats.max_abs = sums.max;
+    } else {
         count(feed, &mut stats);
     }
     let how = How::<T::Part>::usual(p);
