@@ -100,6 +100,9 @@ pub(crate) fn apply<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_
     let mut ops = edit.ops().map(|op| Ready::<T>::new(&op, at));
     match [ops.next(), ops.next(), ops.next(), ops.next()] {
         [None, ..] => (),
+        [Some(Ready::Scale(factor)), None, ..] if size_of::<T>() < size_of::<f32>() => {
+            change(xs, |xs| scale_half(xs, factor));
+        }
         [Some(Ready::Scale(factor)), None, ..] => change(xs, |xs| scale(xs, factor)),
         [Some(Ready::Clamp(min, max)), None, ..] => change(xs, |xs| clamp_all(xs, min, max)),
         [Some(Ready::Zero), None, ..] => change(xs, |xs| xs.fill(T::default())),
@@ -143,11 +146,7 @@ pub(crate) fn preview<T: Element>(
 
 #[cfg_attr(
     feature = "std",
-    multiversion::multiversion(targets(
-        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
-        "x86_64+avx2+f16c",
-        "aarch64+neon"
-    ))
+    multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
 fn chain<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
     let mut wide = [0.0; BLOCK];
@@ -167,11 +166,7 @@ fn chain<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
 
 #[cfg_attr(
     feature = "std",
-    multiversion::multiversion(targets(
-        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
-        "x86_64+avx2+f16c",
-        "aarch64+neon"
-    ))
+    multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
 fn scale<T: Element>(xs: &mut [T], factor: f64) {
     for x in xs {
@@ -179,6 +174,8 @@ fn scale<T: Element>(xs: &mut [T], factor: f64) {
     }
 }
 
+/// The same for types that round by integer arithmetic, of which wider vectors do more at once. Conversions
+/// between `f32` and `f64` they do slower, and what they store is slow to be read in smaller pieces.
 #[cfg_attr(
     feature = "std",
     multiversion::multiversion(targets(
@@ -186,6 +183,16 @@ fn scale<T: Element>(xs: &mut [T], factor: f64) {
         "x86_64+avx2+f16c",
         "aarch64+neon"
     ))
+)]
+fn scale_half<T: Element>(xs: &mut [T], factor: f64) {
+    for x in xs {
+        *x = T::narrow(x.widen() * factor);
+    }
+}
+
+#[cfg_attr(
+    feature = "std",
+    multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
 fn scale_clamp_scale<T: Element>(xs: &mut [T], a: f64, min: T, max: T, b: f64) {
     let (min, max) = (min.widen(), max.widen());
@@ -196,11 +203,7 @@ fn scale_clamp_scale<T: Element>(xs: &mut [T], a: f64, min: T, max: T, b: f64) {
 
 #[cfg_attr(
     feature = "std",
-    multiversion::multiversion(targets(
-        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
-        "x86_64+avx2+f16c",
-        "aarch64+neon"
-    ))
+    multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
 fn clamp_all<T: Element>(xs: &mut [T], min: T, max: T) {
     let (low, high) = (min.value(), max.value());
