@@ -14,4 +14,5 @@ mod properties;
 mod semantics;
 mod total;
 mod types;
+mod value_clip;
 mod watch;
