@@ -7,6 +7,7 @@ mod grads;
 mod host;
 mod params;
 mod penalty;
+mod place;
 mod tensors;
 
 pub use grads::BurnGrads;

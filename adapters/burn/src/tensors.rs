@@ -4,126 +4,13 @@ use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
 
-use burn::backend::{BackendTensor, DispatchTensor, DispatchTensorKind, Flex};
 use burn::module::ParamId;
-use burn::tensor::{DType, Tensor};
-use steadygrad::{Ask, Edit, Edits, Error, Measurement, Result, SliceMut, SliceRef, Stats};
-use steadygrad::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
+use burn::tensor::Tensor;
+use steadygrad::{Edits, Measurement, Result, TensorRef, TensorSet, TensorSetMut};
+use steadygrad::{Visitor, VisitorMut};
 
-use crate::device::{self, Ranked, Remote, Request, Transfers};
-use crate::host::Host;
-
-/// Where a tensor is found.
-#[derive(Debug)]
-pub(crate) enum Place {
-    /// Nowhere: a parameter without gradient.
-    Missing,
-    /// In host memory, to be read and written with the core's kernels.
-    Host(Host),
-    /// Anywhere else, to be reached by burn's operations.
-    Remote(Remote),
-}
-
-impl Place {
-    fn new<const D: usize>(tensor: Option<Tensor<D>>, transfers: &Arc<Transfers>) -> Self {
-        let Some(tensor) = tensor else {
-            return Self::Missing;
-        };
-        // Gradients and values only: no edit of ours belongs to an autodiff graph.
-        let tensor = match tensor.dtype() {
-            DType::QFloat(_) => tensor.inner().dequantize(),
-            _ => tensor.inner(),
-        };
-        match tensor.into_dispatch() {
-            DispatchTensor {
-                kind: DispatchTensorKind::Flex(BackendTensor::Float(tensor)),
-                ..
-            } => Self::Host(Host::new(tensor)),
-            other => Self::remote(Tensor::<D>::from_dispatch(other), transfers),
-        }
-    }
-
-    fn remote<const D: usize>(tensor: Tensor<D>, transfers: &Arc<Transfers>) -> Self {
-        Self::Remote(Remote {
-            tensor: Box::new(Ranked::new(tensor)),
-            transfers: Arc::clone(transfers),
-        })
-    }
-
-    /// The tensor, if there is one. Of rank `D` as it was.
-    pub(crate) fn into_tensor<const D: usize>(self) -> Option<Tensor<D>> {
-        match self {
-            Self::Missing => None,
-            Self::Host(host) => Some(Tensor::from_primitive::<Flex>(host.into_inner())),
-            Self::Remote(remote) => Some(Tensor::from_dispatch(remote.tensor.into_dispatch())),
-        }
-    }
-}
-
-/// Does the same to a tensor wherever it is.
-macro_rules! wherever {
-    ($place:expr, $tensor:ident => $body:expr) => {
-        match $place {
-            Place::Missing => {
-                let $tensor = None::<[f32; 0]>;
-                $body
-            }
-            Place::Host($tensor) => $body,
-            Place::Remote($tensor) => $body,
-        }
-    };
-}
-
-impl steadygrad::Tensor for Place {
-    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
-        wherever!(self, tensor => tensor.stats(ask))
-    }
-
-    fn len(&self) -> usize {
-        wherever!(self, tensor => steadygrad::Tensor::len(&tensor))
-    }
-
-    fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
-        match self {
-            Self::Host(host) => host.as_slice_ref(),
-            _ => None,
-        }
-    }
-
-    fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
-        wherever!(self, tensor => tensor.read(start, out))
-    }
-}
-
-impl steadygrad::TensorMut for Place {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
-        match self {
-            Self::Missing => Ok(()),
-            Self::Host(host) => host.edit(edit),
-            Self::Remote(remote) => remote.edit(edit),
-        }
-    }
-
-    fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
-        match self {
-            Self::Host(host) => host.as_slice_mut_ref(),
-            _ => None,
-        }
-    }
-
-    fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
-        match self {
-            Self::Missing if values.is_empty() => Ok(()),
-            Self::Missing => Err(Error::Count {
-                what: "elements",
-                expected: start.saturating_add(values.len()),
-                found: 0,
-            }),
-            Self::Host(host) => host.add(start, values),
-            Self::Remote(remote) => remote.add(start, values),
-        }
-    }
-}
+use crate::device::{self, Request, Transfers};
+use crate::place::Place;
 
 /// Tells the names of a module's parameters while they are visited, and which come again.
 #[derive(Debug, Default)]
@@ -188,6 +75,11 @@ impl Tensors {
     pub(crate) fn transfers(&self) -> usize {
         self.transfers.count()
     }
+
+    pub(crate) fn is_on_host(&self) -> bool {
+        let is_remote = |entry: &Entry| matches!(entry.place, Place::Remote(_));
+        !self.list.iter().any(is_remote)
+    }
 }
 
 impl TensorSet for Tensors {
@@ -227,6 +119,7 @@ impl TensorSet for Tensors {
     }
 }
 
+/// Tensor by tensor, which is well as long as all are in host memory.
 impl TensorSetMut for Tensors {
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
         self.list
