@@ -4,13 +4,17 @@
 //! overflows whatever the range; the host puts the rows together. What is handled at once is bounded,
 //! and with it the device memory that the work takes for itself.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use candle_core::{DType, Device, DeviceLocation, Tensor as Values};
 use steadygrad::{
-    Ask, Edit, Edits, Element, Error, Factor, Measurement, Op, Result, Stats, Tensor, Total, Wide,
+    Ask, Edit, Edits, Element, Error, Factor, Measurement, Op, Result, Stats, Tensor, TensorMut,
+    Total, Wide,
 };
 
 use crate::host::each_dtype;
-use crate::slot::{Content, Slot, Transfers};
+use crate::slot::Slot;
+use crate::slots::Slots;
 
 /// Elements of a row.
 const ROW: usize = 1 << 13;
@@ -18,6 +22,20 @@ const ROW: usize = 1 << 13;
 const CHUNK: usize = 1 << 22;
 
 type Candle<T> = candle_core::Result<T>;
+
+/// How often values came to the host.
+#[derive(Debug, Default)]
+pub(crate) struct Transfers(AtomicUsize);
+
+impl Transfers {
+    fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// What a device reckons in.
 #[derive(Clone, Copy)]
@@ -511,19 +529,17 @@ fn read_together(jobs: &[&Job<'_>], transfers: &Transfers) -> Result<Vec<Found>>
 
 /// Reads every tensor once, those of a device together.
 pub(crate) fn measure(
-    slots: &[Slot],
+    slots: &Slots,
     after: &Edits,
     into: &mut Measurement,
     transfers: &Transfers,
 ) -> Result<()> {
     let needs = into.needs();
     let mut jobs = vec![];
-    for (index, slot) in slots.iter().enumerate() {
-        if let Content::OnDevice(values) = &slot.content {
-            jobs.push((
-                index,
-                Job::new(values, after.get(index), needs.power(), needs.units)?,
-            ));
+    for (index, (_, slot)) in slots.iter().enumerate() {
+        if let Slot::OnDevice(Remote { values, .. }) = slot {
+            let job = Job::new(values, after.get(index), needs.power(), needs.units)?;
+            jobs.push((index, job));
         }
     }
     let mut locations: Vec<DeviceLocation> = vec![];
@@ -544,96 +560,115 @@ pub(crate) fn measure(
             found[place] = Some(read);
         }
     }
-    for (index, (slot, found)) in slots.iter().zip(found).enumerate() {
+    for (index, ((name, slot), found)) in slots.iter().zip(found).enumerate() {
         match found {
-            Some(found) => into.push_with_units(&slot.name, found.whole, &found.units),
-            None => into.measure(&slot.name, slot, after.get(index))?,
+            Some(found) => into.push_with_units(name, found.whole, &found.units),
+            None => into.measure(name, slot, after.get(index))?,
         }
     }
     Ok(())
 }
 
-/// Reads one tensor.
-pub(crate) fn stats(values: &Values, ask: &mut Ask<'_>, transfers: &Transfers) -> Result<Stats> {
-    let axis = ask.units.as_ref().map(|(axis, _)| *axis);
-    let job = Job::new(values, ask.after, ask.power(), axis)?;
-    let found = read_together(&[&job], transfers)?;
-    let found = found.into_iter().next();
-    let found = found.ok_or_else(|| Error::Storage("a tensor was not read".into()))?;
-    if let Some((_, units)) = &mut ask.units {
-        units.extend_from_slice(&found.units);
-    }
-    Ok(found.whole)
+/// A tensor that candle's own operations read and edit, one at a time.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    values: Values,
+    transfers: Transfers,
 }
 
-/// Carries out `edit`, in place.
-pub(crate) fn edit(values: &Values, edit: &Edit<'_>) -> Result<()> {
-    check_dtype(values)?;
-    check(values.dims(), edit)?;
-    let job = Job::new(values, *edit, None, None)?;
-    let write = || {
-        let to = laid_out(values, edit)?;
-        let places = to.dim(0)?;
-        for (start, len) in chunks(places, to.elem_count() / places) {
-            let new = job.part(&to, 0, start, len).edited()?;
-            to.slice_set(&new.to_dtype(to.dtype())?, 0, start)?;
+impl Remote {
+    pub(crate) fn new(values: Values) -> Self {
+        Self {
+            values,
+            transfers: Transfers::default(),
         }
+    }
+
+    pub(crate) fn transfers(&self) -> usize {
+        self.transfers.count()
+    }
+
+    /// The flat run of `len` elements from the `start`-th on.
+    fn run(&self, start: usize, len: usize) -> Result<Values> {
+        let found = self.len();
+        match start.checked_add(len) {
+            Some(end) if end <= found => self
+                .values
+                .flatten_all()
+                .and_then(|flat| flat.narrow(0, start, len))
+                .map_err(crate::storage),
+            _ => Err(Error::Count {
+                what: "elements",
+                expected: start.saturating_add(len),
+                found,
+            }),
+        }
+    }
+}
+
+impl Tensor for Remote {
+    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
+        let axis = ask.units.as_ref().map(|(axis, _)| *axis);
+        let job = Job::new(&self.values, ask.after, ask.power(), axis)?;
+        let found = read_together(&[&job], &self.transfers)?;
+        let found = found.into_iter().next();
+        let found = found.ok_or_else(|| Error::Storage("a tensor was not read".into()))?;
+        if let Some((_, units)) = &mut ask.units {
+            units.extend_from_slice(&found.units);
+        }
+        Ok(found.whole)
+    }
+
+    fn len(&self) -> usize {
+        self.values.elem_count()
+    }
+
+    fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
+        let run = self.run(start, out.len())?;
+        if out.is_empty() {
+            return Ok(());
+        }
+        let wide = run.to_dtype(widest(run.device()));
+        let read = wide.and_then(|wide| to_host(&[wide], &self.transfers));
+        out.copy_from_slice(&read.map_err(crate::storage)?);
         Ok(())
-    };
-    if edit.is_keep() || values.elem_count() == 0 {
-        Ok(())
-    } else {
-        write().map_err(crate::storage)
     }
 }
 
-/// The flat run of `len` elements from the `start`-th on.
-fn run(values: &Values, start: usize, len: usize) -> Result<Values> {
-    let found = values.elem_count();
-    match start.checked_add(len) {
-        Some(end) if end <= found => values
-            .flatten_all()
-            .and_then(|flat| flat.narrow(0, start, len))
-            .map_err(crate::storage),
-        _ => Err(Error::Count {
-            what: "elements",
-            expected: start.saturating_add(len),
-            found,
-        }),
+impl TensorMut for Remote {
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
+        let job = Job::new(&self.values, *edit, None, None)?;
+        let write = || {
+            let to = laid_out(&self.values, edit)?;
+            let places = to.dim(0)?;
+            for (start, len) in chunks(places, to.elem_count() / places) {
+                let new = job.part(&to, 0, start, len).edited()?;
+                to.slice_set(&new.to_dtype(to.dtype())?, 0, start)?;
+            }
+            Ok(())
+        };
+        if edit.is_keep() || self.is_empty() {
+            Ok(())
+        } else {
+            write().map_err(crate::storage)
+        }
     }
-}
 
-/// Copies elements from the `start`-th on.
-pub(crate) fn read(
-    values: &Values,
-    start: usize,
-    out: &mut [f64],
-    transfers: &Transfers,
-) -> Result<()> {
-    let run = run(values, start, out.len())?;
-    if out.is_empty() {
-        return Ok(());
+    fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        let run = self.run(start, values.len())?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        let to = &self.values;
+        let sum = || {
+            let dtype = widest(to.device());
+            let values = Values::from_slice(values, values.len(), &Device::Cpu)?;
+            let values = values.to_dtype(dtype)?.to_device(to.device())?;
+            let new = (run.to_dtype(dtype)? + values)?.to_dtype(to.dtype())?;
+            to.flatten_all()?.slice_set(&new, 0, start)
+        };
+        sum().map_err(crate::storage)
     }
-    let wide = run.to_dtype(Arithmetic::of(values.device()).dtype);
-    let read = wide.and_then(|wide| to_host(&[wide], transfers));
-    out.copy_from_slice(&read.map_err(crate::storage)?);
-    Ok(())
-}
-
-/// Adds to elements from the `start`-th on, in place.
-pub(crate) fn add(to: &Values, start: usize, values: &[f64]) -> Result<()> {
-    let run = run(to, start, values.len())?;
-    if values.is_empty() {
-        return Ok(());
-    }
-    let sum = || {
-        let dtype = Arithmetic::of(to.device()).dtype;
-        let values = Values::from_slice(values, values.len(), &Device::Cpu)?;
-        let values = values.to_dtype(dtype)?.to_device(to.device())?;
-        let new = (run.to_dtype(dtype)? + values)?.to_dtype(to.dtype())?;
-        to.flatten_all()?.slice_set(&new, 0, start)
-    };
-    sum().map_err(crate::storage)
 }
 
 /// The widest type that a device reckons in.
