@@ -6,8 +6,9 @@ use burn::tensor::Tensor;
 use steadygrad::set::clamp_apart;
 use steadygrad::{Edits, Measurement, Result, TensorSet, TensorSetMut, Total, Visitor, VisitorMut};
 
+use crate::path::Path;
 use crate::place::Place;
-use crate::tensors::{Path, Tensors};
+use crate::tensors::Tensors;
 
 /// The gradients in a [`GradientsParams`], under the names of the module's parameters.
 ///
@@ -88,11 +89,12 @@ impl<'g> BurnGrads<'g> {
     /// Takes the gradients of `model`'s parameters out of `grads` until it is dropped.
     #[must_use]
     pub fn new<M: Module>(grads: &'g mut GradientsParams, model: &M) -> Self {
+        let count = grads.len();
         let mut visitor = TakeOut {
             grads,
-            path: Path::default(),
-            tensors: Tensors::default(),
-            ways: vec![],
+            path: Path::with_capacity(count),
+            tensors: Tensors::with_capacity(count),
+            ways: Vec::with_capacity(count),
         };
         model.visit(&mut visitor);
         let TakeOut { tensors, ways, .. } = visitor;

@@ -6,6 +6,7 @@ mod device;
 mod grads;
 mod host;
 mod params;
+mod path;
 mod penalty;
 mod place;
 mod tensors;

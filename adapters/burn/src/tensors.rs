@@ -1,10 +1,9 @@
 //! A module's tensors under their names, each where it lies.
 
-use std::collections::HashSet;
 use std::mem;
+use std::ops::Range;
 use std::sync::Arc;
 
-use burn::module::ParamId;
 use burn::tensor::Tensor;
 use steadygrad::{Edits, Measurement, Result, TensorRef, TensorSet, TensorSetMut};
 use steadygrad::{Visitor, VisitorMut};
@@ -12,32 +11,10 @@ use steadygrad::{Visitor, VisitorMut};
 use crate::device::{self, Request, Transfers};
 use crate::place::Place;
 
-/// Tells the names of a module's parameters while they are visited, and which come again.
-#[derive(Debug, Default)]
-pub(crate) struct Path {
-    parts: Vec<String>,
-    seen: HashSet<ParamId>,
-}
-
-impl Path {
-    pub(crate) fn enter(&mut self, name: &str) {
-        self.parts.push(name.to_owned());
-    }
-
-    pub(crate) fn exit(&mut self) {
-        self.parts.pop();
-    }
-
-    /// The name of the parameter that is being visited; `None` if it was visited before.
-    pub(crate) fn name(&mut self, id: ParamId) -> Option<String> {
-        self.seen.insert(id).then(|| self.parts.join("."))
-    }
-}
-
 /// One tensor of a module.
 #[derive(Debug)]
 struct Entry {
-    name: String,
+    name: Range<usize>,
     place: Place,
     /// Moves the tensor, whose rank it knows, to where burn's operations reach it.
     remote: fn(Place, &Arc<Transfers>) -> Place,
@@ -46,20 +23,36 @@ struct Entry {
 /// The tensors of a module.
 #[derive(Debug, Default)]
 pub(crate) struct Tensors {
+    /// The names of all, end to end.
+    names: String,
     list: Vec<Entry>,
     transfers: Arc<Transfers>,
 }
 
 impl Tensors {
-    pub(crate) fn push<const D: usize>(&mut self, name: String, tensor: Option<Tensor<D>>) {
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self {
+            list: Vec::with_capacity(count),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn push<const D: usize>(&mut self, name: &str, tensor: Option<Tensor<D>>) {
+        let start = self.names.len();
+        self.names.push_str(name);
         self.list.push(Entry {
-            name,
+            name: start..self.names.len(),
             place: Place::new(tensor, &self.transfers),
             remote: |place, transfers| match place.into_tensor::<D>() {
                 Some(tensor) => Place::remote(tensor, transfers),
                 None => Place::Missing,
             },
         });
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &Place)> {
+        let entries = self.list.iter();
+        entries.map(|entry| (&self.names[entry.name.clone()], &entry.place))
     }
 
     pub(crate) fn on_device(&mut self) {
@@ -84,18 +77,16 @@ impl Tensors {
 
 impl TensorSet for Tensors {
     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
-        self.list
-            .iter()
-            .try_for_each(|entry| f(&entry.name, TensorRef::Other(&entry.place)))
+        self.iter()
+            .try_for_each(|(name, place)| f(name, TensorRef::Other(place)))
     }
 
     fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
         let needs = into.needs();
         let requests: Vec<_> = self
-            .list
             .iter()
             .enumerate()
-            .filter_map(|(index, entry)| match &entry.place {
+            .filter_map(|(index, (_, place))| match place {
                 Place::Remote(remote) => Some(Request {
                     tensor: &*remote.tensor,
                     after: after.get(index),
@@ -105,7 +96,7 @@ impl TensorSet for Tensors {
             .collect();
         let answers = device::measure(&requests, needs.power(), needs.units, &self.transfers)?;
         let mut answers = answers.into_iter();
-        for (index, Entry { name, place, .. }) in self.list.iter().enumerate() {
+        for (index, (name, place)) in self.iter().enumerate() {
             match place {
                 Place::Remote(_) => {
                     if let Some(answer) = answers.next() {
@@ -122,8 +113,8 @@ impl TensorSet for Tensors {
 /// Tensor by tensor, which is well as long as all are in host memory.
 impl TensorSetMut for Tensors {
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
-        self.list
-            .iter_mut()
-            .try_for_each(|entry| f(&entry.name, &mut entry.place))
+        let Self { names, list, .. } = self;
+        list.iter_mut()
+            .try_for_each(|Entry { name, place, .. }| f(&names[name.clone()], place))
     }
 }
