@@ -625,6 +625,21 @@ impl<T: TensorMut> TensorMut for Option<T> {
         self.as_mut().map_or(Ok(()), |tensor| tensor.edit(edit))
     }
 
+    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+        match self {
+            Some(tensor) => tensor.edit_and_measure(edit, p),
+            None => self.stats(&mut Ask {
+                p,
+                ..Ask::default()
+            }),
+        }
+    }
+
+    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
+        self.as_mut()
+            .map_or(Ok(()), |tensor| tensor.clamp_and_measure(min, max, totals))
+    }
+
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
         self.as_mut().and_then(TensorMut::as_slice_mut_ref)
     }

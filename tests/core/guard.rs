@@ -244,7 +244,14 @@ fn the_one_line_functions_read_once_too() {
     let _ = clip::tensor_norm(&mut grads, 2.5).unwrap();
     assert_eq!(grads.take(), (1, 1));
     let _ = clip::value(&mut grads, 1.75).unwrap();
-    assert_eq!((grads.take(), grads.xs), ((1, 1), vec![1.5, 1.75]));
+    assert_eq!((grads.take(), &grads.xs[..]), ((1, 1), &[1.5, 1.75][..]));
+
+    let mut optional = Some(grads);
+    let _ = clip::value(&mut optional, 1.625).unwrap();
+    let mut edits = Edits::for_count(1);
+    edits.clamp(0, -1.0, 1.0);
+    let left = optional.edit_and_measure(&edits.get(0), None).unwrap();
+    assert_eq!((left.l1(), optional.unwrap().take()), (2.0, (1, 2)));
 }
 
 #[test]

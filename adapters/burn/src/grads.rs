@@ -3,9 +3,12 @@
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use steadygrad::{Edits, Measurement, Result, TensorSet, TensorSetMut, Visitor, VisitorMut};
+use steadygrad::set::clamp_apart;
+use steadygrad::{Edits, Measurement, Result, TensorSet, TensorSetMut, Total, Visitor, VisitorMut};
 
-use crate::tensors::{Path, Place, Tensors};
+use crate::path::Path;
+use crate::place::Place;
+use crate::tensors::Tensors;
 
 /// The gradients in a [`GradientsParams`], under the names of the module's parameters.
 ///
@@ -25,7 +28,8 @@ use crate::tensors::{Path, Place, Tensors};
 ///
 /// On any other back end the numbers stay on the device. A measurement makes one transfer to the host
 /// for all tensors together (for each device), and a second one only if something is not finite, to
-/// find where; an edit makes none. There sums are taken in `f64`, or in `f32` on a device without
+/// find where; an edit makes none. A clamp that bites is followed by a second measurement, of what is
+/// left. There sums are taken in `f64`, or in `f32` on a device without
 /// `f64`: relative to the exact sum, an error of at most `127 · levels · u` with `u` the rounding unit
 /// of the type and `levels = ⌈log₁₂₈ len⌉` (2.3e-5 for `f32` and two million elements, in practice
 /// below 1e-6). Powers of two found on the device keep squares from overflowing.
@@ -85,11 +89,12 @@ impl<'g> BurnGrads<'g> {
     /// Takes the gradients of `model`'s parameters out of `grads` until it is dropped.
     #[must_use]
     pub fn new<M: Module>(grads: &'g mut GradientsParams, model: &M) -> Self {
+        let count = grads.len();
         let mut visitor = TakeOut {
             grads,
-            path: Path::default(),
-            tensors: Tensors::default(),
-            ways: vec![],
+            path: Path::with_capacity(count),
+            tensors: Tensors::with_capacity(count),
+            ways: Vec::with_capacity(count),
         };
         model.visit(&mut visitor);
         let TakeOut { tensors, ways, .. } = visitor;
@@ -177,5 +182,25 @@ impl TensorSet for BurnGrads<'_> {
 impl TensorSetMut for BurnGrads<'_> {
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
         self.tensors.visit_mut(f)
+    }
+
+    fn apply_and_measure(
+        &mut self,
+        edits: &Edits,
+        before: &Measurement,
+        into: &mut Measurement,
+    ) -> Result<()> {
+        if self.tensors.is_on_host() {
+            return self.tensors.apply_and_measure(edits, before, into);
+        }
+        self.apply(edits)?;
+        self.measure(&Edits::default(), into)
+    }
+
+    fn clamp_and_measure(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
+        if self.tensors.is_on_host() {
+            return self.tensors.clamp_and_measure(min, max);
+        }
+        clamp_apart(self, min, max)
     }
 }

@@ -3,7 +3,9 @@
 use burn::backend::{BackendTypes, Flex};
 use burn::tensor::{DType, bf16, f16};
 use ndarray::{ArrayViewD, ArrayViewMutD};
-use steadygrad::{Ask, Edit, Error, Op, Result, SliceMut, SliceRef, Stats};
+use steadygrad::{
+    Ask, Edit, Error, Needs, Op, Result, SliceMut, SliceRef, Stats, Tensor, TensorMut, Total,
+};
 
 pub(crate) type FlexTensor = <Flex as BackendTypes>::FloatTensorPrimitive;
 
@@ -89,9 +91,28 @@ impl Host {
     fn has_units(&self) -> bool {
         self.shape().len() > 1
     }
+
+    /// Lends the elements to be changed, with their axes if the edit looks at them.
+    fn lend_to<R>(
+        &mut self,
+        edit: &Edit<'_>,
+        f: impl FnOnce(&mut dyn TensorMut) -> Result<R>,
+    ) -> Result<R> {
+        let shape = (self.has_units() && scales_units(edit)).then(|| self.shape().to_vec());
+        each_type!(self, E => {
+            let mut xs = elements_mut!(self, E)?;
+            match shape {
+                Some(shape) => {
+                    let view = ArrayViewMutD::from_shape(shape, xs);
+                    f(&mut view.map_err(|error| shape_error(&error))?)
+                }
+                None => f(&mut xs),
+            }
+        })
+    }
 }
 
-impl steadygrad::Tensor for Host {
+impl Tensor for Host {
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         each_type!(self, E => {
             let xs = elements!(self, E)?;
@@ -109,7 +130,7 @@ impl steadygrad::Tensor for Host {
     }
 
     fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
-        each_type!(self, E => elements!(self, E).map(steadygrad::Tensor::as_slice_ref)).ok()?
+        each_type!(self, E => elements!(self, E).map(Tensor::as_slice_ref)).ok()?
     }
 
     fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
@@ -117,27 +138,41 @@ impl steadygrad::Tensor for Host {
     }
 }
 
-impl steadygrad::TensorMut for Host {
+impl TensorMut for Host {
     fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
         if edit.is_keep() {
             return Ok(());
         }
-        let shape = (self.has_units() && scales_units(edit)).then(|| self.shape().to_vec());
-        each_type!(self, E => {
-            let xs = elements_mut!(self, E)?;
-            match shape {
-                Some(shape) => {
-                    let view = ArrayViewMutD::from_shape(shape, xs);
-                    view.map_err(|error| shape_error(&error))?.edit(edit)
-                }
-                None => xs.edit(edit),
+        self.lend_to(edit, |tensor| tensor.edit(edit))
+    }
+
+    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+        if edit.is_keep() {
+            return self.stats(&mut Ask {
+                p,
+                ..Ask::default()
+            });
+        }
+        self.lend_to(edit, |tensor| tensor.edit_and_measure(edit, p))
+    }
+
+    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
+        // Storage that someone else holds too is copied before a write, so look first whether there is one.
+        if !self.0.is_unique() {
+            let stats = self.stats(&mut Ask {
+                p: Needs::LEAST.p,
+                ..Ask::default()
+            })?;
+            if stats.inf() == 0 && stats.max_abs() <= max.min(-min) {
+                totals.iter_mut().for_each(|total| total.add(&stats));
+                return Ok(());
             }
-        })
+        }
+        each_type!(self, E => elements_mut!(self, E)?.clamp_and_measure(min, max, totals))
     }
 
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
-        each_type!(self, E => elements_mut!(self, E).map(steadygrad::TensorMut::as_slice_mut_ref))
-            .ok()?
+        each_type!(self, E => elements_mut!(self, E).map(TensorMut::as_slice_mut_ref)).ok()?
     }
 
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {

@@ -6,7 +6,9 @@ mod device;
 mod grads;
 mod host;
 mod params;
+mod path;
 mod penalty;
+mod place;
 mod tensors;
 
 pub use grads::BurnGrads;

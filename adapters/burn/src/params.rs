@@ -4,7 +4,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use steadygrad::{Edits, Measurement, Result, TensorSet, Visitor};
 
-use crate::tensors::{Path, Tensors};
+use crate::path::Path;
+use crate::tensors::Tensors;
 
 /// The float parameters of a module, read-only, with the names and in the order of
 /// [`BurnGrads`](crate::BurnGrads).

@@ -5,7 +5,7 @@ use burn::tensor::{DType, FloatDType, Tensor};
 use steadygrad::penalty::{ElasticNet, all_but_biases};
 
 use crate::device::fold;
-use crate::tensors::Path;
+use crate::path::Path;
 
 /// `λ·Σ|w|` over all weights but biases, as a scalar to be added to the loss.
 ///
@@ -153,7 +153,7 @@ impl<F: Fn(&str) -> bool> ModuleVisitor for Sum<F> {
         };
         let w = param.val();
         let len = w.shape().num_elements();
-        if !w.is_require_grad() || len == 0 || !(self.covers)(&name) {
+        if !w.is_require_grad() || len == 0 || !(self.covers)(name) {
             return;
         }
         let w = w.reshape([1, len]);

@@ -1,15 +1,15 @@
 //! The gradients of a `GradStore`.
 
-use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 
-use candle_core::Tensor;
 use candle_core::backprop::GradStore;
-use candle_core::layout::LayoutRelation;
-use steadygrad::{Edits, Error, Measurement, Result, TensorSet, TensorSetMut, Visitor, VisitorMut};
+use steadygrad::set::clamp_apart;
+use steadygrad::{Edits, Measurement, Result, TensorSet, TensorSetMut, Total, Visitor, VisitorMut};
 
 use crate::Vars;
-use crate::slot::{Slot, Slots};
+use crate::shared::{Pair, Shared};
+use crate::slot::Slot;
+use crate::slots::Slots;
 
 /// The gradients of some variables, as a set that steadygrad measures and edits.
 ///
@@ -31,7 +31,7 @@ use crate::slot::{Slot, Slots};
 ///
 /// Gradients on a GPU stay there: [`Measurement::of`] and every guarded step make one transfer of a
 /// few numbers for all tensors together (a second one if something is not finite, to count it and to
-/// find the first), and edits make none. Sums are taken in `f64` where the device has it, else in
+/// find the first, or after a clamp that bites, to measure what it left), and edits make none. Sums are taken in `f64` where the device has it, else in
 /// `f32` over rows of 8192 elements that the host adds up in `f64`; each row is scaled by its own
 /// maximum, so nothing overflows. Such sums agree with the host's to 1e-13 (`f32`: 1e-6).
 ///
@@ -64,26 +64,26 @@ impl<'g> CandleGrads<'g> {
     /// the set is measured or edited.
     #[must_use]
     pub fn new(store: &'g mut GradStore, vars: &(impl Vars + ?Sized)) -> Self {
-        let mut seen = HashSet::new();
-        let mut places = Places::default();
-        vars.each(&mut |_name, var| places.add(var));
         let mut slots = Slots::default();
+        let mut pairs = vec![];
         vars.each(&mut |name, var| {
-            if !seen.insert(var.id()) {
-                return;
+            pairs.push((slots.name(name), Pair::new(var, store.get(var))));
+        });
+        let mut shared = Shared::among(pairs.iter().map(|(_, pair)| pair));
+        slots.reserve(pairs.len());
+        for (name, pair) in pairs {
+            if !shared.is_new(&pair) {
+                continue;
             }
-            let tensor = match store.get(var) {
-                Some(grad) if places.take(grad) => Ok(Some(grad.detach())),
-                Some(grad) => grad.detach().force_contiguous().map(|copy| {
-                    store.insert(var, copy.clone());
+            let tensor = match pair.grad {
+                Some(grad) if !shared.take(&grad) => grad.tensor.force_contiguous().map(|copy| {
+                    store.insert_id(pair.var, copy.clone());
                     Some(copy)
                 }),
-                None => Ok(None),
+                grad => Ok(grad.map(|grad| grad.tensor)),
             };
-            slots
-                .list
-                .push(Slot::new(name, tensor.map_err(crate::storage)));
-        });
+            slots.push(name, Slot::new(tensor));
+        }
         Self {
             slots,
             store: PhantomData,
@@ -132,13 +132,7 @@ impl TensorSet for CandleGrads<'_> {
 
 impl TensorSetMut for CandleGrads<'_> {
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
-        let mut slots = self.slots.list.iter_mut();
-        slots.try_for_each(|slot| {
-            let name = std::mem::take(&mut slot.name);
-            let result = f(&name, slot);
-            slot.name = name;
-            result
-        })
+        self.slots.visit_mut(f)
     }
 
     fn apply_and_measure(
@@ -147,71 +141,17 @@ impl TensorSetMut for CandleGrads<'_> {
         before: &Measurement,
         into: &mut Measurement,
     ) -> Result<()> {
-        if !self.slots.is_on_host() {
-            self.apply(edits)?;
-            return self.slots.measure(&Edits::default(), into);
+        if self.slots.is_on_host() {
+            return self.slots.apply_and_measure(edits, before, into);
         }
-        let (mut index, expected) = (0, edits.len());
-        self.visit_mut(&mut |name, tensor| {
-            let edit = edits.get(index);
-            let stats = if edit.is_keep() {
-                *before.tensor(index)
-            } else if name == before.name(index) {
-                tensor.edit_and_measure(&edit, into.needs().p)?
-            } else {
-                return Err(Error::Name {
-                    index,
-                    expected: before.name(index).to_owned(),
-                    found: name.to_owned(),
-                });
-            };
-            into.push(name, stats);
-            index += 1;
-            Ok(())
-        })?;
-        if index == expected {
-            Ok(())
-        } else {
-            Err(Error::Count {
-                what: "tensors of the set",
-                expected,
-                found: index,
-            })
-        }
-    }
-}
-
-/// The tensors that are taken, by their storage.
-#[derive(Default)]
-struct Places(HashMap<usize, Vec<Tensor>>);
-
-impl Places {
-    /// Where the storage itself lies tells it from every other that is alive, on any device.
-    fn key(tensor: &Tensor) -> usize {
-        let (storage, _) = tensor.storage_and_layout();
-        std::ptr::from_ref(&*storage).addr()
+        self.apply(edits)?;
+        self.measure(&Edits::default(), into)
     }
 
-    fn add(&mut self, tensor: &Tensor) {
-        self.0
-            .entry(Self::key(tensor))
-            .or_default()
-            .push(tensor.clone());
-    }
-
-    /// Takes the place of `tensor` if it is contiguous and free.
-    fn take(&mut self, tensor: &Tensor) -> bool {
-        let taken = self.0.entry(Self::key(tensor)).or_default();
-        let is_apart = |other: &Tensor| {
-            matches!(
-                other.layout().relation(tensor.layout()),
-                LayoutRelation::Disjoint
-            )
-        };
-        let is_free = tensor.is_contiguous() && taken.iter().all(is_apart);
-        if is_free {
-            taken.push(tensor.clone());
+    fn clamp_and_measure(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
+        if self.slots.is_on_host() {
+            return self.slots.clamp_and_measure(min, max);
         }
-        is_free
+        clamp_apart(self, min, max)
     }
 }

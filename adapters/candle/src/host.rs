@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Storage, Tensor};
+use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Storage, Tensor as Values};
 use half::{bf16, f16};
 use ndarray::{ArrayViewD, ArrayViewMutD, IxDyn};
-use steadygrad::{Ask, Edit, Element, Error, Result, Stats, Tensor as _, TensorMut};
+use steadygrad::{Ask, Edit, Element, Error, Result, Stats, Tensor, TensorMut, Total};
 
 /// An element type that candle keeps in a `Vec` of its own.
 trait Stored: Element {
@@ -65,7 +65,7 @@ fn not_here() -> Error {
 }
 
 /// Lends the elements, which lie in row-major order.
-fn with_slice<E: Stored, R>(tensor: &Tensor, f: impl FnOnce(&[E]) -> Result<R>) -> Result<R> {
+fn with_slice<E: Stored, R>(tensor: &Values, f: impl FnOnce(&[E]) -> Result<R>) -> Result<R> {
     let (storage, layout) = tensor.storage_and_layout();
     let Storage::Cpu(storage) = &*storage else {
         return Err(not_here());
@@ -77,7 +77,7 @@ fn with_slice<E: Stored, R>(tensor: &Tensor, f: impl FnOnce(&[E]) -> Result<R>) 
 
 /// Lends the elements, which lie in row-major order, to be changed.
 fn with_slice_mut<E: Stored, R>(
-    tensor: &Tensor,
+    tensor: &Values,
     f: impl FnOnce(&mut [E]) -> Result<R>,
 ) -> Result<R> {
     if tensor.elem_count() == 0 {
@@ -115,40 +115,53 @@ fn misshapen(error: ndarray::ShapeError) -> Error {
     Error::Storage(error.to_string())
 }
 
-/// What one read says of a contiguous tensor.
-pub(crate) fn stats(tensor: &Tensor, ask: &mut Ask<'_>) -> Result<Stats> {
-    each_dtype!(tensor.dtype(), E => with_slice(tensor, |xs: &[E]| match tensor.dims() {
-        [] | [_] => xs.stats(ask),
-        dims => ArrayViewD::from_shape(IxDyn(dims), xs).map_err(misshapen)?.stats(ask),
-    }))
+/// A contiguous tensor in host memory.
+#[derive(Debug)]
+pub(crate) struct Host(pub(crate) Values);
+
+impl Host {
+    /// Lends the elements with their axes to be changed.
+    fn lend_to<R>(&self, f: impl FnOnce(&mut dyn TensorMut) -> Result<R>) -> Result<R> {
+        each_dtype!(self.0.dtype(), E => with_slice_mut(&self.0, |mut xs: &mut [E]| match self.0.dims() {
+            [] | [_] => f(&mut xs),
+            dims => f(&mut ArrayViewMutD::from_shape(IxDyn(dims), xs).map_err(misshapen)?),
+        }))
+    }
 }
 
-/// Carries out `edit` on a contiguous tensor, in place.
-pub(crate) fn edit(tensor: &Tensor, edit: &Edit<'_>) -> Result<()> {
-    each_dtype!(tensor.dtype(), E => with_slice_mut(tensor, |xs: &mut [E]| match tensor.dims() {
-        [] | [_] => xs.edit(edit),
-        dims => ArrayViewMutD::from_shape(IxDyn(dims), xs).map_err(misshapen)?.edit(edit),
-    }))
+impl Tensor for Host {
+    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
+        each_dtype!(self.0.dtype(), E => with_slice(&self.0, |xs: &[E]| match self.0.dims() {
+            [] | [_] => xs.stats(ask),
+            dims => ArrayViewD::from_shape(IxDyn(dims), xs).map_err(misshapen)?.stats(ask),
+        }))
+    }
+
+    fn len(&self) -> usize {
+        self.0.elem_count()
+    }
+
+    fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
+        each_dtype!(self.0.dtype(), E => with_slice(&self.0, |xs: &[E]| xs.read(start, out)))
+    }
 }
 
-/// The same, and what the edit left.
-pub(crate) fn edit_and_measure(tensor: &Tensor, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-    each_dtype!(tensor.dtype(), E => with_slice_mut(tensor, |xs: &mut [E]| match tensor.dims() {
-        [] | [_] => xs.edit_and_measure(edit, p),
-        dims => ArrayViewMutD::from_shape(IxDyn(dims), xs)
-            .map_err(misshapen)?
-            .edit_and_measure(edit, p),
-    }))
-}
+impl TensorMut for Host {
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
+        self.lend_to(|tensor| tensor.edit(edit))
+    }
 
-/// Copies elements from the `start`-th on.
-pub(crate) fn read(tensor: &Tensor, start: usize, out: &mut [f64]) -> Result<()> {
-    each_dtype!(tensor.dtype(), E => with_slice(tensor, |xs: &[E]| xs.read(start, out)))
-}
+    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+        self.lend_to(|tensor| tensor.edit_and_measure(edit, p))
+    }
 
-/// Adds to elements from the `start`-th on.
-pub(crate) fn add(tensor: &Tensor, start: usize, values: &[f64]) -> Result<()> {
-    each_dtype!(tensor.dtype(), E => with_slice_mut(tensor, |xs: &mut [E]| xs.add(start, values)))
+    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
+        self.lend_to(|tensor| tensor.clamp_and_measure(min, max, totals))
+    }
+
+    fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        self.lend_to(|tensor| tensor.add(start, values))
+    }
 }
 
 /// What one read says of a part of candle's storage, as of one run of elements.
@@ -161,7 +174,7 @@ pub(crate) fn stats_of(storage: &CpuStorage, layout: &Layout, ask: &mut Ask<'_>)
 }
 
 /// Changes each element of a contiguous tensor, in place; in `f64`, rounded once.
-pub(crate) fn map(tensor: &Tensor, f: impl Fn(f64) -> f64) -> Result<()> {
+pub(crate) fn map(tensor: &Values, f: impl Fn(f64) -> f64) -> Result<()> {
     each_dtype!(tensor.dtype(), E => with_slice_mut(tensor, |xs: &mut [E]| {
         for x in xs {
             *x = E::narrow(f(x.widen()));

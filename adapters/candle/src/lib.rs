@@ -36,7 +36,9 @@ mod grads;
 mod host;
 mod params;
 mod penalty;
+mod shared;
 mod slot;
+mod slots;
 mod step;
 mod vars;
 

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use steadygrad::{Edits, Measurement, Result, TensorSet, Visitor};
 
 use crate::Vars;
-use crate::slot::{Slot, Slots};
+use crate::slot::Slot;
+use crate::slots::Slots;
 
 /// Some variables, as a set that steadygrad measures: for rules and detectors that look at weights.
 ///
@@ -41,9 +42,8 @@ impl CandleParams {
         vars.each(&mut |name, var| {
             if seen.insert(var.id()) {
                 // A variable owns its storage, and that is contiguous.
-                slots
-                    .list
-                    .push(Slot::new(name, Ok(Some(var.as_detached_tensor()))));
+                let name = slots.name(name);
+                slots.push(name, Slot::new(Ok(Some(var.as_detached_tensor()))));
             }
         });
         Self { slots }

@@ -43,7 +43,8 @@ impl Vars for VarMap {
 
 impl<S: std::hash::BuildHasher> Vars for HashMap<String, Var, S> {
     fn each(&self, f: &mut dyn FnMut(&str, &Var)) {
-        let mut entries: Vec<(&String, &Var)> = self.iter().collect();
+        let entries = self.iter().map(|(name, var)| (name.as_str(), var));
+        let mut entries: Vec<(&str, &Var)> = entries.collect();
         entries.sort_unstable_by_key(|(name, _)| *name);
         for (name, var) in entries {
             f(name, var);

@@ -229,6 +229,15 @@ fn the_same_bits_as_slices() {
             .map(|(_, x)| slice_bits(&mut **x))
             .collect();
         prop_assert_eq!(bits(&model, &grads), expected);
+
+        let clipped = clip::value(&mut BurnGrads::new(&mut grads, &model), bound / 8.0).unwrap();
+        let the_same = clip::value(&mut slices, bound / 8.0).unwrap();
+        prop_assert_eq!(format!("{clipped:?}"), format!("{the_same:?}"));
+        let expected: Vec<_> = slices
+            .iter_mut()
+            .map(|(_, x)| slice_bits(&mut **x))
+            .collect();
+        prop_assert_eq!(bits(&model, &grads), expected);
         Ok(())
     });
     result.unwrap();

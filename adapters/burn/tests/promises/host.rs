@@ -49,6 +49,8 @@ fn a_no_op_writes_nothing() {
     let before = one.grad();
     let mut set = BurnGrads::new(&mut one.grads, &one.model);
     assert!(!clip::global_norm(&mut set, 5.0).unwrap().is_clipped());
+    let clipped = clip::value(&mut set, 4.0).unwrap();
+    assert_eq!((clipped.before(), clipped.after()), (5.0, 5.0));
     drop(set);
     assert_eq!(
         one.values::<f32>().map_bits(),
@@ -84,7 +86,12 @@ fn edits_are_in_place_and_never_show_in_a_clone() {
     let clone = one.grad();
     let _ = clip::global_norm(&mut BurnGrads::new(&mut one.grads, &one.model), 1.0).unwrap();
     assert_eq!(one.values::<f32>(), [0.6, 0.8]);
-    assert_eq!(clone.into_data().try_to_vec::<f32>().unwrap(), [3.0, 4.0]);
+    let second = one.grad();
+    let _ = clip::value(&mut BurnGrads::new(&mut one.grads, &one.model), 0.7).unwrap();
+    assert_eq!(one.values::<f32>(), [0.6, 0.7]);
+    for (clone, values) in [(clone, [3.0, 4.0]), (second, [0.6, 0.8])] {
+        assert_eq!(clone.into_data().try_to_vec::<f32>().unwrap(), values);
+    }
 }
 
 #[test]

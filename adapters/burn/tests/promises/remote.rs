@@ -206,6 +206,34 @@ fn a_step_makes_one_transfer_and_an_edit_none() {
 }
 
 #[test]
+fn a_value_clip_makes_one_transfer_and_one_more_if_it_bites() {
+    let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-13, "{a} and {b}");
+    for (bound, transfers) in [(1.0, 1), (0.5, 2)] {
+        let (model, mut grads, mut arrays) = three(false);
+        let expected = clip::value(&mut arrays, bound).unwrap();
+        let mut set = BurnGrads::new(&mut grads, &model).on_device();
+        let clipped = clip::value(&mut set, bound).unwrap();
+        assert_eq!(set.transfers(), transfers);
+        assert_eq!(clipped.is_clipped(), expected.is_clipped());
+        near(clipped.before(), expected.before());
+        near(clipped.after(), expected.after());
+        drop(set);
+        let left = to_f64(grads.get::<2>(model.matrices[0].id).unwrap());
+        assert!(
+            left.into_iter()
+                .eq(arrays[0].1.iter().copied().map(f64::from))
+        );
+
+        let (model, mut grads, _) = three(false);
+        let mut set = BurnGrads::new(&mut grads, &model).on_device();
+        let mut guard = Guard::new().clip(clip::Value::new(bound).unwrap());
+        let report = guard.step(&mut set).unwrap();
+        assert_eq!(set.transfers(), transfers);
+        near(report.after(), expected.after());
+    }
+}
+
+#[test]
 fn elements_are_read_and_added_to() {
     let mut pairs = vec![];
     for on_device in [false, true] {

@@ -87,6 +87,32 @@ fn a_guarded_step_makes_one_transfer() {
 }
 
 #[test]
+fn a_value_clip_makes_one_transfer_and_one_more_if_it_bites() {
+    let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-13, "{a} and {b}");
+    for (share, transfers) in [(1.0, 1), (0.5, 2)] {
+        let (mut store, vars) = many();
+        let mut set = CandleGrads::new(&mut store, &vars);
+        let bound = share * Measurement::of(&set).unwrap().total().max_abs();
+        let expected = clip::value(&mut set, bound).unwrap();
+
+        let (mut store, vars) = many();
+        let mut set = CandleGrads::new(&mut store, &vars).on_device();
+        let clipped = clip::value(&mut set, bound).unwrap();
+        assert_eq!(set.transfers(), transfers);
+        assert_eq!(clipped.is_clipped(), expected.is_clipped());
+        near(clipped.before(), expected.before());
+        near(clipped.after(), expected.after());
+
+        let (mut store, vars) = many();
+        let mut set = CandleGrads::new(&mut store, &vars).on_device();
+        let mut guard = Guard::new().clip(clip::Value::new(bound).unwrap());
+        let report = guard.step(&mut set).unwrap();
+        assert_eq!(set.transfers(), transfers);
+        near(report.after(), expected.after());
+    }
+}
+
+#[test]
 fn a_rule_after_a_clamp_that_bites_costs_one_transfer_more() {
     let chain = |norm: f64| {
         Guard::new()

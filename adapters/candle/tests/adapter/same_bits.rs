@@ -92,6 +92,11 @@ proptest! {
             prop_assert_eq!(report.verdict(), expected.verdict());
             prop_assert_eq!(pair.candle_bits(), pair.core_bits());
         }
+        let bound = norm / 8.0;
+        let clipped = clip::value(&mut CandleGrads::new(&mut pair.store, &pair.vars), bound).unwrap();
+        let expected = clip::value(&mut pair.core, bound).unwrap();
+        prop_assert_eq!(format!("{clipped:?}"), format!("{expected:?}"));
+        prop_assert_eq!(pair.candle_bits(), pair.core_bits());
     }
 
     /// The same on the device path, where sums may differ in their last bits and no more.

@@ -192,6 +192,28 @@ fn halves_of_one_tensor_are_edited_in_place() {
 }
 
 #[test]
+fn only_what_overlaps_in_one_storage_is_copied() {
+    let buffer = Tensor::arange(0f32, 10.0, &Device::Cpu).unwrap();
+    // In any order; none of the first four overlap, each of the last three some of them.
+    let runs = [(4, 2), (0, 2), (2, 0), (2, 2), (1, 1), (3, 2), (0, 10)];
+    let vars: Vec<Var> = runs.iter().map(|_| var(&[0.0])).collect();
+    let mut store = GradStore::default();
+    for (var, (start, len)) in vars.iter().zip(runs) {
+        store.insert(var, buffer.narrow(0, start, len).unwrap());
+    }
+    let mut edits = Edits::for_count(runs.len());
+    edits.zero_all();
+    CandleGrads::new(&mut store, &vars).apply(&edits).unwrap();
+    let expected: Vec<f32> = (0..10)
+        .map(|i| if i < 6 { 0.0 } else { i as f32 })
+        .collect();
+    assert_eq!(buffer.to_vec1::<f32>().unwrap(), expected);
+    for (var, (_, len)) in vars.iter().zip(runs) {
+        assert_eq!(values(&store, var), vec![0.0; len]);
+    }
+}
+
+#[test]
 fn tensors_are_read_and_added_to() {
     for on_device in [false, true] {
         let w = var(&[0.0; 3]);
