@@ -367,6 +367,20 @@ impl<'a> Edit<'a> {
             })
     }
 
+    /// The smallest factor on an element: 0 once it is zeroed. Clamps are passed over.
+    fn least_factor(&self) -> f64 {
+        let product = self.ops().fold(Wide::ONE, |product, op| match op {
+            Op::Scale(factor) => product * factor.to_wide(),
+            Op::ScaleUnits { factors, .. } => {
+                let sizes = factors.iter().map(|factor| factor.abs());
+                product * Wide::from(sizes.reduce(f64::min).unwrap_or(1.0))
+            }
+            Op::Clamp { .. } => product,
+            Op::Zero => Wide::ZERO,
+        });
+        product.to_f64()
+    }
+
     /// What the edit makes of `stats` by arithmetic; `None` if it does more than scale and zero.
     pub(crate) fn follow(&self, stats: &Stats, p: Option<f64>) -> Option<Stats> {
         self.ops.iter().try_fold(*stats, |stats, op| match *op {
@@ -694,6 +708,12 @@ impl Edits {
         let (first, rest) = self.lists[..self.count].split_first()?;
         let alike = rest.iter().all(|list| list.as_slice() == first.as_slice());
         if alike { self.get(0).factor() } else { None }
+    }
+
+    /// The smallest factor by which a tensor is scaled; 1 for those that are kept or only clamped.
+    pub(crate) fn least_factor(&self) -> f64 {
+        let factors = (0..self.count).map(|i| self.get(i).least_factor());
+        factors.reduce(f64::min).unwrap_or(1.0)
     }
 
     fn push(&mut self, index: usize, op: Stored) {
