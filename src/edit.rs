@@ -203,16 +203,29 @@ enum Stored {
 }
 
 /// A clamp alone.
-pub(crate) struct Clamp([Stored; 1]);
+pub(crate) struct Clamp {
+    min: f64,
+    max: f64,
+    ops: [Stored; 1],
+}
 
 impl Clamp {
     pub(crate) fn new(min: f64, max: f64) -> Self {
-        Self([Stored::Clamp { min, max }])
+        Self {
+            min,
+            max,
+            ops: [Stored::Clamp { min, max }],
+        }
+    }
+
+    /// Whether it changes nothing of elements up to this magnitude.
+    pub(crate) fn keeps(&self, max_abs: f64) -> bool {
+        self.min <= -max_abs && max_abs <= self.max
     }
 
     pub(crate) fn edit(&self) -> Edit<'_> {
         Edit {
-            ops: &self.0,
+            ops: &self.ops,
             arena: &[],
         }
     }

@@ -57,7 +57,20 @@ pub trait Element:
     #[doc(hidden)]
     fn value(self) -> Self::Part;
 
-    /// The values as they lie, if the type is its own [`Element::Part`].
+    /// What sums start from: the value, or its magnitude, in units of [`Element::PART_UNIT`]. What is not finite
+    /// comes out above [`Element::LARGEST_PART`], or as NaN.
+    #[doc(hidden)]
+    fn part(self) -> Self::Part;
+
+    /// The power of two that parts are counted in.
+    #[doc(hidden)]
+    const PART_UNIT: f64;
+
+    /// The part of the largest finite value.
+    #[doc(hidden)]
+    const LARGEST_PART: Self::Part;
+
+    /// The parts as they lie, if they are the values themselves.
     #[doc(hidden)]
     fn parts(xs: &[Self]) -> Option<&[Self::Part]>;
 
@@ -112,8 +125,11 @@ pub trait Part: Copy + PartialOrd + Send + Sync + sealed::Sealed {
     /// The larger of two magnitudes. What comes of a NaN does not matter: sums tell of it.
     fn larger(self, other: Self) -> Self;
 
-    /// The product, or zero if `self` is not finite.
-    fn times_if_finite(self, factor: Self) -> Self;
+    /// The magnitude times `factor`, or zero if it is above `largest` or NaN.
+    fn times_up_to(self, largest: Self, factor: Self) -> Self;
+
+    /// Whether the squares of elements of which the largest is `max` can be summed as they are.
+    fn squares_are_safe(max: f64) -> bool;
 
     /// An exponent `e`, and 2^-e, which brings elements up to `max` to where their squares can be summed.
     fn shift(max: f64) -> (i64, Self);
@@ -148,8 +164,16 @@ impl Part for f64 {
     }
 
     #[inline(always)]
-    fn times_if_finite(self, factor: Self) -> Self {
-        if self.is_finite() { self * factor } else { 0.0 }
+    fn times_up_to(self, largest: Self, factor: Self) -> Self {
+        let size = self.abs();
+        if size <= largest { size * factor } else { 0.0 }
+    }
+
+    /// Squares, and sums of 2^60 of them, neither overflow nor lose what counts: what underflows next to a
+    /// maximum of 2^-400 lies more than 200 bits below the sum.
+    #[inline(always)]
+    fn squares_are_safe(max: f64) -> bool {
+        (math::pow2(-400)..=math::pow2(480)).contains(&max) || max == 0.0
     }
 
     fn shift(max: f64) -> (i64, Self) {
@@ -192,8 +216,14 @@ impl Part for f32 {
     }
 
     #[inline(always)]
-    fn times_if_finite(self, factor: Self) -> Self {
-        if self.is_finite() { self * factor } else { 0.0 }
+    fn times_up_to(self, largest: Self, factor: Self) -> Self {
+        let size = self.abs();
+        if size <= largest { size * factor } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn squares_are_safe(max: f64) -> bool {
+        max.is_finite()
     }
 
     fn shift(_max: f64) -> (i64, Self) {
@@ -238,6 +268,14 @@ impl Element for f64 {
     type Part = Self;
     name_slices!(F64);
 
+    const PART_UNIT: f64 = 1.0;
+    const LARGEST_PART: Self = Self::MAX;
+
+    #[inline(always)]
+    fn part(self) -> Self {
+        self
+    }
+
     #[inline(always)]
     fn parts(xs: &[Self]) -> Option<&[Self]> {
         Some(xs)
@@ -269,6 +307,14 @@ impl Element for f32 {
     const NAME: &'static str = "f32";
     type Part = Self;
     name_slices!(F32);
+
+    const PART_UNIT: f64 = 1.0;
+    const LARGEST_PART: Self = Self::MAX;
+
+    #[inline(always)]
+    fn part(self) -> Self {
+        self
+    }
 
     #[inline(always)]
     fn parts(xs: &[Self]) -> Option<&[Self]> {
@@ -363,6 +409,15 @@ macro_rules! half_element {
             const NAME: &'static str = stringify!($t);
             type Part = f32;
             name_slices!($variant);
+
+            const PART_UNIT: f64 = f64::from_bits((1023 + 127 - $bias) << 52);
+            const LARGEST_PART: f32 = f32::from_bits((((2 * $bias + 1) << $m) - 1) << (23 - $m));
+
+            /// Shifted into place, the bits read as an `f32` with an exponent too small by 127 less the bias.
+            #[inline(always)]
+            fn part(self) -> f32 {
+                f32::from_bits(u32::from(self.to_bits() & 0x7fff) << (23 - $m))
+            }
 
             #[inline(always)]
             fn parts(_xs: &[Self]) -> Option<&[f32]> {

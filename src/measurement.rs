@@ -471,6 +471,7 @@ impl Measurement {
     /// # Errors
     ///
     /// What the tensor gives.
+    #[inline]
     pub fn measure(
         &mut self,
         name: &str,
@@ -510,6 +511,7 @@ impl Measurement {
     /// assert_eq!(Measurement::of(&OnDevice(vec![3.0, 4.0]))?.total().l2(), 5.0);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
+    #[inline]
     pub fn push(&mut self, name: &str, stats: Stats) {
         let index = self.tensors.len();
         match &mut self.new_names {
@@ -547,6 +549,7 @@ impl Measurement {
         self.push(name, stats);
     }
 
+    #[inline]
     fn record(&mut self, stats: Stats) {
         self.exact.add(&stats);
         self.tensors.push(stats);

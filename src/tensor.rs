@@ -448,6 +448,7 @@ pub(crate) fn one_unit(axis: usize) -> Result<usize> {
 }
 
 impl<E: Element> Tensor for [E] {
+    #[inline]
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         ask.after.check_units(one_unit)?;
         let stats = if ask.after.is_keep() {
@@ -495,8 +496,7 @@ impl<E: Element> TensorMut for [E] {
     }
 
     fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        let keeps = |stats: &Stats| stats.lies_within(min, max);
-        kernel::clamp_and_stats(self, &Clamp::new(min, max).edit(), keeps, |stats| {
+        kernel::clamp_and_stats(self, min, max, |stats| {
             totals
                 .iter_mut()
                 .zip(&stats)
@@ -522,6 +522,7 @@ impl<E: Element> TensorMut for [E] {
 macro_rules! forward_tensor {
     ([$($g:tt)*] $t:ty, $self:ident => $to:expr) => {
         impl<$($g)*> Tensor for $t {
+            #[inline]
             fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
                 let $self = self;
                 $to.stats(ask)
@@ -638,6 +639,7 @@ impl<T: TensorMut> TensorMut for Option<T> {
 
 /// A slice is a tensor like any other.
 impl Tensor for SliceRef<'_> {
+    #[inline]
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         each_slice!(self, SliceRef, xs => xs.stats(ask))
     }

@@ -97,16 +97,28 @@ fn clamp<T: PartialOrd>(x: T, min: T, max: T) -> T {
 
 /// Carries out `edit` on `xs`.
 pub(crate) fn apply<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
-    let mut ops = edit.ops();
-    let Some(op) = ops.next() else { return };
-    if ops.next().is_some() {
-        return change(xs, |xs| chain(xs, edit, at));
-    }
-    match Ready::new(&op, at) {
-        Ready::Scale(factor) => change(xs, |xs| scale(xs, factor)),
-        Ready::ScaleFar(_) => change(xs, |xs| chain(xs, edit, at)),
-        Ready::Clamp(min, max) => change(xs, |xs| clamp_all(xs, min, max)),
-        Ready::Zero => change(xs, |xs| xs.fill(T::default())),
+    let mut ops = edit.ops().map(|op| Ready::<T>::new(&op, at));
+    match [ops.next(), ops.next(), ops.next(), ops.next()] {
+        [None, ..] => (),
+        [Some(Ready::Scale(factor)), None, ..] => change(xs, |xs| scale(xs, factor)),
+        [Some(Ready::Clamp(min, max)), None, ..] => change(xs, |xs| clamp_all(xs, min, max)),
+        [Some(Ready::Zero), None, ..] => change(xs, |xs| xs.fill(T::default())),
+        // The usual chains have a loop of their own: what is not there multiplies by one.
+        [Some(Ready::Clamp(min, max)), Some(Ready::Scale(b)), None, _] => {
+            change(xs, |xs| scale_clamp_scale(xs, 1.0, min, max, b));
+        }
+        [Some(Ready::Scale(a)), Some(Ready::Clamp(min, max)), None, _] => {
+            change(xs, |xs| scale_clamp_scale(xs, a, min, max, 1.0));
+        }
+        [
+            Some(Ready::Scale(a)),
+            Some(Ready::Clamp(min, max)),
+            Some(Ready::Scale(b)),
+            None,
+        ] => {
+            change(xs, |xs| scale_clamp_scale(xs, a, min, max, b));
+        }
+        _ => change(xs, |xs| chain(xs, edit, at)),
     }
 }
 
@@ -164,6 +176,21 @@ fn chain<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
 fn scale<T: Element>(xs: &mut [T], factor: f64) {
     for x in xs {
         *x = T::narrow(x.widen() * factor);
+    }
+}
+
+#[cfg_attr(
+    feature = "std",
+    multiversion::multiversion(targets(
+        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
+        "x86_64+avx2+f16c",
+        "aarch64+neon"
+    ))
+)]
+fn scale_clamp_scale<T: Element>(xs: &mut [T], a: f64, min: T, max: T, b: f64) {
+    let (min, max) = (min.widen(), max.widen());
+    for x in xs {
+        *x = T::narrow(clamp(x.widen() * a, min, max) * b);
     }
 }
 

@@ -30,8 +30,8 @@ pub(super) const BLOCK: usize = 4 * LEAF;
 
 /// Running sums over a stream of blocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lanes<P> {
-    max: [[P; LANES]; 2],
+pub(super) struct Lanes<T: Element> {
+    max: [[T::Part; LANES]; 2],
     l1: Twofold,
     sq: Twofold,
 }
@@ -54,6 +54,12 @@ impl Pair {
     pub(crate) fn add(&mut self, Pair(sum, rest): Pair) {
         let (sum, error) = two_sum(self.0, sum);
         *self = Self(sum, self.1 + (rest + error));
+    }
+
+    /// Times a power of two.
+    #[inline(always)]
+    fn times(self, factor: f64) -> Self {
+        Self(self.0 * factor, self.1 * factor)
     }
 
     #[inline]
@@ -140,9 +146,9 @@ impl Twofold {
     }
 }
 
-impl<P: Part> Lanes<P> {
+impl<T: Element> Lanes<T> {
     pub(super) const ZERO: Self = Self {
-        max: [[P::ZERO; LANES]; 2],
+        max: [[T::Part::ZERO; LANES]; 2],
         l1: Twofold::ZERO,
         sq: Twofold::ZERO,
     };
@@ -151,22 +157,37 @@ impl<P: Part> Lanes<P> {
         self.finish_on(Plain)
     }
 
+    pub(super) fn max(&self) -> f64 {
+        self.max_on(Plain)
+    }
+
+    #[inline(always)]
+    fn max_on<U: Unit>(&self, unit: U) -> f64 {
+        let max = unit.largest(&self.max);
+        if max > T::LARGEST_PART {
+            f64::INFINITY
+        } else {
+            max.to_f64() * T::PART_UNIT
+        }
+    }
+
+    /// Whether the squares are right as they are: all elements are finite, and their squares in range.
+    pub(super) fn are_plain(&self) -> bool {
+        T::Part::squares_are_safe(self.max()) && !self.sq.sum.iter().any(|sum| sum.is_nan())
+    }
+
     #[inline(always)]
     fn finish_on<U: Unit>(&self, unit: U) -> Sums {
-        let mut max = P::ZERO;
-        for &x in self.max.as_flattened() {
-            max = max.larger(x);
-        }
         Sums {
-            max: max.to_f64(),
-            l1: self.l1.total(unit),
-            sq: self.sq.total(unit),
+            max: self.max_on(unit),
+            l1: self.l1.total(unit).times(T::PART_UNIT),
+            sq: self.sq.total(unit).times(T::PART_UNIT * T::PART_UNIT),
         }
     }
 
     /// Adds blocks; only the last of a stream may be short.
     #[inline(always)]
-    fn add<U: Unit, const L1: bool>(&mut self, unit: U, xs: &[P]) {
+    fn add<U: Unit, const L1: bool>(&mut self, unit: U, xs: &[T::Part]) {
         let mut xs = xs;
         while let Some((block, rest)) = xs.split_first_chunk::<BLOCK>() {
             let leaves = [
@@ -180,7 +201,7 @@ impl<P: Part> Lanes<P> {
         }
         // A leaf that ends early goes on with zeros, which change no sum, and so may a block do.
         let (whole, rest) = xs.split_at(xs.len() - xs.len() % LEAF);
-        let mut last = [P::ZERO; LEAF];
+        let mut last = [T::Part::ZERO; LEAF];
         last[..rest.len()].copy_from_slice(rest);
         let mut leaves = [&last; BLOCK / LEAF];
         for (i, to) in leaves.iter_mut().enumerate().take(whole.len() / LEAF) {
@@ -191,16 +212,15 @@ impl<P: Part> Lanes<P> {
 
     /// Adds the leaves of a block; those that are missing are zeros.
     #[inline(always)]
-    fn add_block<U: Unit, const L1: bool>(&mut self, unit: U, leaves: &[&[P; LEAF]]) {
+    fn add_block<U: Unit, const L1: bool>(&mut self, unit: U, leaves: &[&[T::Part; LEAF]]) {
         let sums = match *leaves {
-            [a] => Leaf::of::<P, U, L1>(unit, a),
-            [a, b] => Leaf::two::<P, U, L1>(unit, a, b),
-            [a, b, c] => {
-                Leaf::two::<P, U, L1>(unit, a, b).and::<U, L1>(unit, Leaf::of::<P, U, L1>(unit, c))
-            }
+            [a] => Leaf::of::<T::Part, U, L1>(unit, a),
+            [a, b] => Leaf::two::<T::Part, U, L1>(unit, a, b),
+            [a, b, c] => Leaf::two::<T::Part, U, L1>(unit, a, b)
+                .and::<U, L1>(unit, Leaf::of::<T::Part, U, L1>(unit, c)),
             [a, b, c, d, ..] => {
-                let back = Leaf::two::<P, U, L1>(unit, c, d);
-                Leaf::two::<P, U, L1>(unit, a, b).and::<U, L1>(unit, back)
+                let back = Leaf::two::<T::Part, U, L1>(unit, c, d);
+                Leaf::two::<T::Part, U, L1>(unit, a, b).and::<U, L1>(unit, back)
             }
             [] => return,
         };
@@ -298,7 +318,7 @@ impl<P: Part> How<P> {
 }
 
 /// Adds `xs`; only the last slice of a stream may end inside a block.
-pub(super) fn add<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T], how: How<T::Part>) {
+pub(super) fn add<T: Element>(lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if let Some(unit) = super::unit::v3() {
         return unit.vectorize(Add {
@@ -312,7 +332,7 @@ pub(super) fn add<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T], how: How<T::
 }
 
 /// What one slice comes to.
-pub(super) fn sums<T: Element>(xs: &[T], how: How<T::Part>) -> Sums {
+pub(super) fn sums<T: Element>(xs: &[T], how: &How<T::Part>) -> Sums {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if let Some(unit) = super::unit::v3() {
         return unit.vectorize(Sum { unit, xs, how });
@@ -329,9 +349,9 @@ mod on_v3 {
 
     pub(super) struct Add<'a, T: Element> {
         pub(super) unit: V3,
-        pub(super) lanes: &'a mut Lanes<T::Part>,
+        pub(super) lanes: &'a mut Lanes<T>,
         pub(super) xs: &'a [T],
-        pub(super) how: How<T::Part>,
+        pub(super) how: &'a How<T::Part>,
     }
 
     impl<T: Element> NullaryFnOnce for Add<'_, T> {
@@ -339,14 +359,17 @@ mod on_v3 {
 
         #[inline(always)]
         fn call(self) {
-            add_on(self.unit, self.lanes, self.xs, self.how);
+            // Registers, not memory, are what the sums run in.
+            let mut lanes = *self.lanes;
+            add_on(self.unit, &mut lanes, self.xs, self.how);
+            *self.lanes = lanes;
         }
     }
 
     pub(super) struct Sum<'a, T: Element> {
         pub(super) unit: V3,
         pub(super) xs: &'a [T],
-        pub(super) how: How<T::Part>,
+        pub(super) how: &'a How<T::Part>,
     }
 
     impl<T: Element> NullaryFnOnce for Sum<'_, T> {
@@ -368,12 +391,12 @@ use on_v3::{Add, Sum};
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn add_plain<T: Element>(lanes: &mut Lanes<T::Part>, xs: &[T], how: How<T::Part>) {
+fn add_plain<T: Element>(lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
     add_on(Plain, lanes, xs, how);
 }
 
 #[inline(always)]
-fn add_on<T: Element, U: Unit>(unit: U, lanes: &mut Lanes<T::Part>, xs: &[T], how: How<T::Part>) {
+fn add_on<T: Element, U: Unit>(unit: U, lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
     match (how.times, T::parts(xs)) {
         (None, Some(parts)) if how.l1 => lanes.add::<U, true>(unit, parts),
         (None, Some(parts)) => lanes.add::<U, false>(unit, parts),
@@ -382,11 +405,11 @@ fn add_on<T: Element, U: Unit>(unit: U, lanes: &mut Lanes<T::Part>, xs: &[T], ho
             for block in xs.chunks(BLOCK) {
                 let parts = &mut parts[..block.len()];
                 for (part, x) in parts.iter_mut().zip(block) {
-                    *part = x.value();
+                    *part = x.part();
                 }
                 if let Some(factor) = times {
                     for part in parts.iter_mut() {
-                        *part = part.times_if_finite(factor);
+                        *part = part.times_up_to(T::LARGEST_PART, factor);
                     }
                 }
                 if how.l1 {
@@ -423,7 +446,7 @@ mod tests {
             .collect()
     }
 
-    fn bits<P: Part>(lanes: Lanes<P>) -> [u64; 5] {
+    fn bits<T: Element>(lanes: Lanes<T>) -> [u64; 5] {
         of(lanes.finish())
     }
 
@@ -439,16 +462,16 @@ mod tests {
             let times = Some(half);
             for how in [How::usual(None), squares, How { times, ..squares }] {
                 let (mut best, mut plain) = (Lanes::ZERO, Lanes::ZERO);
-                add(&mut best, xs, how);
-                add_on(Plain, &mut plain, xs, how);
+                add(&mut best, xs, &how);
+                add_on(Plain, &mut plain, xs, &how);
                 assert_eq!(bits(best), bits(plain), "{} {len}", T::NAME);
                 let mut other = Lanes::ZERO;
-                add_plain(&mut other, xs, how);
+                add_plain(&mut other, xs, &how);
                 assert_eq!(bits(best), bits(other), "{} {len}", T::NAME);
-                assert_eq!(bits(best), of(sums(xs, how)), "{} {len}", T::NAME);
+                assert_eq!(bits(best), of(sums(xs, &how)), "{} {len}", T::NAME);
             }
             // The squares do not depend on whether the magnitudes are summed too.
-            let (all, less) = (sums(xs, How::usual(None)), sums(xs, squares));
+            let (all, less) = (sums(xs, &How::usual(None)), sums(xs, &squares));
             assert_eq!(
                 of(less),
                 of(Sums {
@@ -479,10 +502,10 @@ mod tests {
         let mut xs = input(1000);
         for len in [1, 63, 64, 65, 200, 256, 300, 900] {
             let mut short = Lanes::ZERO;
-            add(&mut short, &xs[..len], How::usual(None));
+            add(&mut short, &xs[..len], &How::usual(None));
             xs[len..].fill(0.0);
             let mut long = Lanes::ZERO;
-            add(&mut long, &xs, How::usual(None));
+            add(&mut long, &xs, &How::usual(None));
             assert_eq!(bits(short), bits(long), "{len}");
             xs = input(1000);
         }

@@ -3,6 +3,7 @@
 use super::chunks::{self, CHUNK};
 use super::edit::{At, apply};
 use super::measure::{self, BLOCK, How, Lanes, Pair, Sums};
+use crate::edit::Clamp;
 use crate::element::{Element, Part};
 use crate::stats::SQUARES;
 use crate::{Edit, Stats, Wide, math};
@@ -18,22 +19,24 @@ pub(crate) type Feed<'a, T> = dyn Fn(&mut dyn FnMut(&[T])) + 'a;
 
 /// What one read says of the elements that `feed` gives. With `p`, also Σ|x|^p; [`SQUARES`] for less.
 pub(crate) fn stats<T: Element>(feed: &Feed<'_, T>, p: Option<f64>) -> Stats {
-    let read = |how| {
-        let mut stream = Stream::new(how);
+    let read = |how: &How<T::Part>| {
+        let mut stream = Stream::new(*how);
         feed(&mut |run| stream.push(run));
         stream.finish()
     };
-    let (len, sums) = read(How::usual(p));
+    let (len, sums) = read(&How::usual(p));
     complete(len, sums, p, feed, &|how| read(how).1)
 }
 
 /// The same for one slice, without holding anything back.
+#[inline]
 pub(crate) fn stats_of_slice<T: Element>(xs: &[T], p: Option<f64>) -> Stats {
-    let sums = sums_of_slice(xs, How::usual(p));
+    let sums = sums_of_slice(xs, &How::usual(p));
     complete_slice(xs, sums, p)
 }
 
-fn sums_of_slice<T: Element>(xs: &[T], how: How<T::Part>) -> Sums {
+#[inline]
+fn sums_of_slice<T: Element>(xs: &[T], how: &How<T::Part>) -> Sums {
     if xs.len() <= CHUNK {
         return measure::sums(xs, how);
     }
@@ -46,6 +49,7 @@ fn sums_of_slice<T: Element>(xs: &[T], how: How<T::Part>) -> Sums {
     sums
 }
 
+#[inline]
 fn complete_slice<T: Element>(xs: &[T], sums: Sums, p: Option<f64>) -> Stats {
     let feed = |to: &mut dyn FnMut(&[T])| to(xs);
     complete(xs.len() as u64, sums, p, &feed, &|how| {
@@ -61,11 +65,12 @@ pub(crate) fn edit_and_stats<T: Element>(
     p: Option<f64>,
 ) -> Stats {
     let mut sums = Sums::ZERO;
+    let how = How::usual(p);
     let chunk = |chunk: &mut [T]| {
         let mut lanes = Lanes::ZERO;
         for block in chunk.chunks_mut(NEAR) {
             apply(block, edit, at);
-            measure::add(&mut lanes, block, How::usual(p));
+            measure::add(&mut lanes, block, &how);
         }
         lanes.finish()
     };
@@ -73,22 +78,51 @@ pub(crate) fn edit_and_stats<T: Element>(
     complete_slice(xs, sums, p)
 }
 
-/// Clamps a slice and says what each chunk was and what it is, while it is near. A chunk that `keeps` is
-/// left alone.
+/// Clamps a slice into `[min, max]` and says what parts of it were and what they are, each while it is
+/// near. What needs no clamp is not written.
 pub(crate) fn clamp_and_stats<T: Element>(
     xs: &mut [T],
-    clamp: &Edit<'_>,
-    keeps: impl Fn(&Stats) -> bool + Sync,
-    add: impl FnMut([Stats; 2]),
+    min: f64,
+    max: f64,
+    mut add: impl FnMut([Stats; 2]),
 ) {
-    let chunk = |chunk: &mut [T]| {
-        let before = stats_of_slice(chunk, Some(SQUARES));
-        if keeps(&before) {
-            return [before; 2];
+    let clamp = Clamp::new(min, max);
+    let chunk = |chunk: &mut [T]| clamp_chunk(chunk, &clamp);
+    chunks::write(xs, chunk, |parts| parts.into_iter().for_each(&mut add));
+}
+
+fn clamp_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> [[Stats; 2]; 2] {
+    let how = How::usual(Some(SQUARES));
+    let (mut before, mut after) = (Lanes::ZERO, None);
+    let mut done = 0;
+    while done < xs.len() {
+        let end = xs.len().min(done + NEAR);
+        let near = &mut xs[done..end];
+        let so_far = before;
+        measure::add(&mut before, near, &how);
+        if !clamp.keeps(before.max()) {
+            if !before.are_plain() {
+                before = so_far;
+                break;
+            }
+            let after = after.get_or_insert(so_far);
+            apply(near, &clamp.edit(), None);
+            measure::add(after, near, &how);
         }
-        [before, edit_and_stats(chunk, clamp, None, Some(SQUARES))]
-    };
-    chunks::write(xs, chunk, add);
+        done = end;
+    }
+    // What needs a second look must be looked at before it is written.
+    let (xs, rest) = xs.split_at_mut(done);
+    let before = complete_slice(xs, before.finish(), Some(SQUARES));
+    let after = after.map_or(before, |after| {
+        complete_slice(xs, after.finish(), Some(SQUARES))
+    });
+    let rest_before = stats_of_slice(rest, Some(SQUARES));
+    apply(rest, &clamp.edit(), None);
+    [
+        [before, after],
+        [rest_before, stats_of_slice(rest, Some(SQUARES))],
+    ]
 }
 
 /// Sums over runs of any length: whole blocks go straight in, the rest is held back.
@@ -96,7 +130,7 @@ struct Stream<T: Element> {
     how: How<T::Part>,
     held: [T; HELD],
     holds: usize,
-    lanes: Lanes<T::Part>,
+    lanes: Lanes<T>,
     in_chunk: usize,
     sums: Sums,
     len: u64,
@@ -139,7 +173,7 @@ impl<T: Element> Stream<T> {
     fn add(&mut self, mut xs: &[T]) {
         while !xs.is_empty() {
             let (now, later) = xs.split_at(xs.len().min(CHUNK - self.in_chunk));
-            measure::add(&mut self.lanes, now, self.how);
+            measure::add(&mut self.lanes, now, &self.how);
             self.in_chunk += now.len();
             if self.in_chunk == CHUNK {
                 self.close_chunk();
@@ -164,59 +198,60 @@ impl<T: Element> Stream<T> {
     }
 }
 
-/// Magnitudes whose squares, and sums of 2^60 of them, neither overflow nor lose what counts: what
-/// underflows next to a maximum of 2^-400 lies more than 200 bits below the sum.
-const SAFE: core::ops::RangeInclusive<f64> =
-    f64::from_bits((1023 - 400) << 52)..=f64::from_bits((1023 + 480) << 52);
-
 /// Turns the sums of the fast pass into `Stats`, reading again where they do not tell.
+#[inline]
 fn complete<T: Element>(
     len: u64,
     sums: Sums,
     p: Option<f64>,
     feed: &Feed<'_, T>,
-    again: &dyn Fn(How<T::Part>) -> Sums,
+    again: &dyn Fn(&How<T::Part>) -> Sums,
 ) -> Stats {
-    let how = How::<T::Part>::usual(p);
+    if sums.are_finite() && T::Part::squares_are_safe(sums.max) && p.is_none_or(|p| p == SQUARES) {
+        return Stats {
+            len,
+            max_abs: sums.max,
+            l1: p.is_none().then(|| Wide::new(sums.l1.round(), 0)),
+            sum_sq: Wide::new(sums.sq.round(), 0),
+            ..Stats::EMPTY
+        };
+    }
+    carefully(len, sums, p, feed, again)
+}
+
+/// For powers, for what is not finite, and for squares out of range.
+#[cold]
+fn carefully<T: Element>(
+    len: u64,
+    mut sums: Sums,
+    p: Option<f64>,
+    feed: &Feed<'_, T>,
+    again: &dyn Fn(&How<T::Part>) -> Sums,
+) -> Stats {
     let mut stats = Stats {
         len,
         ..Stats::EMPTY
     };
-    let in_range = T::Part::SQUARES_ARE_EXACT || SAFE.contains(&sums.max) || sums.max == 0.0;
-    if sums.are_finite() && in_range {
-        stats.max_abs = sums.max;
-        stats.l1 = how.l1.then(|| Wide::new(sums.l1.round(), 0));
-        stats.sum_sq = Wide::new(sums.sq.round(), 0);
-    } else {
-        carefully(&mut stats, sums, how, feed, again);
-    }
-    if let Some(p) = p.filter(|&p| p != SQUARES) {
-        stats.power = Some(power(feed, stats.max_abs, p));
-    }
-    stats
-}
-
-/// For what is not finite, and for squares out of range.
-#[cold]
-fn carefully<T: Element>(
-    stats: &mut Stats,
-    sums: Sums,
-    how: How<T::Part>,
-    feed: &Feed<'_, T>,
-    again: &dyn Fn(How<T::Part>) -> Sums,
-) {
     if sums.are_finite() {
         stats.max_abs = sums.max;
     } else {
-        count(feed, stats);
+        count(feed, &mut stats);
     }
-    let (shift, factor) = T::Part::shift(stats.max_abs);
-    let sums = again(How {
-        times: Some(factor),
-        ..how
-    });
+    let how = How::<T::Part>::usual(p);
+    let mut shift = 0;
+    if !sums.are_finite() || !T::Part::squares_are_safe(sums.max) {
+        let (e, factor) = T::Part::shift(stats.max_abs);
+        shift = e;
+        sums = again(&How {
+            times: Some(factor),
+            ..how
+        });
+    }
     stats.l1 = how.l1.then(|| Wide::new(sums.l1.round(), shift));
     stats.sum_sq = Wide::new(sums.sq.round(), 2 * shift);
+    let p = p.filter(|&p| p != SQUARES);
+    stats.power = p.map(|p| power(feed, stats.max_abs, p));
+    stats
 }
 
 /// Counts what is not finite and finds the first of it and the largest finite magnitude.

@@ -21,6 +21,9 @@ pub(super) trait Unit: Copy {
     /// Makes each of `max` the largest of itself and the magnitudes of every second eight of `leaf`.
     fn raise<P: Part>(self, max: &mut [[P; LANES]; 2], leaf: &[P; LEAF]);
 
+    /// The largest of them.
+    fn largest<P: Part>(self, max: &[[P; LANES]; 2]) -> P;
+
     /// The lower half of the lanes plus the upper, and what rounding took.
     fn halve(self, lanes: &Twofold) -> ([f64; LANES / 2], [f64; LANES / 2]);
 
@@ -86,6 +89,15 @@ impl Unit for Plain {
     }
 
     #[inline(always)]
+    fn largest<P: Part>(self, max: &[[P; LANES]; 2]) -> P {
+        let mut largest = P::ZERO;
+        for &x in max.as_flattened() {
+            largest = largest.larger(x);
+        }
+        largest
+    }
+
+    #[inline(always)]
     fn halve(self, lanes: &Twofold) -> ([f64; LANES / 2], [f64; LANES / 2]) {
         let (mut sum, mut rest) = ([0.0; LANES / 2], [0.0; LANES / 2]);
         for j in 0..LANES / 2 {
@@ -104,7 +116,7 @@ mod x86 {
     use super::{Eight, LANES, LEAF, Part, Twofold, Unit};
     use crate::kernel::measure::part;
     use pulp::x86::V3;
-    use pulp::{cast, f64x4, u32x8};
+    use pulp::{cast, f64x4, u32x4, u32x8};
     use std::sync::OnceLock;
 
     /// AVX2 and FMA, if the processor has them.
@@ -201,6 +213,26 @@ mod x86 {
                 }
                 _ => (),
             }
+        }
+
+        #[inline(always)]
+        fn largest<P: Part>(self, max: &[[P; LANES]; 2]) -> P {
+            let eight = match (P::eight(max[0]), P::eight(max[1])) {
+                (Eight::F32(a), Eight::F32(b)) => {
+                    let [a, b]: [u32x4; 2] = cast(self.max_u32x8(cast(a), cast(b)));
+                    let [a, b, c, d]: [f32; 4] = cast(self.max_u32x4(a, b));
+                    Eight::F32([a, b, c, d, 0.0, 0.0, 0.0, 0.0])
+                }
+                (Eight::F64(a), Eight::F64(b)) => {
+                    let ([a, b], [c, d]): ([f64x4; 2], [f64x4; 2]) = (cast(a), cast(b));
+                    let most = self.max_f64x4(self.max_f64x4(a, b), self.max_f64x4(c, d));
+                    let [a, b, c, d]: [f64; 4] = cast(most);
+                    Eight::F64([a, b, c, d, 0.0, 0.0, 0.0, 0.0])
+                }
+                _ => return P::ZERO,
+            };
+            let [a, b, c, d, ..] = P::own(eight);
+            a.larger(b).larger(c.larger(d))
         }
 
         #[inline(always)]

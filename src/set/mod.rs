@@ -55,8 +55,12 @@ impl<'a> TensorRef<'a> {
 }
 
 impl Tensor for TensorRef<'_> {
+    #[inline]
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
-        self.inner().stats(ask)
+        match self {
+            Self::Slice(slice) => slice.stats(ask),
+            Self::Other(tensor) => tensor.stats(ask),
+        }
     }
 
     fn len(&self) -> usize {
