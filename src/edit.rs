@@ -22,7 +22,7 @@ use crate::{Error, Result, Stats, Wide, math};
 /// assert_eq!(far.to_f64(), 0.0);
 /// assert_eq!((far.times(1e308) / 1e-300 - 1.0).abs() < 1e-15, true);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Factor(Wide);
 
 impl Factor {
@@ -304,6 +304,13 @@ impl Default for Edit<'_> {
     }
 }
 
+/// Of the same operations in the same order.
+impl PartialEq for Edit<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.ops().eq(other.ops())
+    }
+}
+
 impl<'a> Edit<'a> {
     /// Keep every bit.
     ///
@@ -468,6 +475,13 @@ pub struct Edits {
     abstained: bool,
     /// How many operations a new list has room for.
     room: usize,
+}
+
+/// Of as many tensors and the same [`Edit`] for each.
+impl PartialEq for Edits {
+    fn eq(&self, other: &Self) -> bool {
+        self.count == other.count && (0..self.count).all(|i| self.get(i) == other.get(i))
+    }
 }
 
 impl Edits {

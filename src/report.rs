@@ -139,7 +139,7 @@ impl After {
 /// assert_eq!(w.edit.factor().unwrap().to_f64(), 0.2);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TensorReport<'a> {
     /// Its name.
