@@ -22,7 +22,7 @@ use crate::{Error, Result, Stats, Wide, math};
 /// assert_eq!(far.to_f64(), 0.0);
 /// assert_eq!((far.times(1e308) / 1e-300 - 1.0).abs() < 1e-15, true);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Factor(Wide);
 
 impl Factor {
@@ -304,6 +304,13 @@ impl Default for Edit<'_> {
     }
 }
 
+/// Of the same operations in the same order.
+impl PartialEq for Edit<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.ops().eq(other.ops())
+    }
+}
+
 impl<'a> Edit<'a> {
     /// Keep every bit.
     ///
@@ -380,6 +387,20 @@ impl<'a> Edit<'a> {
             })
     }
 
+    /// The smallest factor on an element: 0 once it is zeroed. Clamps are passed over.
+    fn least_factor(&self) -> f64 {
+        let product = self.ops().fold(Wide::ONE, |product, op| match op {
+            Op::Scale(factor) => product * factor.to_wide(),
+            Op::ScaleUnits { factors, .. } => {
+                let sizes = factors.iter().map(|factor| factor.abs());
+                product * Wide::from(sizes.reduce(f64::min).unwrap_or(1.0))
+            }
+            Op::Clamp { .. } => product,
+            Op::Zero => Wide::ZERO,
+        });
+        product.to_f64()
+    }
+
     /// What the edit makes of `stats` by arithmetic; `None` if it does more than scale and zero.
     pub(crate) fn follow(&self, stats: &Stats, p: Option<f64>) -> Option<Stats> {
         self.ops.iter().try_fold(*stats, |stats, op| match *op {
@@ -454,6 +475,13 @@ pub struct Edits {
     abstained: bool,
     /// How many operations a new list has room for.
     room: usize,
+}
+
+/// Of as many tensors and the same [`Edit`] for each.
+impl PartialEq for Edits {
+    fn eq(&self, other: &Self) -> bool {
+        self.count == other.count && (0..self.count).all(|i| self.get(i) == other.get(i))
+    }
 }
 
 impl Edits {
@@ -707,6 +735,12 @@ impl Edits {
         let (first, rest) = self.lists[..self.count].split_first()?;
         let alike = rest.iter().all(|list| list.as_slice() == first.as_slice());
         if alike { self.get(0).factor() } else { None }
+    }
+
+    /// The smallest factor by which a tensor is scaled; 1 for those that are kept or only clamped.
+    pub(crate) fn least_factor(&self) -> f64 {
+        let factors = (0..self.count).map(|i| self.get(i).least_factor());
+        factors.reduce(f64::min).unwrap_or(1.0)
     }
 
     fn push(&mut self, index: usize, op: Stored) {

@@ -139,7 +139,7 @@ impl After {
 /// assert_eq!(w.edit.factor().unwrap().to_f64(), 0.2);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TensorReport<'a> {
     /// Its name.
@@ -305,25 +305,22 @@ impl Report {
         !self.edits.is_keep()
     }
 
-    /// The smallest factor by which a tensor is scaled; 1 if none is.
+    /// The smallest factor by which a tensor is scaled, with all rules together: 1 for one that is kept, 0
+    /// for one that is zeroed. A clamp does not count, the scales beside it do. Where units have factors of
+    /// their own, the smallest in magnitude counts.
     ///
     /// ```
     /// use steadygrad::{clip, Guard};
-    /// let mut guard = Guard::new().clip(clip::TensorNorm::new(1.0)?);
-    /// assert_eq!(guard.step(&mut [[2.0_f32], [0.5], [4.0]])?.factor(), 0.25);
+    /// let mut guard = Guard::new().clip(clip::Value::new(3.0)?).clip(clip::TensorNorm::new(1.5)?);
+    /// assert_eq!(guard.step(&mut [[1.5_f32], [2.0], [9.0]])?.factor(), 0.5);   // clamped to 3, scaled to 1.5
     /// assert_eq!(guard.step(&mut [[0.5_f32]])?.factor(), 1.0);
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(0.0)?);
+    /// assert_eq!(guard.step(&mut [[0.5_f32]])?.factor(), 0.0);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn factor(&self) -> f64 {
-        match self.edits.common_factor() {
-            Some(factor) => factor.to_f64(),
-            None => self
-                .tensors()
-                .filter_map(|t| t.edit.factor())
-                .map(Factor::to_f64)
-                .fold(1.0, f64::min),
-        }
+        self.edits.least_factor()
     }
 
     /// Each tensor in order.

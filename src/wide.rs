@@ -22,7 +22,7 @@ use crate::math;
 /// assert!((norm / max).to_f64() - 2f64.sqrt() < 1e-15);
 /// assert!(norm > max);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Wide {
     /// In [1, 2), or 0, +∞, NaN with `e = 0`.
     m: f64,

@@ -155,11 +155,13 @@ impl Clipped {
         self.after
     }
 
-    /// The smallest factor by which a tensor was scaled; 1 if none was. A clip by value scales nothing.
+    /// The smallest factor by which a tensor was scaled: 1 for one that was kept, 0 for one that was zeroed.
+    /// A clip by value scales nothing.
     ///
     /// ```
     /// use steadygrad::clip;
     /// assert_eq!(clip::tensor_norm(&mut [[0.5_f32], [2.0], [4.0]], 1.0)?.factor(), 0.25);
+    /// assert_eq!(clip::global_norm(&mut [4.0_f32], 0.0)?.factor(), 0.0);
     /// assert_eq!(clip::value(&mut [4.0_f32], 1.0)?.factor(), 1.0);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -217,13 +219,10 @@ where
     after.foresee(&before, &edits);
     after.carry_out(grads, &before, &edits)?;
     let total = after.total().unwrap_or(*before.total());
-    let factors = (0..edits.len())
-        .filter_map(|i| edits.get(i).factor())
-        .map(Factor::to_f64);
     Ok(Clipped {
         before: before.total().norm(norm).to_f64(),
         after: total.norm(norm).to_f64(),
-        factor: factors.fold(1.0, f64::min),
+        factor: edits.least_factor(),
         changed: !edits.is_keep(),
     })
 }

@@ -177,7 +177,7 @@ enum Found {
 /// assert_eq!((alarm.detector(), alarm.step(), alarm.tensor()), ("non-finite", 1, Some("w_rec")));
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Alarm {
     detector: &'static str,
     step: u64,

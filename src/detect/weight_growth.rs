@@ -10,9 +10,17 @@ use crate::{Error, Needs, Norm, Result};
 /// Fires when the norm of a parameter tensor is above `ratio` times its first value, or grew by more
 /// than a given amount per step over a window of steps.
 ///
-/// The step must carry the parameters ([`Step::params`](crate::Step::params)). The first value of a tensor is its first finite
-/// norm above 0, so a bias that starts at zero is compared with its first value that says anything. Norms that are not
-/// finite teach nothing. Parameters of other names or another number are another model, of which nothing is known yet. The alarm is about the tensor that exceeds its bound by the largest factor.
+/// ```text
+/// ‖w_t‖ > ratio · max(‖w_first‖, floor),      floor = 0 unless set
+/// (‖w_t‖ − ‖w_{t−window}‖)/window > growth,   where asked for
+/// ```
+///
+/// The step must carry the parameters ([`Step::params`](crate::Step::params)). The first value of a tensor is
+/// its first finite norm above 0, so a bias that starts at zero is compared with its first value that says
+/// anything. One that starts at almost zero grows many times over and is none the worse for it: set a
+/// [`floor`](WeightGrowth::floor). Norms that are not finite teach nothing. Parameters of other names or
+/// another number are another model, of which nothing is known yet. The alarm is about the tensor that
+/// exceeds its bound by the largest factor.
 ///
 /// # Examples
 ///
@@ -37,6 +45,7 @@ use crate::{Error, Needs, Norm, Result};
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightGrowth {
     ratio: f64,
+    floor: f64,
     per_step: Option<(f64, usize)>,
     tensors: Vec<Track>,
     names: Option<Arc<Names>>,
@@ -74,6 +83,7 @@ impl WeightGrowth {
         if ratio > 1.0 {
             Ok(Self {
                 ratio,
+                floor: 0.0,
                 per_step: None,
                 tensors: Vec::new(),
                 names: None,
@@ -83,6 +93,33 @@ impl WeightGrowth {
                 what: "ratio of weight growth",
                 expected: "a number above 1",
                 found: ratio,
+            })
+        }
+    }
+
+    /// Takes smaller first values for `floor`: below `ratio * floor` no norm is an alarm. 0 by default, so
+    /// that every first value is taken as it is.
+    ///
+    /// ```
+    /// use steadygrad::{detect::WeightGrowth, Guard, Step};
+    /// let mut guard = Guard::new().detect(WeightGrowth::new(10.0)?.floor(0.01)?);
+    /// for (bias, fires) in [(1e-8, false), (1e-3, false), (0.1, false), (0.11, true)] {
+    ///     assert_eq!(!guard.step(Step::new(&mut [0.0]).params(&[bias]))?.alarms().is_empty(), fires);
+    /// }
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `floor` is negative or NaN.
+    pub fn floor(self, floor: f64) -> Result<Self> {
+        if floor >= 0.0 {
+            Ok(Self { floor, ..self })
+        } else {
+            Err(Error::Setting {
+                what: "floor of weight growth",
+                expected: "a number ≥ 0",
+                found: floor,
             })
         }
     }
@@ -195,7 +232,7 @@ impl Detector for WeightGrowth {
                 }
             };
             if let Some(first) = track.first {
-                check("norm", norm, self.ratio * first);
+                check("norm", norm, self.ratio * first.max(self.floor));
             }
             if let (Some((growth, _)), Some(past)) = (self.per_step, track.past(window)) {
                 check("growth per step", (norm - past) / window as f64, growth);
@@ -254,6 +291,23 @@ mod tests {
     }
 
     #[test]
+    fn a_floor_stands_in_for_first_values_below_it() {
+        let series = [[1e-8, 1.0], [1e-3, 1.5], [0.02, 2.0], [0.03, 2.5]];
+        // Without one, as the ratio says: 1e5 is above 2.
+        let fired = run(&mut WeightGrowth::new(2.0).unwrap(), &series);
+        assert_eq!(fired, [2, 3, 4].map(|step| (step, "a".into())));
+        // Equality is not above; the tensor above the floor is judged as before, and by how much counts.
+        let mut floored = WeightGrowth::new(2.0).unwrap().floor(0.01).unwrap();
+        assert_eq!(run(&mut floored, &series), [(4, "a".into())]);
+        let mut high = WeightGrowth::new(2.0).unwrap().floor(1.0).unwrap();
+        assert_eq!(run(&mut high, &series), [(4, "b".into())]);
+        // The growth per step knows no floor.
+        let mut steep = high.per_step(0.005, 1).unwrap();
+        assert_eq!(run(&mut steep, &series[..1]).len(), 0);
+        assert_eq!(run(&mut steep, &[[0.02, 1.0]]), [(1, "a".into())]);
+    }
+
+    #[test]
     fn growth_per_step_over_a_window() {
         let mut detector = WeightGrowth::new(1e9).unwrap().per_step(1.0, 3).unwrap();
         let series = [
@@ -276,6 +330,9 @@ mod tests {
     fn settings_are_checked() {
         for ratio in [1.0, 0.0, f64::NAN] {
             assert!(WeightGrowth::new(ratio).is_err());
+        }
+        for floor in [-1.0, f64::NAN] {
+            assert!(WeightGrowth::new(2.0).unwrap().floor(floor).is_err());
         }
         assert!(WeightGrowth::new(2.0).unwrap().per_step(0.0, 2).is_err());
         assert!(WeightGrowth::new(2.0).unwrap().per_step(1.0, 0).is_err());

@@ -1,7 +1,7 @@
 //! Both at once.
 
 use super::l1::sign;
-use super::{Covers, Penalty, all_but_biases, strength};
+use super::{Choice, Covers, Penalty, strength};
 use crate::Result;
 
 /// The sum of an [`L1`](super::L1) and an [`L2`](super::L2) penalty.
@@ -24,11 +24,11 @@ use crate::Result;
 /// # References
 ///
 /// Zou and Hastie, "Regularization and variable selection via the elastic net", 2005.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ElasticNet {
     l1: f64,
     l2: f64,
-    covers: Covers,
+    choice: Choice,
 }
 
 impl ElasticNet {
@@ -52,7 +52,7 @@ impl ElasticNet {
         Ok(Self {
             l1,
             l2,
-            covers: all_but_biases,
+            choice: Choice::ALL_BUT_BIASES,
         })
     }
 
@@ -67,7 +67,10 @@ impl ElasticNet {
     /// ```
     #[must_use]
     pub fn on(self, covers: Covers) -> Self {
-        Self { covers, ..self }
+        Self {
+            choice: Choice(covers),
+            ..self
+        }
     }
 }
 
@@ -82,6 +85,6 @@ impl Penalty for ElasticNet {
     }
 
     fn covers(&self, name: &str) -> bool {
-        (self.covers)(name)
+        self.choice.0(name)
     }
 }

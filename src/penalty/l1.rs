@@ -1,6 +1,6 @@
 //! The sum of magnitudes.
 
-use super::{Covers, Penalty, all_but_biases, strength};
+use super::{Choice, Covers, Penalty, strength};
 use crate::Result;
 
 /// The sum of magnitudes times a strength: drives weights to zero.
@@ -23,10 +23,10 @@ use crate::Result;
 /// # References
 ///
 /// Tibshirani, "Regression shrinkage and selection via the lasso", 1996.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct L1 {
     lambda: f64,
-    covers: Covers,
+    choice: Choice,
 }
 
 impl L1 {
@@ -48,7 +48,7 @@ impl L1 {
     pub fn new(lambda: f64) -> Result<Self> {
         Ok(Self {
             lambda: strength("strength of L1", lambda)?,
-            covers: all_but_biases,
+            choice: Choice::ALL_BUT_BIASES,
         })
     }
 
@@ -62,7 +62,10 @@ impl L1 {
     /// ```
     #[must_use]
     pub fn on(self, covers: Covers) -> Self {
-        Self { covers, ..self }
+        Self {
+            choice: Choice(covers),
+            ..self
+        }
     }
 }
 
@@ -79,6 +82,6 @@ impl Penalty for L1 {
     }
 
     fn covers(&self, name: &str) -> bool {
-        (self.covers)(name)
+        self.choice.0(name)
     }
 }

@@ -1,6 +1,6 @@
 //! The sum of squares.
 
-use super::{Covers, Penalty, all_but_biases, strength};
+use super::{Choice, Covers, Penalty, strength};
 use crate::Result;
 
 /// Half the sum of squares times a strength: weight decay.
@@ -30,10 +30,10 @@ use crate::Result;
 ///
 /// Hoerl and Kennard, "Ridge regression", 1970; Krogh and Hertz, "A simple weight decay can improve
 /// generalization", 1992.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct L2 {
     lambda: f64,
-    covers: Covers,
+    choice: Choice,
 }
 
 impl L2 {
@@ -52,7 +52,7 @@ impl L2 {
     pub fn new(lambda: f64) -> Result<Self> {
         Ok(Self {
             lambda: strength("strength of L2", lambda)?,
-            covers: all_but_biases,
+            choice: Choice::ALL_BUT_BIASES,
         })
     }
 
@@ -67,7 +67,10 @@ impl L2 {
     /// ```
     #[must_use]
     pub fn on(self, covers: Covers) -> Self {
-        Self { covers, ..self }
+        Self {
+            choice: Choice(covers),
+            ..self
+        }
     }
 }
 
@@ -80,6 +83,6 @@ impl Penalty for L2 {
     }
 
     fn covers(&self, name: &str) -> bool {
-        (self.covers)(name)
+        self.choice.0(name)
     }
 }

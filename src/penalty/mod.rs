@@ -40,6 +40,9 @@ use crate::{Error, Result, TensorSet, TensorSetMut};
 
 /// Which tensors a penalty is for, by their names.
 ///
+/// Penalties are equal if their strengths are and this is one function, by its address: two functions of one
+/// body may count as one.
+///
 /// # Examples
 ///
 /// ```
@@ -51,6 +54,20 @@ use crate::{Error, Result, TensorSet, TensorSetMut};
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub type Covers = fn(&str) -> bool;
+
+/// The tensors of a penalty.
+#[derive(Clone, Copy, Debug)]
+struct Choice(Covers);
+
+impl Choice {
+    const ALL_BUT_BIASES: Self = Self(all_but_biases);
+}
+
+impl PartialEq for Choice {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
 
 /// Every tensor but biases: those whose last name is `b`, or begins with `bias` or `b_`, or ends in `_bias`.
 ///
@@ -163,7 +180,8 @@ pub trait Penalty: Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Name`] or [`Error::Count`] if the sets do not fit together; nothing is changed then. And what the tensors give.
+    /// [`Error::Name`] or [`Error::Count`] if the sets do not fit together; nothing is changed then. And what the
+    /// tensors give.
     fn apply<W: TensorSet + ?Sized, G: TensorSetMut + ?Sized>(
         &self,
         weights: &W,

@@ -285,6 +285,7 @@ member_mut!([C: TensorSetMut] Unrolled<C>);
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone, PartialEq)]
 pub struct UnrolledPass<C: StepCell> {
     inputs: usize,
     tapes: Vec<C::Tape>,

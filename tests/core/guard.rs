@@ -8,7 +8,7 @@ use steadygrad::clip::{self, Clipper};
 use steadygrad::detect::{self, Alarm, Detector, StepView, Subject};
 use steadygrad::set::{Visitor, VisitorMut};
 use steadygrad::{
-    Ask, Edit, Edits, Error, Guard, Norm, OnNonFinite, Report, Result, Stats, Step, Tensor,
+    Ask, Edit, Edits, Error, Factor, Guard, Norm, OnNonFinite, Report, Result, Stats, Step, Tensor,
     TensorMut, TensorRef, TensorSet, TensorSetMut, Verdict, Watch,
 };
 
@@ -690,6 +690,65 @@ fn a_report_tells_of_each_tensor() {
             && report.abstained().is_empty()
             && report.alarms().is_empty()
     );
+}
+
+/// Pushes the same edits at every step.
+#[derive(Debug)]
+struct Pushes(fn(&mut Edits));
+
+impl Clipper for Pushes {
+    fn plan(&mut self, _step: &StepView<'_>, edits: &mut Edits) {
+        self.0(edits);
+    }
+}
+
+#[test]
+fn the_smallest_factor_counts_scales_and_zeros_but_no_clamp() {
+    let smallest = |rules: Guard| {
+        let mut guard = rules.on_non_finite(OnNonFinite::ZeroTensor);
+        guard.step(&mut [[8.0], [2.0]]).unwrap().factor()
+    };
+    let pushed = |push| smallest(Guard::new().clip(Pushes(push)));
+    assert_eq!(smallest(Guard::new()), 1.0);
+    assert_eq!(smallest(Guard::new().clip(value(1.0))), 1.0);
+    assert_eq!(
+        smallest(Guard::new().clip(value(4.0)).clip(global(0.0))),
+        0.0
+    );
+    // 8 becomes 4, and then both are halved.
+    let both = Guard::new().clip(value(4.0)).clip(global(5_f64.sqrt()));
+    assert!((smallest(both) - 0.5).abs() < 1e-15);
+    assert_eq!(pushed(|edits| edits.zero(1)), 0.0);
+    assert_eq!(pushed(|edits| edits.scale_units(0, 0, &[-0.25])), 0.25);
+    let mixed = pushed(|edits| {
+        edits.scale_all(Factor::new(0.5).unwrap());
+        edits.clamp(0, -1.0, 1.0);
+        edits.scale_units(0, 0, &[0.5]);
+    });
+    assert_eq!(mixed, 0.25);
+    // Larger than 1 only where every tensor grows.
+    assert_eq!(
+        pushed(|edits| edits.scale(0, Factor::new(3.0).unwrap())),
+        1.0
+    );
+    assert_eq!(
+        pushed(|edits| edits.scale_all(Factor::new(3.0).unwrap())),
+        3.0
+    );
+    // The policy zeroes, the rule scales what is left.
+    let mut guard = Guard::new()
+        .clip(global(1.0))
+        .on_non_finite(OnNonFinite::ZeroTensor);
+    assert_eq!(guard.step(&mut [[8.0], [NAN]]).unwrap().factor(), 0.0);
+    // What is skipped is not scaled, and neither are the tensors of an empty set.
+    let mut guard = Guard::new().clip(global(0.0));
+    assert_eq!(guard.step(&mut [[8.0], [NAN]]).unwrap().factor(), 1.0);
+    assert_eq!(
+        guard.step(&mut Vec::<[f64; 1]>::new()).unwrap().factor(),
+        1.0
+    );
+    // A plan's factors say no more than before.
+    assert_eq!(guard.plan(&[[8.0]]).unwrap().factor(0), None);
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn a_bound_of_zero_leaves_plus_zero() {
                 let mut grads = [T::narrow(before[0]), T::narrow(before[1])];
                 let clipped = rule(&mut grads, 0.0).unwrap();
                 assert_eq!(bits(&grads), [0, 0]);
-                assert_eq!(clipped.after(), 0.0);
+                assert_eq!((clipped.after(), clipped.factor()), (0.0, 0.0));
                 assert!(clipped.is_clipped());
             }
         }

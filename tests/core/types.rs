@@ -18,20 +18,15 @@ fn types_cross_threads_and_can_be_shown() {
     shared::<Guard>();
     shared::<Plan<'_>>();
     shared::<Report>();
-    shared::<TensorReport<'_>>();
-    shared::<Edit<'_>>();
-    shared::<Edits>();
     shared::<Ask<'_>>();
     shared::<Measurement>();
     shared::<Total>();
     shared::<SliceMut<'_>>();
-    shared::<detect::Alarm>();
     shared::<detect::StepView<'_>>();
     shared::<Box<dyn clip::Clipper>>();
     shared::<Box<dyn detect::Detector>>();
-    shared::<penalty::L1>();
-    shared::<penalty::L2>();
-    shared::<penalty::ElasticNet>();
+    value::<Edit<'_>>();
+    value::<Edits>();
     value::<Error>();
     value::<Factor>();
     value::<Op<'_>>();
@@ -40,22 +35,67 @@ fn types_cross_threads_and_can_be_shown() {
     value::<OnNonFinite>();
     value::<SliceRef<'_>>();
     value::<Stats>();
+    value::<TensorReport<'_>>();
     value::<Verdict>();
     value::<Wide>();
     value::<clip::Clipped>();
     value::<clip::GlobalNorm>();
     value::<clip::TensorNorm>();
     value::<clip::Value>();
+    value::<detect::Alarm>();
     value::<detect::NonFinite>();
     value::<detect::NormThreshold>();
     value::<detect::PersistentNorm>();
     value::<detect::Plateau>();
     value::<detect::Subject>();
     value::<detect::WeightGrowth>();
+    value::<penalty::L1>();
+    value::<penalty::L2>();
+    value::<penalty::ElasticNet>();
     // These borrow a set of the user's, which may not leave its thread.
     shown::<Step<'_, Vec<f32>>>();
     shown::<Watch<'_, Vec<f32>>>();
     shown::<steadygrad::TensorRef<'_>>();
+}
+
+#[test]
+fn equal_is_what_does_the_same() {
+    let halved = |index: usize, count: usize| {
+        let mut edits = Edits::for_count(count);
+        edits.zero(0);
+        edits.scale_units(index, 0, &[0.5, 2.0]);
+        edits
+    };
+    assert_eq!(halved(1, 2), halved(1, 2));
+    assert_ne!(halved(1, 2), halved(0, 2));
+    assert_ne!(halved(1, 2), halved(1, 3));
+    // Where the factors lie in memory makes no difference.
+    let mut behind = Edits::for_count(2);
+    behind.scale_units(0, 0, &[9.0]);
+    behind.scale_units(1, 0, &[0.5, 2.0]);
+    assert_eq!(halved(1, 2).get(1), behind.get(1));
+    assert_ne!(halved(1, 2).get(1), behind.get(0));
+    assert_eq!(Edits::for_count(1).get(0), Edit::KEEP);
+    assert!(
+        Factor::ratio(Wide::ONE, Wide::new(1.0, 3000))
+            < Factor::ratio(Wide::ONE, Wide::new(1.0, 2000))
+    );
+    assert_eq!(Wide::default(), Wide::ZERO);
+
+    let (l1, l2) = (
+        penalty::L1::new(0.5).unwrap(),
+        penalty::L2::new(0.5).unwrap(),
+    );
+    assert!(l1 == penalty::L1::new(0.5).unwrap() && l1 != penalty::L1::new(0.25).unwrap());
+    assert!(l2 == l2.on(penalty::all_but_biases) && l2 != l2.on(|name| name == "w"));
+    let net = |a, b| penalty::ElasticNet::new(a, b).unwrap();
+    assert!(net(0.5, 1.0) == net(0.5, 1.0) && net(0.5, 1.0) != net(1.0, 0.5));
+
+    let mut guard = Guard::new().detect(detect::NormThreshold::new(1.0).unwrap());
+    let mut alarm = |norm: f64| guard.step(&mut [norm]).unwrap().alarms()[0].clone();
+    let (first, second) = (alarm(2.0), alarm(2.0));
+    assert_eq!(first, first.clone());
+    assert_ne!(first, second); // another step
 }
 
 #[test]

@@ -11,7 +11,7 @@ use steadygrad::{Error, Measurement, Result, TensorSet};
 use crate::common::{Problem, distance, rnn};
 
 /// [`Rnn`]'s equations as a user would write them down.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 struct Elman(Rnn<f64>);
 
 impl TensorSet for Elman {
@@ -26,6 +26,7 @@ impl steadygrad::TensorSetMut for Elman {
     }
 }
 
+#[derive(Clone, PartialEq)]
 struct Tape {
     x: Array2<f64>,
     before: Array2<f64>,
@@ -131,6 +132,15 @@ fn unrolled_steps_are_the_whole_sequence() {
             assert!(distance(&found.d_state0.h, &expected.d_state0.h) < 1e-13);
         }
     }
+}
+
+#[test]
+fn a_pass_is_equal_to_its_copy_and_to_no_other() {
+    let (whole, stepped) = problem(1);
+    let pass = |xs: &Array3<f64>| stepped.forward(xs.view(), &whole.s0).unwrap();
+    let first = pass(&whole.xs);
+    assert!(first == first.clone() && first == pass(&whole.xs));
+    assert!(first != pass(&(&whole.xs * 0.5)));
 }
 
 #[test]
