@@ -292,7 +292,7 @@ impl List {
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{Ask, Edit, Edits, Factor, Tensor, TensorMut};
+/// use steadygrad::{Edit, Edits, Factor, TensorMut};
 ///
 /// let mut edits = Edits::for_count(1);
 /// edits.scale(0, Factor::new(10.0)?);
