@@ -170,9 +170,9 @@ pub enum Op<'a> {
     /// Into `[min, max]` by comparison, so that NaN stays NaN. The bounds are rounded toward zero to
     /// the element type, so that a clamp never clips its own output.
     Clamp {
-        /// The lower bound.
+        /// The lower bound, never NaN.
         min: f64,
-        /// The upper bound, not below `min`.
+        /// The upper bound, never NaN nor below `min`.
         max: f64,
     },
     /// Each unit along `axis` times a factor of its own. A tensor of at most one axis is one unit.
@@ -202,6 +202,17 @@ enum Stored {
     Zero,
 }
 
+/// Bounds in order, so that whoever carries out a clamp makes the same of them.
+fn in_order(min: f64, max: f64) -> (f64, f64) {
+    let max = if max.is_nan() { f64::INFINITY } else { max };
+    let min = if min.is_nan() {
+        f64::NEG_INFINITY
+    } else {
+        min.min(max)
+    };
+    (min, max)
+}
+
 /// A clamp alone.
 pub(crate) struct Clamp {
     min: f64,
@@ -211,6 +222,7 @@ pub(crate) struct Clamp {
 
 impl Clamp {
     pub(crate) fn new(min: f64, max: f64) -> Self {
+        let (min, max) = in_order(min, max);
         Self {
             min,
             max,
@@ -280,7 +292,7 @@ impl List {
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{Ask, Edit, Edits, Factor, Tensor, TensorMut};
+/// use steadygrad::{Edit, Edits, Factor, TensorMut};
 ///
 /// let mut edits = Edits::for_count(1);
 /// edits.scale(0, Factor::new(10.0)?);
@@ -610,22 +622,28 @@ impl Edits {
         self.push_all(Stored::Scale(factor));
     }
 
-    /// Clamps tensor `index` into `[min, max]`.
+    /// Clamps tensor `index` into `[min, max]`. A NaN bounds nothing; if `min` is above `max`, every number
+    /// becomes `max`.
     ///
     /// ```
     /// use steadygrad::{Edits, TensorSetMut};
-    /// let mut grads = vec![vec![0.5_f32, f32::NEG_INFINITY, 7.0]];
-    /// let mut edits = Edits::for_count(1);
+    /// let mut grads = vec![vec![0.5_f32, f32::NEG_INFINITY, 7.0]; 3];
+    /// let mut edits = Edits::for_count(3);
     /// edits.clamp(0, -1.0, 2.0);
+    /// edits.clamp(1, -1.0, f64::NAN);
+    /// edits.clamp(2, 3.0, 2.0);
     /// grads.apply(&edits)?;
-    /// assert_eq!(grads, [[0.5, -1.0, 2.0]]);
+    /// assert_eq!(grads, [[0.5, -1.0, 2.0], [0.5, -1.0, 7.0], [2.0, 2.0, 2.0]]);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     pub fn clamp(&mut self, index: usize, min: f64, max: f64) {
+        let (min, max) = in_order(min, max);
         self.push(index, Stored::Clamp { min, max });
     }
 
-    /// Scales each unit of tensor `index` along `axis` by its own factor.
+    /// Scales each unit of tensor `index` along `axis` by its own factor. The factors are taken as they are: a
+    /// negative one turns the signs, NaN makes its unit NaN, and so does an infinite one of zeros. If there are
+    /// not as many as units, applying the edits is an error.
     ///
     /// ```
     /// # #[cfg(feature = "ndarray")] {

@@ -107,7 +107,8 @@
 //! - [`penalty`] adds L1, L2 and elastic net with their gradients.
 #![cfg_attr(
     feature = "ndarray",
-    doc = "- [`recurrent`] has the cells, with exact backpropagation through time that can be watched and edited step by step."
+    doc = "- [`recurrent`] has the cells, with exact backpropagation through time that can be watched",
+    doc = "  and edited step by step."
 )]
 //!
 //! # Promises
@@ -134,6 +135,7 @@
 //! | `libm` | floating-point functions without `std`: everything but the cells and ndarray is `no_std` + alloc |
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![doc(test(attr(deny(unused_imports, unused_must_use))))]
 #![forbid(unsafe_code)]
 
 extern crate alloc;

@@ -50,7 +50,7 @@ impl Names {
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{Measurement, Total};
+/// use steadygrad::Measurement;
 ///
 /// let whole = vec![vec![1e200, 3.0], vec![0.1], vec![1e-200]];
 /// let (left, right) = whole.split_at(1);

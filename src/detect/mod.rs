@@ -119,7 +119,7 @@ pub trait Detector: Send + Sync + Debug {
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{detect::{self, Subject}, Guard, OnNonFinite, Step};
+/// use steadygrad::{detect::Subject, Guard, OnNonFinite, Step};
 ///
 /// let params = [("w", vec![1.0_f32, f32::INFINITY])];
 /// let mut guard = Guard::new().on_non_finite(OnNonFinite::Propagate);

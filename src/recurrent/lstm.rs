@@ -30,7 +30,7 @@ use crate::{Element, Result, tensor_set};
 /// A gradient crosses a hundred steps of open forget gates and arrives whole:
 ///
 /// ```
-/// use ndarray::{Array1, Array2, Array3, array};
+/// use ndarray::{Array2, Array3, array};
 /// use steadygrad::recurrent::{Lstm, RecurrentCell};
 ///
 /// # fn main() -> steadygrad::Result<()> {

@@ -19,7 +19,6 @@
 //! How much of a gradient arrives a hundred steps earlier, for a linear net of one unit:
 //!
 //! ```
-//! use core::ops::ControlFlow;
 //! use ndarray::{Array3, array};
 //! use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
 //!
@@ -321,8 +320,10 @@ pub trait RecurrentCell: TensorSetMut {
 ///     largest = d_state.h.iter().fold(largest, |m, x| m.max(x.abs()));
 ///     Ok(ControlFlow::Continue(()))
 /// };
-/// watch(9, &mut RnnState { h: ndarray::array![[-3.0, 2.0]] }).unwrap();
+/// let onwards = watch(9, &mut RnnState { h: ndarray::array![[-3.0, 2.0]] })?;
+/// assert_eq!(onwards, ControlFlow::Continue(()));
 /// assert_eq!(largest, 3.0);
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub type Hook<'a, S> = dyn FnMut(usize, &mut S) -> Result<ControlFlow<()>> + 'a;
 

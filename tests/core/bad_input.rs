@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use steadygrad::{
     Ask, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Stats, Tensor,
-    TensorMut, TensorSetMut, Verdict, Wide, clip, detect,
+    TensorMut, TensorSetMut, Total, Verdict, Wide, clip, detect,
 };
+
+use crate::numbers::{Format, for_each_type, widen};
 
 const NAN: f64 = f64::NAN;
 
@@ -409,6 +411,69 @@ fn wide_numbers_at_the_ends_of_their_exponents_do_not_panic() {
         }
     }
     assert_eq!(Wide::from(-2.0), Wide::from(2.0));
+}
+
+#[test]
+fn clamps_without_order_and_by_nan_do_the_same_in_every_chain() {
+    fn check<T: Format>() {
+        let xs = [-4.0, 0.0, 0.5, 4.0, f64::INFINITY, -f64::INFINITY, NAN].map(T::narrow);
+        let cases = [
+            // (min, max), and what becomes of the six that are numbers.
+            ((1.0, -1.0), [-1.0; 6]),
+            ((f64::INFINITY, 2.0), [2.0; 6]),
+            ((-1.0, NAN), [-1.0, 0.0, 0.5, 4.0, f64::INFINITY, -1.0]),
+            ((NAN, 1.0), [-4.0, 0.0, 0.5, 1.0, 1.0, -f64::INFINITY]),
+            (
+                (NAN, NAN),
+                [-4.0, 0.0, 0.5, 4.0, f64::INFINITY, -f64::INFINITY],
+            ),
+        ];
+        for ((min, max), expected) in cases {
+            let mut alone = Edits::for_count(1);
+            alone.clamp(0, min, max);
+            // The same clamp behind one that does nothing, between factors, and twice.
+            let mut first = Edits::for_count(1);
+            first.clamp(0, min, max);
+            first.scale(0, Factor::ONE);
+            let mut between = Edits::for_count(1);
+            between.scale(0, Factor::ONE);
+            between.clamp(0, min, max);
+            between.clamp(0, min, max);
+            between.scale(0, Factor::ONE);
+            for edits in [alone, first, between] {
+                let mut ys = xs;
+                ys.edit(&edits.get(0)).unwrap();
+                assert_eq!(widen(&ys[..6]), expected, "{}: {edits:?}", T::NAME);
+                assert!(ys[6].widen().is_nan());
+            }
+            let mut ys = xs;
+            let mut totals = [Total::default(), Total::default()];
+            TensorMut::clamp_and_measure(&mut ys, min, max, &mut totals).unwrap();
+            assert_eq!(widen(&ys[..6]), expected, "{}", T::NAME);
+        }
+    }
+    for_each_type!(check);
+}
+
+#[test]
+fn factors_of_units_are_taken_as_they_are() {
+    let scaled = |xs: [f32; 2], factor: f64| {
+        let (mut xs, mut edits) = (xs, Edits::for_count(1));
+        edits.scale_units(0, 0, &[factor]);
+        xs.edit(&edits.get(0)).unwrap();
+        xs
+    };
+    assert_eq!(scaled([2.0, -3.0], -0.5), [-1.0, 1.5]);
+    assert!(scaled([2.0, 0.0], NAN).iter().all(|x| x.is_nan()));
+    let [x, zero] = scaled([-2.0, 0.0], f64::INFINITY);
+    assert!(x == f32::NEG_INFINITY && zero.is_nan());
+    for factors in [&[][..], &[0.5, 0.5]] {
+        let (mut xs, mut edits) = ([2.0_f32, 3.0], Edits::for_count(1));
+        edits.scale_units(0, 0, factors);
+        let error = xs.edit(&edits.get(0)).unwrap_err();
+        assert!(matches!(error, Error::Count { expected: 1, found, .. } if found == factors.len()));
+        assert_eq!(xs, [2.0, 3.0]);
+    }
 }
 
 #[test]
