@@ -116,7 +116,7 @@ impl Value {
     ///
     /// What the tensors give.
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
-        let totals = grads.clamp_and_measure(self.min, self.max)?;
+        let totals = grads.clamp_and_total(self.min, self.max)?;
         let [before, after] = totals.map(|total| total.stats());
         Ok(Clipped {
             before: before.l2(),

@@ -266,7 +266,7 @@ pub trait TensorSetMut: TensorSet {
     /// ```
     /// use steadygrad::TensorSetMut;
     /// let mut grads = vec![vec![3.0_f32, -4.0], vec![0.5]];
-    /// let [before, after] = grads.clamp_and_measure(-3.0, 3.0)?;
+    /// let [before, after] = grads.clamp_and_total(-3.0, 3.0)?;
     /// assert_eq!((before.stats().max_abs(), after.stats().max_abs()), (4.0, 3.0));
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -274,14 +274,14 @@ pub trait TensorSetMut: TensorSet {
     /// # Errors
     ///
     /// What the tensors give; those before the one that failed are clamped by then.
-    fn clamp_and_measure(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
+    fn clamp_and_total(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
         let mut totals = [Total::default(), Total::default()];
         self.visit_mut(&mut |_, tensor| tensor.clamp_and_measure(min, max, &mut totals))?;
         Ok(totals)
     }
 }
 
-/// What a set that reads all its tensors together does for [`TensorSetMut::clamp_and_measure`].
+/// What a set that reads all its tensors together does for [`TensorSetMut::clamp_and_total`].
 ///
 /// # Errors
 ///

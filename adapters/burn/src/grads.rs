@@ -197,9 +197,9 @@ impl TensorSetMut for BurnGrads<'_> {
         self.measure(&Edits::default(), into)
     }
 
-    fn clamp_and_measure(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
+    fn clamp_and_total(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
         if self.tensors.is_on_host() {
-            return self.tensors.clamp_and_measure(min, max);
+            return self.tensors.clamp_and_total(min, max);
         }
         clamp_apart(self, min, max)
     }

@@ -148,9 +148,9 @@ impl TensorSetMut for CandleGrads<'_> {
         self.measure(&Edits::default(), into)
     }
 
-    fn clamp_and_measure(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
+    fn clamp_and_total(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
         if self.slots.is_on_host() {
-            return self.slots.clamp_and_measure(min, max);
+            return self.slots.clamp_and_total(min, max);
         }
         clamp_apart(self, min, max)
     }
