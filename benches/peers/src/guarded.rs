@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use steadygrad::clip::{Clipper, GlobalNorm, Value};
 use steadygrad::detect::StepView;
-use steadygrad::{Edits, Guard, Result, TensorSetMut, Verdict};
+use steadygrad::{Edits, Guard, Needs, Result, TensorSetMut, Verdict};
 
 use crate::child::Peer;
 use crate::facts::{Fact, show};
@@ -34,6 +34,11 @@ struct Under<C> {
 }
 
 impl<C: Clipper + 'static> Clipper for Under<C> {
+    fn needs(&self) -> Needs {
+        // As the rules under it, by value and by the L2 norm.
+        Needs::LEAST
+    }
+
     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
         if let Ok(mut rule) = (self.rule)(self.bound.get()) {
             rule.plan(step, edits);
