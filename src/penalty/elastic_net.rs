@@ -77,11 +77,8 @@ impl ElasticNet {
 impl Penalty for ElasticNet {
     #[inline(always)]
     fn at(&self, w: f64) -> (f64, f64) {
-        let slope = self.l2 * w;
-        (
-            self.l1 * w.abs() + 0.5 * slope * w,
-            self.l1 * sign(w) + slope,
-        )
+        let (edge, slope) = (self.l1 * sign(w), self.l2 * w);
+        ((edge + 0.5 * slope) * w, edge + slope)
     }
 
     fn covers(&self, name: &str) -> bool {

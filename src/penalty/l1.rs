@@ -72,16 +72,46 @@ impl L1 {
 /// −1, 0 or 1; NaN for NaN.
 #[inline(always)]
 pub(super) fn sign(w: f64) -> f64 {
-    if w == 0.0 { 0.0 } else { w.signum() }
+    // What is not zero becomes at least 1 this way, in two steps since one factor cannot do it.
+    let far = w * HUGE * HUGE;
+    let above = if far < -1.0 { -1.0 } else { far };
+    if above > 1.0 { 1.0 } else { above }
 }
+
+/// 2^540
+const HUGE: f64 = f64::from_bits((1023 + 540) << 52);
 
 impl Penalty for L1 {
     #[inline(always)]
     fn at(&self, w: f64) -> (f64, f64) {
-        (self.lambda * w.abs(), self.lambda * sign(w))
+        let slope = self.lambda * sign(w);
+        (slope * w, slope)
     }
 
     fn covers(&self, name: &str) -> bool {
         self.choice.0(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sign;
+
+    #[test]
+    fn the_sign_of_every_kind_of_number() {
+        let least = f64::from_bits(1);
+        for x in [
+            least,
+            f64::MIN_POSITIVE,
+            1e-30,
+            1.0,
+            1.5,
+            f64::MAX,
+            f64::INFINITY,
+        ] {
+            assert_eq!((sign(x), sign(-x)), (1.0, -1.0), "{x:e}");
+        }
+        assert_eq!((sign(0.0), sign(-0.0)), (0.0, 0.0));
+        assert!(sign(f64::NAN).is_nan() && sign(-f64::NAN).is_nan());
     }
 }
