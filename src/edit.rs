@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::measurement::Names;
-use crate::{Error, Result, Stats, Wide, math};
+use crate::{Element, Error, Result, Stats, Wide, math};
 
 /// A factor `m · 2^e ≥ 0` for scaling.
 ///
@@ -233,6 +233,11 @@ impl Clamp {
     /// Whether it changes nothing of elements up to this magnitude.
     pub(crate) fn keeps(&self, max_abs: f64) -> bool {
         self.min <= -max_abs && max_abs <= self.max
+    }
+
+    /// The bounds as elements, rounded toward zero.
+    pub(crate) fn bounds<T: Element>(&self) -> (T, T) {
+        (T::toward_zero(self.min), T::toward_zero(self.max))
     }
 
     pub(crate) fn edit(&self) -> Edit<'_> {

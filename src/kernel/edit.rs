@@ -206,10 +206,15 @@ fn scale_clamp_scale<T: Element>(xs: &mut [T], a: f64, min: T, max: T, b: f64) {
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
 fn clamp_all<T: Element>(xs: &mut [T], min: T, max: T) {
+    clamp_each(xs, min, max);
+}
+
+/// For a function that is compiled for the processor.
+#[inline(always)]
+pub(super) fn clamp_each<T: Element>(xs: &mut [T], min: T, max: T) {
     let (low, high) = (min.value(), max.value());
     for x in xs {
-        let value = x.value();
-        let above = if value > high { max } else { *x };
-        *x = if value < low { min } else { above };
+        let above = if x.value() < low { min } else { *x };
+        *x = if above.value() > high { max } else { above };
     }
 }

@@ -157,10 +157,6 @@ impl<T: Element> Lanes<T> {
         self.finish_on(Plain)
     }
 
-    pub(super) fn max(&self) -> f64 {
-        self.max_on(Plain)
-    }
-
     #[inline(always)]
     fn max_on<U: Unit>(&self, unit: U) -> f64 {
         let max = unit.largest(&self.max);
@@ -169,11 +165,6 @@ impl<T: Element> Lanes<T> {
         } else {
             max.to_f64() * T::PART_UNIT
         }
-    }
-
-    /// Whether the squares are right as they are: all elements are finite, and their squares in range.
-    pub(super) fn are_plain(&self) -> bool {
-        T::Part::squares_are_safe(self.max()) && !self.sq.sum.iter().any(|sum| sum.is_nan())
     }
 
     #[inline(always)]
@@ -185,44 +176,32 @@ impl<T: Element> Lanes<T> {
         }
     }
 
+    /// Of a largest magnitude and running sums of squares.
+    #[inline(always)]
+    pub(super) fn of_squares(max: T::Part, sq: Twofold) -> Self {
+        let mut lanes = Self { sq, ..Self::ZERO };
+        lanes.max[0][0] = max;
+        lanes
+    }
+
     /// Adds blocks; only the last of a stream may be short.
     #[inline(always)]
     fn add<U: Unit, const L1: bool>(&mut self, unit: U, xs: &[T::Part]) {
         let mut xs = xs;
         while let Some((block, rest)) = xs.split_first_chunk::<BLOCK>() {
-            let leaves = [
-                part(block, 0),
-                part(block, 1),
-                part(block, 2),
-                part(block, 3),
-            ];
-            self.add_block::<U, L1>(unit, &leaves);
+            self.add_block::<U, L1>(unit, &whole(block));
             xs = rest;
         }
-        // A leaf that ends early goes on with zeros, which change no sum, and so may a block do.
-        let (whole, rest) = xs.split_at(xs.len() - xs.len() % LEAF);
         let mut last = [T::Part::ZERO; LEAF];
-        last[..rest.len()].copy_from_slice(rest);
-        let mut leaves = [&last; BLOCK / LEAF];
-        for (i, to) in leaves.iter_mut().enumerate().take(whole.len() / LEAF) {
-            *to = part(whole, i);
-        }
-        self.add_block::<U, L1>(unit, &leaves[..xs.len().div_ceil(LEAF)]);
+        let (leaves, count) = short(xs, &mut last);
+        self.add_block::<U, L1>(unit, &leaves[..count]);
     }
 
     /// Adds the leaves of a block; those that are missing are zeros.
     #[inline(always)]
     fn add_block<U: Unit, const L1: bool>(&mut self, unit: U, leaves: &[&[T::Part; LEAF]]) {
-        let sums = match *leaves {
-            [a] => Leaf::of::<T::Part, U, L1>(unit, a),
-            [a, b] => Leaf::two::<T::Part, U, L1>(unit, a, b),
-            [a, b, c] => Leaf::two::<T::Part, U, L1>(unit, a, b)
-                .and::<U, L1>(unit, Leaf::of::<T::Part, U, L1>(unit, c)),
-            [a, b, c, d, ..] => {
-                let back = Leaf::two::<T::Part, U, L1>(unit, c, d);
-                Leaf::two::<T::Part, U, L1>(unit, a, b).and::<U, L1>(unit, back)
-            }
-            [] => return,
+        let Some(sums) = Leaf::several::<T::Part, U, L1>(unit, leaves) else {
+            return;
         };
         for leaf in leaves {
             unit.raise(&mut self.max, leaf);
@@ -232,6 +211,78 @@ impl<T: Element> Lanes<T> {
         }
         self.sq.add(unit, unit.add(sums.sq[0], sums.sq[1]));
     }
+}
+
+/// The largest magnitude in a block, or `known` if not `MAX`, and its squares in lanes that running sums can take
+/// in. Only the last of a stream may be short.
+#[inline(always)]
+pub(super) fn look<T: Element, U: Unit, const MAX: bool>(
+    unit: U,
+    block: &[T],
+    known: T::Part,
+) -> (T::Part, U::Lanes) {
+    let mut copy = [T::Part::ZERO; BLOCK];
+    let parts = if let Some(parts) = T::parts(block) {
+        parts
+    } else {
+        for (part, x) in copy.iter_mut().zip(block) {
+            *part = x.part();
+        }
+        &copy[..block.len()]
+    };
+    if let Some(block) = parts.first_chunk() {
+        look_at::<_, U, MAX>(unit, &whole(block), known)
+    } else {
+        let mut last = [T::Part::ZERO; LEAF];
+        let (leaves, count) = short(parts, &mut last);
+        look_at::<_, U, MAX>(unit, &leaves[..count], known)
+    }
+}
+
+#[inline(always)]
+fn look_at<P: Part, U: Unit, const MAX: bool>(
+    unit: U,
+    leaves: &[&[P; LEAF]],
+    known: P,
+) -> (P, U::Lanes) {
+    let mut max = [[P::ZERO; LANES]; 2];
+    if MAX {
+        for leaf in leaves {
+            unit.raise(&mut max, leaf);
+        }
+    }
+    let squares = match Leaf::several::<P, U, false>(unit, leaves) {
+        Some(sums) => unit.add(sums.sq[0], sums.sq[1]),
+        None => unit.load(&[0.0; LANES]),
+    };
+    (if MAX { unit.largest(&max) } else { known }, squares)
+}
+
+/// The leaves of a block.
+#[inline(always)]
+fn whole<P>(block: &[P; BLOCK]) -> [&[P; LEAF]; BLOCK / LEAF] {
+    [
+        part(block, 0),
+        part(block, 1),
+        part(block, 2),
+        part(block, 3),
+    ]
+}
+
+/// The leaves of a block that ends early, and how many there are. The last goes on with zeros, which change
+/// no sum, and so may the block do.
+#[inline(always)]
+fn short<'a, P: Part>(
+    xs: &'a [P],
+    last: &'a mut [P; LEAF],
+) -> ([&'a [P; LEAF]; BLOCK / LEAF], usize) {
+    let (whole, rest) = xs.split_at(xs.len() - xs.len() % LEAF);
+    last[..rest.len()].copy_from_slice(rest);
+    let mut leaves = [&*last; BLOCK / LEAF];
+    for (i, to) in leaves.iter_mut().enumerate().take(whole.len() / LEAF) {
+        *to = part(whole, i);
+    }
+    (leaves, xs.len().div_ceil(LEAF))
 }
 
 /// The `index`-th `N` of `xs`, which holds them whole.
@@ -272,6 +323,26 @@ impl<L: Copy> Leaf<L> {
             };
         }
         sums
+    }
+
+    /// Of one to four leaves, as a tree; nothing of none.
+    #[inline(always)]
+    fn several<P: Part, U: Unit<Lanes = L>, const L1: bool>(
+        unit: U,
+        leaves: &[&[P; LEAF]],
+    ) -> Option<Self> {
+        Some(match *leaves {
+            [] => return None,
+            [a] => Self::of::<P, U, L1>(unit, a),
+            [a, b] => Self::two::<P, U, L1>(unit, a, b),
+            [a, b, c] => {
+                Self::two::<P, U, L1>(unit, a, b).and::<U, L1>(unit, Self::of::<P, U, L1>(unit, c))
+            }
+            [a, b, c, d, ..] => {
+                let back = Self::two::<P, U, L1>(unit, c, d);
+                Self::two::<P, U, L1>(unit, a, b).and::<U, L1>(unit, back)
+            }
+        })
     }
 
     #[inline(always)]

@@ -2,15 +2,17 @@
 //! elements and edits, no tensor and no rule.
 
 mod chunks;
+mod clamp;
 mod edit;
 mod measure;
 mod pair;
 mod stream;
 mod unit;
 
+pub(crate) use clamp::clamp_and_stats;
 #[cfg(feature = "ndarray")]
 pub(crate) use edit::At;
 pub(crate) use edit::{apply, preview};
 pub(crate) use measure::Pair;
 pub(crate) use pair::pair;
-pub(crate) use stream::{clamp_and_stats, edit_and_stats, stats, stats_of_slice};
+pub(crate) use stream::{edit_and_stats, stats, stats_of_slice};

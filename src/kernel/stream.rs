@@ -3,7 +3,6 @@
 use super::chunks::{self, CHUNK};
 use super::edit::{At, apply};
 use super::measure::{self, BLOCK, How, Lanes, Pair, Sums};
-use crate::edit::Clamp;
 use crate::element::{Element, Part};
 use crate::stats::SQUARES;
 use crate::{Edit, Stats, Wide, math};
@@ -50,7 +49,7 @@ fn sums_of_slice<T: Element>(xs: &[T], how: &How<T::Part>) -> Sums {
 }
 
 #[inline]
-fn complete_slice<T: Element>(xs: &[T], sums: Sums, p: Option<f64>) -> Stats {
+pub(super) fn complete_slice<T: Element>(xs: &[T], sums: Sums, p: Option<f64>) -> Stats {
     let feed = |to: &mut dyn FnMut(&[T])| to(xs);
     complete(xs.len() as u64, sums, p, &feed, &|how| {
         sums_of_slice(xs, how)
@@ -76,53 +75,6 @@ pub(crate) fn edit_and_stats<T: Element>(
     };
     chunks::write(xs, chunk, |chunk| sums.add(chunk));
     complete_slice(xs, sums, p)
-}
-
-/// Clamps a slice into `[min, max]` and says what parts of it were and what they are, each while it is
-/// near. What needs no clamp is not written.
-pub(crate) fn clamp_and_stats<T: Element>(
-    xs: &mut [T],
-    min: f64,
-    max: f64,
-    mut add: impl FnMut([Stats; 2]),
-) {
-    let clamp = Clamp::new(min, max);
-    let chunk = |chunk: &mut [T]| clamp_chunk(chunk, &clamp);
-    chunks::write(xs, chunk, |parts| parts.into_iter().for_each(&mut add));
-}
-
-fn clamp_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> [[Stats; 2]; 2] {
-    let how = How::usual(Some(SQUARES));
-    let (mut before, mut after) = (Lanes::ZERO, None);
-    let mut done = 0;
-    while done < xs.len() {
-        let end = xs.len().min(done + NEAR);
-        let near = &mut xs[done..end];
-        let so_far = before;
-        measure::add(&mut before, near, &how);
-        if !clamp.keeps(before.max()) {
-            if !before.are_plain() {
-                before = so_far;
-                break;
-            }
-            let after = after.get_or_insert(so_far);
-            apply(near, &clamp.edit(), None);
-            measure::add(after, near, &how);
-        }
-        done = end;
-    }
-    // What needs a second look must be looked at before it is written.
-    let (xs, rest) = xs.split_at_mut(done);
-    let before = complete_slice(xs, before.finish(), Some(SQUARES));
-    let after = after.map_or(before, |after| {
-        complete_slice(xs, after.finish(), Some(SQUARES))
-    });
-    let rest_before = stats_of_slice(rest, Some(SQUARES));
-    apply(rest, &clamp.edit(), None);
-    [
-        [before, after],
-        [rest_before, stats_of_slice(rest, Some(SQUARES))],
-    ]
 }
 
 /// Sums over runs of any length: whole blocks go straight in, the rest is held back.

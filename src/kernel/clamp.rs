@@ -1,0 +1,176 @@
+//! A clamp that says what was there and what is, in one walk.
+
+use super::chunks;
+use super::edit::{apply, clamp_each};
+use super::measure::{self, BLOCK, Lanes, Twofold};
+use super::stream::{complete_slice, stats_of_slice};
+use super::unit::{Plain, Unit};
+use crate::Stats;
+use crate::edit::Clamp;
+use crate::element::{Element, Part};
+use crate::stats::SQUARES;
+
+/// Clamps a slice into `[min, max]` and says what parts of it were and what they are. A block that needs no
+/// clamp is not written.
+pub(crate) fn clamp_and_stats<T: Element>(
+    xs: &mut [T],
+    min: f64,
+    max: f64,
+    mut add: impl FnMut([Stats; 2]),
+) {
+    let clamp = Clamp::new(min, max);
+    let chunk = |chunk: &mut [T]| of_chunk(chunk, &clamp);
+    chunks::write(xs, chunk, |parts| parts.into_iter().for_each(&mut add));
+}
+
+fn of_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> [[Stats; 2]; 2] {
+    let (done, lanes) = plain_blocks(xs, clamp);
+    let (xs, rest) = xs.split_at_mut(done);
+    let done = lanes.map(|lanes| complete_slice(xs, lanes.finish(), Some(SQUARES)));
+    let before = stats_of_slice(rest, Some(SQUARES));
+    apply(rest, &clamp.edit(), None);
+    [done, [before, stats_of_slice(rest, Some(SQUARES))]]
+}
+
+/// Clamps block by block, up to the first that needs a second look, which must come before it is written:
+/// one that is not finite, or has squares out of range. Says how many elements that was, and what they were
+/// and are.
+fn plain_blocks<T: Element>(xs: &mut [T], clamp: &Clamp) -> (usize, [Lanes<T>; 2]) {
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    if let Some(unit) = super::unit::v3() {
+        return unit.vectorize(on_v3::PlainBlocks { unit, xs, clamp });
+    }
+    plain_blocks_plain(xs, clamp)
+}
+
+#[cfg_attr(
+    feature = "std",
+    multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
+)]
+fn plain_blocks_plain<T: Element>(xs: &mut [T], clamp: &Clamp) -> (usize, [Lanes<T>; 2]) {
+    plain_blocks_on(Plain, xs, clamp)
+}
+
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod on_v3 {
+    use super::{Clamp, Element, Lanes, plain_blocks_on};
+    use pulp::{NullaryFnOnce, x86::V3};
+
+    pub(super) struct PlainBlocks<'a, T> {
+        pub(super) unit: V3,
+        pub(super) xs: &'a mut [T],
+        pub(super) clamp: &'a Clamp,
+    }
+
+    impl<T: Element> NullaryFnOnce for PlainBlocks<'_, T> {
+        type Output = (usize, [Lanes<T>; 2]);
+
+        #[inline(always)]
+        fn call(self) -> Self::Output {
+            plain_blocks_on(self.unit, self.xs, self.clamp)
+        }
+    }
+}
+
+#[inline(always)]
+fn plain_blocks_on<T: Element, U: Unit>(
+    unit: U,
+    xs: &mut [T],
+    clamp: &Clamp,
+) -> (usize, [Lanes<T>; 2]) {
+    let (low, high) = clamp.bounds::<T>();
+    let mut before = (T::Part::ZERO, Twofold::ZERO);
+    let mut after = before;
+    let symmetric = low.value().magnitude() == high.value().magnitude();
+    let mut done = 0;
+    for block in xs.chunks_mut(BLOCK) {
+        let seen = measure::look::<T, U, true>(unit, block, T::Part::ZERO);
+        // A maximum of `f64` does not tell of a NaN.
+        let has_nan = || unit.store(seen.1).iter().any(|sum| sum.is_nan());
+        let is_finite = seen.0 <= T::LARGEST_PART && (T::Part::SQUARES_ARE_EXACT || !has_nan());
+        if !is_finite {
+            break;
+        }
+        let mut left = seen;
+        let most = before.0.larger(seen.0);
+        if !clamp.keeps(seen.0.to_f64() * T::PART_UNIT) {
+            // No block that is kept has a larger element than this.
+            if !T::Part::squares_are_safe(most.to_f64() * T::PART_UNIT) {
+                break;
+            }
+            clamp_each(block, low, high);
+            left = if symmetric {
+                // Something was outside, and what was is at the bound now.
+                measure::look::<T, U, false>(unit, block, high.part().magnitude())
+            } else {
+                measure::look::<T, U, true>(unit, block, T::Part::ZERO)
+            };
+        }
+        before.0 = most;
+        after.0 = after.0.larger(left.0);
+        before.1.add(unit, seen.1);
+        after.1.add(unit, left.1);
+        done += block.len();
+    }
+    let lanes = [before, after].map(|(most, squares)| Lanes::of_squares(most, squares));
+    (done, lanes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn as_separate_passes_say<T: Element>(xs: &[T]) {
+        for (min, max) in [
+            (-0.7, 0.7),
+            (-0.1, 2.0),
+            (0.25, 0.25),
+            (0.0, 0.0),
+            (-9.0, f64::INFINITY),
+        ] {
+            for len in [1, 63, 64, 65, 200, 256, 257, 600, xs.len()] {
+                let (mut once, mut apart) = (xs[..len].to_vec(), xs[..len].to_vec());
+                let mut plain = once.clone();
+                let clamp = Clamp::new(min, max);
+                let before = stats_of_slice(&apart, Some(SQUARES));
+                apply(&mut apart, &clamp.edit(), None);
+                let after = stats_of_slice(&apart, Some(SQUARES));
+                let mut parts = Vec::new();
+                clamp_and_stats(&mut once, min, max, |part| {
+                    if !part[0].is_empty() {
+                        parts.push(part);
+                    }
+                });
+                assert_eq!(parts, [[before, after]], "{} {len} {min} {max}", T::NAME);
+                assert_eq!(once, apart);
+                let (done, lanes) = plain_blocks_on(Plain, &mut plain, &clamp);
+                let lanes = lanes.map(|lanes| complete_slice(&once, lanes.finish(), Some(SQUARES)));
+                assert_eq!((done, lanes), (len, [before, after]));
+                assert_eq!(plain, once);
+            }
+        }
+    }
+
+    #[test]
+    fn one_walk_gives_the_bits_of_three() {
+        let xs: Vec<f32> = (0..3000)
+            .map(|i| ((i * 7919) % 3001) as f32 / 1500.0 - 1.0)
+            .collect();
+        as_separate_passes_say(&xs);
+        as_separate_passes_say(&xs.iter().map(|&x| f64::from(x) / 3.0).collect::<Vec<_>>());
+        #[cfg(feature = "half")]
+        {
+            as_separate_passes_say(
+                &xs.iter()
+                    .map(|&x| half::f16::from_f32(x))
+                    .collect::<Vec<_>>(),
+            );
+            as_separate_passes_say(
+                &xs.iter()
+                    .map(|&x| half::bf16::from_f32(x))
+                    .collect::<Vec<_>>(),
+            );
+        }
+    }
+}
