@@ -52,7 +52,7 @@ use crate::{Error, Measurement, Needs, Result};
 /// assert_eq!(alarm.to_string(), "step 7: the norm of the gradients is 5.000, above 2.000 (norm threshold)");
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepView<'a> {
     /// The number of the step, from 1.
     pub number: u64,
