@@ -219,8 +219,9 @@ mod sunspots {
             .collect()
     }
 
+    /// No figure is negative, so "-inf" is none of them.
     fn is_number(value: &Value) -> bool {
-        value.is_f64() || ["NaN", "inf", "-inf"].iter().any(|word| value == word)
+        value.is_f64() || ["NaN", "inf"].iter().any(|word| value == word)
     }
 
     #[test]
@@ -306,6 +307,33 @@ mod sunspots {
         let lines: Vec<String> = (0..600).map(|t| value(t).to_string()).collect();
         std::fs::write(&file, lines.join("\n")).unwrap();
         file.to_str().unwrap().into()
+    }
+
+    /// JSON has no number for what is not finite, and `null` would not tell which it was.
+    #[test]
+    fn what_is_not_finite_is_a_word_in_json() {
+        // The squares of these errors overflow; the sums over scaled values of the second series do so with
+        // both signs.
+        let far = short("far", &["--data", &ends_in_a_swing("far", 1e200)]);
+        let largest = short("words", &["--data", &ends_in_a_swing("words", f64::MAX)]);
+        assert_eq!(
+            far["baselines"],
+            serde_json::json!({"persistence": "inf", "ar9": "inf"})
+        );
+        assert_eq!(
+            largest["baselines"],
+            serde_json::json!({"persistence": "inf", "ar9": "NaN"})
+        );
+        for json in [far, largest] {
+            for run in json["runs"].as_array().unwrap() {
+                let error = &run["test_rmse"];
+                assert!(is_number(error) && error.is_string(), "{error}");
+                // The training months are a plain sine.
+                for key in ["max_grad_norm", "clipped_share", "final_loss"] {
+                    assert!(run[key].as_f64().is_some_and(f64::is_finite), "{key}");
+                }
+            }
+        }
     }
 
     /// An axis as long as these values are far apart has no finite length, and its marks had no end.
