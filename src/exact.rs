@@ -154,6 +154,22 @@ impl ExactSum {
         Wide::new((window | u128::from(lost)) as f64, 32 * (k - 4))
     }
 
+    /// The digits that are not zero with all carried, lowest first: for one sum always the same, whatever the
+    /// summands were.
+    fn carried(&self) -> impl Iterator<Item = (i64, u32)> {
+        let mut carry = 0;
+        (self.bottom..=self.top + 1).filter_map(move |k| {
+            let digit = if k <= self.top {
+                self.digits[place(k)]
+            } else {
+                0
+            };
+            let sum = digit + carry;
+            carry = sum >> 32;
+            (sum as u32 != 0).then_some((k, sum as u32))
+        })
+    }
+
     /// The highest digit there is, for an all-reduce by maximum; −∞ for an empty sum.
     pub(crate) fn highest(&self) -> f64 {
         if self.top == NOWHERE {
@@ -195,6 +211,13 @@ impl ExactSum {
             sum.digits[place(floor + i as i64)] = limb as u64;
         }
         sum
+    }
+}
+
+/// Of the same sum, not only of one that rounds to the same.
+impl PartialEq for ExactSum {
+    fn eq(&self, other: &Self) -> bool {
+        self.missing == other.missing && self.carried().eq(other.carried())
     }
 }
 
@@ -257,6 +280,26 @@ mod tests {
             left.merge(&right);
             assert_eq!(left.round(), whole);
         }
+    }
+
+    #[test]
+    fn equal_sums_need_not_have_equal_summands() {
+        let of = |xs: &[f64]| {
+            let mut sum = ExactSum::default();
+            xs.iter().for_each(|&x| sum.add(Wide::from(x)));
+            sum
+        };
+        assert_eq!(of(&[]), of(&[0.0]));
+        // Twelve counters of a digit and its carry, against one digit higher up.
+        let (small, large) = (4_294_967_295.0, 4_294_967_295.0 * 12.0);
+        assert_eq!(of(&[small; 12]), of(&[large]));
+        assert_eq!(of(&[small; 12]).top, of(&[small]).top);
+        assert_ne!(of(&[small; 12]), of(&[small; 11]));
+        // They round to the same.
+        assert_ne!(of(&[1e300, 1e-300]), of(&[1e300]));
+        let mut unknown = of(&[1.0]);
+        unknown.take(None);
+        assert_ne!(unknown, of(&[1.0]));
     }
 
     #[test]

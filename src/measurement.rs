@@ -45,7 +45,8 @@ impl Names {
 /// The exact sum, over any tensors in any order, of what their [`Stats`] say.
 ///
 /// Sums are kept as integers wide enough for every exponent and rounded only when read. So merging is
-/// associative and commutative, and totals of shards merge to the very bits of the whole set's total.
+/// associative and commutative, and totals of shards merge to the very bits of the whole set's total. Two
+/// totals are equal if their counts, maxima and unrounded sums are.
 ///
 /// # Examples
 ///
@@ -56,10 +57,11 @@ impl Names {
 /// let (left, right) = whole.split_at(1);
 /// let mut merged = Measurement::of(right)?.exact().clone();
 /// merged.merge(Measurement::of(left)?.exact());
+/// assert_eq!(merged, *Measurement::of(&whole)?.exact());
 /// assert_eq!(merged.stats(), *Measurement::of(&whole)?.total());
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Total {
     len: u64,
     nan: u64,
@@ -298,7 +300,7 @@ impl Total {
 /// What one read of a set says: the [`Stats`] of each tensor under its name, and the exact total.
 ///
 /// This is all that rules and detectors ever see of a gradient. The space is reused when a set of the
-/// same names is measured again.
+/// same names is measured again. Measurements are equal if all they say is; NaN, as ever, is not equal to NaN.
 ///
 /// # Examples
 ///
@@ -310,9 +312,10 @@ impl Total {
 /// assert_eq!(seen.total().l2(), 13.0);
 /// assert_eq!(seen.name(0), "w");
 /// assert_eq!(seen.tensor(0).l2(), 5.0);
+/// assert_eq!(seen, Measurement::of(&grads)?);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measurement {
     names: Arc<Names>,
     /// The names of the set that is being measured, from where they differ from those of the last.

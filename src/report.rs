@@ -189,6 +189,20 @@ pub struct Report {
     pub(crate) skips: u32,
 }
 
+/// Of the same step with the same numbers; one that holds NaN is equal to none.
+impl PartialEq for Report {
+    fn eq(&self, other: &Self) -> bool {
+        (self.step, self.loss, self.verdict, self.skips)
+            == (other.step, other.loss, other.verdict, other.skips)
+            && self.before == other.before
+            && self.after.total() == other.after.total()
+            && self.tensors().eq(other.tensors())
+            && self.alarms == other.alarms
+            && self.fault == other.fault
+            && self.abstained == other.abstained
+    }
+}
+
 impl Report {
     /// The number of the step, from 1.
     ///

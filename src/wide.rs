@@ -1,5 +1,7 @@
 //! Non-negative reals that outgrow `f64`: sums of squares, norms, factors.
 
+use alloc::format;
+use alloc::string::ToString;
 use core::cmp::Ordering;
 
 use crate::math;
@@ -272,40 +274,68 @@ impl core::fmt::Display for Wide {
             // Decimal exponent by logarithm: for reading, not for reckoning.
             let log10 = (self.e as f64 + math::log2(self.m)) * core::f64::consts::LOG10_2;
             let exponent = math::floor(log10);
-            let digits = math::powf(10.0, log10 - exponent);
-            return write!(f, "{digits:.3}e{exponent}");
+            // Rounded to four figures, 9.9996 is ten: one digit and an exponent of its own.
+            let digits = format!("{:.3e}", math::powf(10.0, log10 - exponent));
+            let (digits, carry) = digits.split_once('e').unwrap_or((&digits, "0"));
+            let carry = f64::from(u8::from(carry == "1"));
+            return write!(f, "{digits}e{}", exponent + carry);
         }
-        write_short(f, self.to_f64())
+        Short(self.to_f64()).fmt(f)
     }
 }
+
+/// How many significant digits people are shown.
+const FIGURES: usize = 4;
 
 /// A number for people: four significant digits, with an exponent where plain digits would be many.
-pub(crate) fn write_short(f: &mut core::fmt::Formatter<'_>, x: f64) -> core::fmt::Result {
-    let size = x.abs();
-    if x == 0.0 || !x.is_finite() {
-        write!(f, "{x}")
-    } else if (1e-3..1e6).contains(&size) {
-        let whole_digits = math::floor(math::log10(size)) as i32 + 1;
-        let decimals = (4 - whole_digits).clamp(0, 6) as usize;
-        write!(f, "{x:.decimals$}")
-    } else {
-        write!(f, "{x:.3e}")
-    }
-}
-
-/// Shows a number through [`write_short`].
 pub(crate) struct Short(pub(crate) f64);
 
 impl core::fmt::Display for Short {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write_short(f, self.0)
+        Figures(self.0, FIGURES).fmt(f)
+    }
+}
+
+/// A number with so many significant digits.
+pub(crate) struct Figures(pub(crate) f64, pub(crate) usize);
+
+impl Figures {
+    /// How many digits it takes, at least the usual ones, to see that `a` is not `b`.
+    pub(crate) fn apart(a: f64, b: f64) -> usize {
+        // With 17 no two numbers look alike.
+        let seen =
+            |&figures: &usize| Figures(a, figures).to_string() != Figures(b, figures).to_string();
+        if a == b {
+            FIGURES
+        } else {
+            (FIGURES..17).find(seen).unwrap_or(17)
+        }
+    }
+}
+
+impl core::fmt::Display for Figures {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self(x, figures) = *self;
+        if x == 0.0 || !x.is_finite() {
+            return write!(f, "{x}");
+        }
+        // The exponent that it has once it is rounded: 0.99999 is 1.000, not 1.0000.
+        let last = figures - 1;
+        let text = format!("{x:.last$e}");
+        let exponent = text.rsplit_once('e').and_then(|(_, e)| e.parse().ok());
+        match exponent {
+            Some(exponent @ -3..6) => {
+                let decimals = last.saturating_add_signed(-exponent);
+                write!(f, "{x:.decimals$}")
+            }
+            _ => f.write_str(&text),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
 
     #[test]
     fn any_f64_comes_back_as_itself() {
@@ -375,5 +405,51 @@ mod tests {
             "1.798e309"
         );
         assert_eq!(Wide::INFINITY.to_string(), "inf");
+    }
+
+    #[test]
+    fn what_rounds_up_to_a_power_of_ten_has_four_figures_too() {
+        for (x, text) in [
+            (0.999_99, "1.000"),
+            (1.0, "1.000"),
+            (1.000_01, "1.000"),
+            (0.999_949, "0.9999"),
+            (-9.999_6, "-10.00"),
+            (999.99, "1000"),
+            (9_999.9, "10000"),
+            (99_999.9, "100000"),
+            (999_999.7, "1.000e6"),
+            (1e6, "1.000e6"),
+            (0.000_999_99, "0.001000"),
+            (0.001, "0.001000"),
+            (0.000_999_9, "9.999e-4"),
+            (9.999_9e-10, "1.000e-9"),
+            (5e-324, "4.941e-324"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(Short(x).to_string(), text);
+        }
+        let far = Wide::from(1e300) * Wide::from(1e300);
+        assert_eq!((Wide::from(9.999_4) * far).to_string(), "9.999e600");
+        assert_eq!((Wide::from(9.999_6) * far).to_string(), "1.000e601");
+    }
+
+    #[test]
+    fn two_numbers_have_the_digits_that_tell_them_apart() {
+        let told = |a: f64, b: f64| {
+            let figures = Figures::apart(a, b);
+            (
+                Figures(a, figures).to_string(),
+                Figures(b, figures).to_string(),
+            )
+        };
+        let same = |a: &str, b: &str| (a.to_string(), b.to_string());
+        assert_eq!(told(5.0, 1.0), same("5.000", "1.000"));
+        assert_eq!(told(1.000_01, 1.0), same("1.00001", "1.00000"));
+        assert_eq!(told(0.999_99, 1.0), same("0.99999", "1.0000"));
+        assert_eq!(told(1.0, 1.0), same("1.000", "1.000"));
+        let next = f64::from_bits(1e300_f64.to_bits() + 1);
+        let (a, b) = told(next, 1e300);
+        assert!(a != b && a.parse() == Ok(next), "{a}, {b}");
     }
 }

@@ -1,8 +1,11 @@
 //! Runs the examples that cargo built beside this test, and reads what they print.
 
 use std::env;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The example's program, which `cargo test` builds before any test runs; built here if only this test
 /// was asked for.
@@ -25,11 +28,39 @@ fn program(name: &str) -> PathBuf {
     program
 }
 
+/// Runs an example, which has two minutes for what takes it a second.
 fn run(name: &str, arguments: &[&str]) -> Output {
-    Command::new(program(name))
+    fn reader(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+        thread::spawn(move || {
+            let mut all = Vec::new();
+            pipe.read_to_end(&mut all).unwrap();
+            all
+        })
+    }
+    let mut child = Command::new(program(name))
         .args(arguments)
-        .output()
-        .unwrap()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = reader(child.stdout.take().unwrap());
+    let stderr = reader(child.stderr.take().unwrap());
+    let end = Instant::now() + Duration::from_secs(120);
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > end {
+            child.kill().unwrap();
+            panic!("{name} {arguments:?} does not end");
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    Output {
+        status,
+        stdout: stdout.join().unwrap(),
+        stderr: stderr.join().unwrap(),
+    }
 }
 
 /// What an example prints, if it ends well and complains of nothing.
@@ -188,8 +219,9 @@ mod sunspots {
             .collect()
     }
 
+    /// No figure is negative, so "-inf" is none of them.
     fn is_number(value: &Value) -> bool {
-        value.is_f64() || ["NaN", "inf", "-inf"].iter().any(|word| value == word)
+        value.is_f64() || ["NaN", "inf"].iter().any(|word| value == word)
     }
 
     #[test]
@@ -264,6 +296,64 @@ mod sunspots {
         assert!((json["baselines"]["persistence"].as_f64().unwrap() / step - 1.0).abs() < 1e-9);
     }
 
+    /// A sine, and over the test months values that swing between ± `size`.
+    fn ends_in_a_swing(name: &str, size: f64) -> String {
+        let file = folder(name).join("swing.csv");
+        let value = |t: u32| match (t < 480, t % 2) {
+            (true, _) => (f64::from(t) * PI / 20.0).sin(),
+            (false, 0) => size,
+            (false, _) => -size,
+        };
+        let lines: Vec<String> = (0..600).map(|t| value(t).to_string()).collect();
+        std::fs::write(&file, lines.join("\n")).unwrap();
+        file.to_str().unwrap().into()
+    }
+
+    /// JSON has no number for what is not finite, and `null` would not tell which it was.
+    #[test]
+    fn what_is_not_finite_is_a_word_in_json() {
+        // The squares of these errors overflow; the sums over scaled values of the second series do so with
+        // both signs.
+        let far = short("far", &["--data", &ends_in_a_swing("far", 1e200)]);
+        let largest = short("words", &["--data", &ends_in_a_swing("words", f64::MAX)]);
+        assert_eq!(
+            far["baselines"],
+            serde_json::json!({"persistence": "inf", "ar9": "inf"})
+        );
+        assert_eq!(
+            largest["baselines"],
+            serde_json::json!({"persistence": "inf", "ar9": "NaN"})
+        );
+        for json in [far, largest] {
+            for run in json["runs"].as_array().unwrap() {
+                let error = &run["test_rmse"];
+                assert!(is_number(error) && error.is_string(), "{error}");
+                // The training months are a plain sine.
+                for key in ["max_grad_norm", "clipped_share", "final_loss"] {
+                    assert!(run[key].as_f64().is_some_and(f64::is_finite), "{key}");
+                }
+            }
+        }
+    }
+
+    /// An axis as long as these values are far apart has no finite length, and its marks had no end.
+    #[test]
+    fn the_largest_numbers_are_drawn() {
+        let file = ends_in_a_swing("largest", f64::MAX);
+        let json = short("largest", &["--data", &file]);
+        let picture = std::fs::read_to_string(json["pictures"][2].as_str().unwrap()).unwrap();
+        assert!(!picture.contains("NaN") && !picture.contains("inf,") && picture.contains("e307"));
+        // The truth, too, stays on a sheet of 1200 by 860.
+        for polygon in picture.split("<polygon").skip(1) {
+            let (_, points) = polygon.split_once("points=\"").unwrap();
+            for point in points.split('"').next().unwrap().split_whitespace() {
+                let (x, y) = point.split_once(',').unwrap();
+                let inside = |at: &str, end| (0..=end).contains(&at.parse::<i32>().unwrap());
+                assert!(inside(x, 1200) && inside(y, 860), "{point}");
+            }
+        }
+    }
+
     #[test]
     fn the_table_has_every_run_and_both_baselines() {
         let out = folder("table");
@@ -334,7 +424,14 @@ mod sunspots {
         );
         of_file("a\nb\n", "line 2: expected a finite number, found \"b\"");
         of_file("1\n2\n3\n", "expected at least 528 values, found 3");
-        of_file(&"5\n".repeat(600), "expected a series that varies");
+        of_file(
+            &"5\n".repeat(600),
+            "expected a series that varies over its first 70 %, by 1e-150 to 1e150; found a standard deviation of 0e0",
+        );
+        of_file(
+            &"1e200\n-1e200\n".repeat(300),
+            "found a standard deviation of inf",
+        );
         refused(
             "",
             &["--data", "/nowhere/at/all.csv"],

@@ -51,7 +51,10 @@ impl Series {
                 deviation,
             })
         } else {
-            Err("expected a series that varies over its first 70 %".into())
+            Err(format!(
+                "expected a series that varies over its first 70 %, by 1e-150 to 1e150; \
+                 found a standard deviation of {deviation:e}"
+            ))
         }
     }
 

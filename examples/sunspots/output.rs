@@ -98,7 +98,7 @@ fn number(x: f64) -> Value {
 }
 
 /// Four figures.
-fn short(x: f64) -> String {
+pub(crate) fn short(x: f64) -> String {
     let size = x.abs();
     if x.is_finite() && size != 0.0 && !(1e-3..1e4).contains(&size) {
         format!("{x:.2e}")

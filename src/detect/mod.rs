@@ -36,7 +36,7 @@ use alloc::sync::Arc;
 use core::fmt::{self, Debug};
 
 use crate::measurement::Names;
-use crate::wide::Short;
+use crate::wide::Figures;
 use crate::{Error, Measurement, Needs, Result};
 
 /// What rules and detectors see of a training step.
@@ -52,7 +52,7 @@ use crate::{Error, Measurement, Needs, Result};
 /// assert_eq!(alarm.to_string(), "step 7: the norm of the gradients is 5.000, above 2.000 (norm threshold)");
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepView<'a> {
     /// The number of the step, from 1.
     pub number: u64,
@@ -428,11 +428,12 @@ impl fmt::Display for Finding<'_> {
                 relation,
                 bound,
             } => {
+                // So that nothing is said to be 1.000, above 1.000.
+                let figures = Figures::apart(value, bound);
+                let (value, bound) = (Figures(value, figures), Figures(bound, figures));
                 write!(
                     f,
-                    "the {quantity} of {thing} is {}, {relation} {}",
-                    Short(value),
-                    Short(bound)
+                    "the {quantity} of {thing} is {value}, {relation} {bound}"
                 )?;
             }
         }

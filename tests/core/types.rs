@@ -17,17 +17,16 @@ fn shown<T: Debug>() {}
 fn types_cross_threads_and_can_be_shown() {
     shared::<Guard>();
     shared::<Plan<'_>>();
-    shared::<Report>();
     shared::<Ask<'_>>();
-    shared::<Measurement>();
-    shared::<Total>();
     shared::<SliceMut<'_>>();
-    shared::<detect::StepView<'_>>();
     shared::<Box<dyn clip::Clipper>>();
     shared::<Box<dyn detect::Detector>>();
     value::<Edit<'_>>();
     value::<Edits>();
     value::<Error>();
+    value::<Measurement>();
+    value::<Report>();
+    value::<Total>();
     value::<Factor>();
     value::<Op<'_>>();
     value::<Needs>();
@@ -47,6 +46,7 @@ fn types_cross_threads_and_can_be_shown() {
     value::<detect::NormThreshold>();
     value::<detect::PersistentNorm>();
     value::<detect::Plateau>();
+    value::<detect::StepView<'_>>();
     value::<detect::Subject>();
     value::<detect::WeightGrowth>();
     value::<penalty::L1>();
@@ -96,6 +96,47 @@ fn equal_is_what_does_the_same() {
     let (first, second) = (alarm(2.0), alarm(2.0));
     assert_eq!(first, first.clone());
     assert_ne!(first, second); // another step
+}
+
+#[test]
+fn equal_reports_are_of_equal_steps() {
+    let chain = || {
+        Guard::new()
+            .detect(detect::NormThreshold::new(6.0).unwrap())
+            .clip(clip::Value::new(3.0).unwrap())
+            .clip(clip::GlobalNorm::new(2.5).unwrap())
+    };
+    let first = |mut guard: Guard, grads: [(&str, [f64; 2]); 2]| {
+        let mut grads = grads;
+        guard.step(&mut grads).unwrap().clone()
+    };
+    let grads = [("w", [4.0, 8.0]), ("b", [1.0, 0.0])];
+    let report = first(chain(), grads);
+    assert_eq!(report, first(chain(), grads));
+    let needs = report.measurement().needs();
+    assert_eq!(
+        *report.measurement(),
+        Measurement::with_needs(&grads, needs).unwrap()
+    );
+
+    // Another name, a sign that no norm sees, another element, another rule.
+    let [w, b] = grads;
+    assert_ne!(report, first(chain(), [w, ("c", b.1)]));
+    assert_eq!(report, first(chain(), [("w", [4.0, -8.0]), b]));
+    assert_ne!(report, first(chain(), [("w", [4.0, 7.0]), b]));
+    let also = detect::NormThreshold::new(1.0).unwrap();
+    assert_ne!(report, first(chain().detect(also), grads));
+    assert_ne!(report, first(Guard::new(), grads));
+
+    // A later step, and a space that held something else before.
+    let mut guard = chain();
+    let mut other = [[9.0_f64; 7]; 3];
+    let _ = guard.step(&mut other).unwrap();
+    let second = first(guard, grads);
+    assert_ne!(report, second);
+    assert!(report.tensors().eq(second.tensors()));
+    let lost = || first(chain(), [("w", [f64::NAN, 8.0]), b]);
+    assert_ne!(lost(), lost());
 }
 
 #[test]

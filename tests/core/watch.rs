@@ -240,3 +240,18 @@ fn an_alarm_is_a_sentence() {
         (Subject::Gradients, None)
     );
 }
+
+/// "1.000, above 1.000" would look like a fault of the detector.
+#[test]
+fn a_sentence_has_the_digits_that_show_why() {
+    let mut guard = Guard::new().detect(NormThreshold::new(1.0).unwrap());
+    let mut sentence = |norm: f64| {
+        let report = guard.step(&mut [norm]).unwrap();
+        report.alarms()[0].to_string()
+    };
+    assert!(sentence(1.000_01).contains("is 1.00001, above 1.00000"));
+    assert!(
+        sentence(1.0 + f64::EPSILON).contains("is 1.0000000000000002, above 1.0000000000000000")
+    );
+    assert!(sentence(1.01).contains("is 1.010, above 1.000"));
+}

@@ -71,8 +71,13 @@ fn decades(norms: impl Iterator<Item = f64>, floor: f64, ceiling: f64) -> Range<
     10_f64.powf(low.log10().floor())..10_f64.powf((1.5 * high).log10().ceil())
 }
 
+/// A whole number, or an approximate one where the digits would fill the picture.
 fn whole(x: f64) -> String {
-    format!("{x:.0}")
+    if x.abs() < 1e6 {
+        format!("{x:.0}")
+    } else {
+        format!("{x:.1e}")
+    }
 }
 
 /// 10⁻³.

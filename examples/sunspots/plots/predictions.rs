@@ -6,6 +6,7 @@ use plotters::prelude::*;
 
 use super::{COLOURS, FONT, Fallible, GRID, INK, QUIET, panels, title, whole};
 use crate::data::Series;
+use crate::output::short;
 use crate::runs::RUNS;
 use crate::train::Outcome;
 
@@ -26,10 +27,20 @@ pub(super) fn draw(path: &Path, series: &Series, outcomes: &[Outcome]) -> Fallib
     let (low, high) = truth.iter().fold((0.0, 0.0), |(low, high), &y| {
         (f64::min(low, y), f64::max(high, y))
     });
-    let range = low..1.15 * high + f64::MIN_POSITIVE;
+    // The axis has no end of marks if its length is not finite.
+    let edge = f64::MAX / 4.0;
+    let range = low.max(-edge)..(1.15 * high).min(edge) + f64::MIN_POSITIVE;
+    // What leaves the frame runs along its edge.
+    let within = |y: f64| {
+        if y.is_nan() {
+            range.end
+        } else {
+            y.clamp(range.start, range.end)
+        }
+    };
     for (index, (panel, outcome)) in panels.iter().zip(outcomes).enumerate() {
         let rmse = series.rmse(series.test.clone(), &outcome.predictions);
-        let caption = format!("{}: RMSE {rmse:.2}", title(&RUNS[index]));
+        let caption = format!("{}: RMSE {}", title(&RUNS[index]), short(rmse));
         let mut chart = ChartBuilder::on(panel)
             .margin(8)
             .margin_right(18)
@@ -51,16 +62,8 @@ pub(super) fn draw(path: &Path, series: &Series, outcomes: &[Outcome]) -> Fallib
             .y_labels(5)
             .draw()?;
         let dates = series.test.clone().map(date);
-        let seen = dates.clone().zip(truth.iter().copied());
-        chart.draw_series(AreaSeries::new(seen, low, QUIET.mix(0.35)))?;
-        // What leaves the frame runs along its edge.
-        let within = |y: f64| {
-            if y.is_nan() {
-                range.end
-            } else {
-                y.clamp(range.start, range.end)
-            }
-        };
+        let seen = dates.clone().zip(truth.iter().map(|&y| within(y)));
+        chart.draw_series(AreaSeries::new(seen, range.start, QUIET.mix(0.35)))?;
         let said = dates.zip(outcome.predictions.iter().map(|&y| within(y)));
         chart.draw_series(LineSeries::new(said, COLOURS[index].stroke_width(1)))?;
     }
