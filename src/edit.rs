@@ -285,6 +285,18 @@ impl List {
         }
     }
 
+    fn reserve(&mut self, operations: usize) {
+        if operations > 1 {
+            self.several.reserve(operations);
+        }
+    }
+
+    /// Becomes equal to `other`, in place.
+    fn copy(&mut self, other: &Self) {
+        self.first = other.first;
+        self.several.clone_from(&other.several);
+    }
+
     fn clear(&mut self) {
         self.first = None;
         self.several.clear();
@@ -483,8 +495,11 @@ impl<'a> Edit<'a> {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Edits {
-    /// The first `count` belong to tensors, what follows is kept for larger sets.
+    /// What is done to every tensor, unless `apart`.
+    all: List,
+    /// What is done to each. The first `count` belong to tensors, what follows is kept for larger sets.
     lists: Vec<List>,
+    apart: bool,
     count: usize,
     arena: Vec<f64>,
     names: Option<Arc<Names>>,
@@ -524,18 +539,27 @@ impl Edits {
     }
 
     pub(crate) fn reset(&mut self, count: usize, names: Option<&Arc<Names>>) {
-        if self.pushed > 0 {
+        if self.apart {
             self.lists.iter_mut().for_each(List::clear);
         }
-        if self.lists.len() < count {
-            let room = self.room;
-            self.lists.resize_with(count, || List::with_room(room));
+        self.apart = false;
+        self.all.clear();
+        if self.room > 0 {
+            self.all.reserve(self.room);
+            self.make_lists(count);
         }
         self.arena.clear();
         (self.count, self.pushed, self.abstained) = (count, 0, false);
         if !matches!((&self.names, names), (Some(mine), Some(theirs)) if Arc::ptr_eq(mine, theirs))
         {
             self.names = names.cloned();
+        }
+    }
+
+    fn make_lists(&mut self, count: usize) {
+        let room = self.room;
+        if self.lists.len() < count {
+            self.lists.resize_with(count, || List::with_room(room));
         }
     }
 
@@ -588,12 +612,17 @@ impl Edits {
     #[must_use]
     #[inline]
     pub fn get(&self, index: usize) -> Edit<'_> {
-        match self.lists[..self.count].get(index) {
-            Some(list) => Edit {
-                ops: list.as_slice(),
-                arena: &self.arena,
-            },
-            None => Edit::KEEP,
+        if index >= self.count {
+            return Edit::KEEP;
+        }
+        let list = if self.apart {
+            &self.lists[index]
+        } else {
+            &self.all
+        };
+        Edit {
+            ops: list.as_slice(),
+            arena: &self.arena,
         }
     }
 
@@ -755,27 +784,40 @@ impl Edits {
         if self.is_keep() {
             return Some(Factor::ONE);
         }
-        let (first, rest) = self.lists[..self.count].split_first()?;
-        let alike = rest.iter().all(|list| list.as_slice() == first.as_slice());
-        if alike { self.get(0).factor() } else { None }
+        let first = self.get(0);
+        let alike = !self.apart || (1..self.count).all(|i| self.get(i).ops == first.ops);
+        if alike { first.factor() } else { None }
     }
 
     /// The smallest factor by which a tensor is scaled; 1 for those that are kept or only clamped.
     pub(crate) fn least_factor(&self) -> f64 {
-        let factors = (0..self.count).map(|i| self.get(i).least_factor());
+        let different = if self.apart { self.count } else { 1 };
+        let factors = (0..different).map(|i| self.get(i).least_factor());
         factors.reduce(f64::min).unwrap_or(1.0)
     }
 
     fn push(&mut self, index: usize, op: Stored) {
-        if let Some(ops) = self.lists[..self.count].get_mut(index) {
-            ops.push(op);
-            self.pushed += 1;
+        if index >= self.count {
+            return;
         }
+        if !self.apart {
+            self.make_lists(self.count);
+            for list in &mut self.lists[..self.count] {
+                list.copy(&self.all);
+            }
+            self.apart = true;
+        }
+        self.lists[index].push(op);
+        self.pushed += 1;
     }
 
     fn push_all(&mut self, op: Stored) {
-        for ops in &mut self.lists[..self.count] {
-            ops.push(op);
+        if self.apart {
+            for list in &mut self.lists[..self.count] {
+                list.push(op);
+            }
+        } else {
+            self.all.push(op);
         }
         self.pushed += self.count as u64;
     }

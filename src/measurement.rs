@@ -18,6 +18,14 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    #[inline]
+    fn is(&self, index: usize, name: &str) -> bool {
+        self.ends.get(index).is_some_and(|&end| {
+            // Bytes, so that no one asks whether characters begin and end here.
+            self.text.as_bytes()[self.end_of(index)..end] == *name.as_bytes()
+        })
+    }
+
     pub(crate) fn get(&self, index: usize) -> Option<&str> {
         let end = *self.ends.get(index)?;
         self.text.get(self.end_of(index)..end)
@@ -320,7 +328,11 @@ pub struct Measurement {
     names: Arc<Names>,
     /// The names of the set that is being measured, from where they differ from those of the last.
     new_names: Option<Names>,
+    /// Whether nobody will ask for names.
+    nameless: bool,
+    /// In front those of this set, behind them while it is being measured those of the last.
     tensors: Vec<Stats>,
+    count: usize,
     units: Vec<Stats>,
     /// Where the units of each tensor end in `units`.
     unit_ends: Vec<usize>,
@@ -364,6 +376,14 @@ impl Measurement {
         Ok(measurement)
     }
 
+    /// Space for a set whose names nobody will ask for.
+    pub(crate) fn nameless() -> Self {
+        Self {
+            nameless: true,
+            ..Self::default()
+        }
+    }
+
     /// Reads a set once into this space, as `after` would leave it.
     pub(crate) fn read<S: TensorSet + ?Sized>(
         &mut self,
@@ -386,9 +406,10 @@ impl Measurement {
         if !Arc::ptr_eq(&self.names, &before.names) {
             self.names = Arc::clone(&before.names);
         }
-        for (i, stats) in before.tensors.iter().enumerate() {
+        for (i, stats) in before.tensors().iter().enumerate() {
             self.record(edits.get(i).follow(stats, before.needs.p)?);
         }
+        self.tensors.truncate(self.count);
         self.total = self.exact.stats();
         Some(())
     }
@@ -424,14 +445,15 @@ impl Measurement {
     fn begin(&mut self, needs: Needs) {
         self.needs = needs;
         self.new_names = None;
-        self.tensors.clear();
+        self.count = 0;
         self.units.clear();
         self.unit_ends.clear();
         self.exact.clear();
     }
 
     fn finish(&mut self) {
-        let count = self.tensors.len();
+        let count = self.count;
+        self.tensors.truncate(count);
         if self.new_names.is_none() && self.names.ends.len() > count {
             self.new_names = Some(self.names.first(count));
         }
@@ -516,16 +538,44 @@ impl Measurement {
     /// ```
     #[inline]
     pub fn push(&mut self, name: &str, stats: Stats) {
-        let index = self.tensors.len();
+        self.push_name(name);
+        self.record(stats);
+    }
+
+    #[inline]
+    fn push_name(&mut self, name: &str) {
+        if self.nameless {
+            return;
+        }
+        let index = self.count;
         match &mut self.new_names {
-            None if self.names.get(index) == Some(name) => (),
+            None if self.names.is(index, name) => (),
             None => {
                 let names = self.new_names.insert(self.names.first(index));
                 names.push(name);
             }
             Some(names) => names.push(name),
         }
-        self.record(stats);
+    }
+
+    /// Makes a place for a tensor whose statistics [`Measurement::fill`] brings.
+    #[inline]
+    pub(crate) fn leave_room(&mut self, name: &str) {
+        self.push_name(name);
+        self.count += 1;
+        self.unit_ends.push(self.units.len());
+    }
+
+    /// Has `measure` fill the last places, with the powers that are asked for.
+    pub(crate) fn fill(&mut self, count: usize, measure: impl FnOnce(Option<f64>, &mut [Stats])) {
+        if self.tensors.len() < self.count {
+            self.tensors.resize(self.count, Stats::EMPTY);
+        }
+        let places = &mut self.tensors[self.count - count..self.count];
+        measure(self.needs.p, places);
+        for stats in places {
+            self.exact.add(stats);
+        }
     }
 
     /// The same for a tensor whose units along the axis that was asked for were read too.
@@ -555,7 +605,11 @@ impl Measurement {
     #[inline]
     fn record(&mut self, stats: Stats) {
         self.exact.add(&stats);
-        self.tensors.push(stats);
+        match self.tensors.get_mut(self.count) {
+            Some(place) => *place = stats,
+            None => self.tensors.push(stats),
+        }
+        self.count += 1;
         self.unit_ends.push(self.units.len());
     }
 
@@ -569,7 +623,7 @@ impl Measurement {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.tensors.len()
+        self.count
     }
 
     /// Whether there is no tensor.
@@ -583,7 +637,7 @@ impl Measurement {
     /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tensors.is_empty()
+        self.count == 0
     }
 
     /// All tensors taken together, each sum rounded once.
@@ -626,7 +680,7 @@ impl Measurement {
     #[must_use]
     #[inline]
     pub fn tensor(&self, index: usize) -> &Stats {
-        self.tensors.get(index).unwrap_or(const { &Stats::EMPTY })
+        self.tensors().get(index).unwrap_or(const { &Stats::EMPTY })
     }
 
     /// Every tensor in order.
@@ -640,7 +694,7 @@ impl Measurement {
     /// ```
     #[must_use]
     pub fn tensors(&self) -> &[Stats] {
-        &self.tensors
+        &self.tensors[..self.count]
     }
 
     /// The name of tensor `index`, empty for a tensor that stands alone and beyond the last.
@@ -699,6 +753,6 @@ impl Measurement {
         if self.total.is_finite() {
             return None;
         }
-        self.tensors.iter().position(|stats| !stats.is_finite())
+        self.tensors().iter().position(|stats| !stats.is_finite())
     }
 }

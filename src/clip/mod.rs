@@ -30,11 +30,14 @@ pub use global_norm::{GlobalNorm, global_norm};
 pub use tensor_norm::{TensorNorm, tensor_norm};
 pub use value::{Value, value};
 
+use alloc::string::String;
 use core::fmt::Debug;
 
 use crate::detect::StepView;
 use crate::report::After;
-use crate::{Edits, Error, Factor, Measurement, Needs, Norm, Result, Stats, TensorSetMut, Wide};
+use crate::{
+    Edits, Error, Factor, Measurement, Needs, Norm, Result, Stats, TensorSet, TensorSetMut, Wide,
+};
 
 /// A rule that turns a measurement into edits.
 ///
@@ -202,10 +205,12 @@ where
     R: Clipper,
     G: TensorSetMut + ?Sized,
 {
-    let before = Measurement::with_needs(grads, rule.needs())?;
-    refuse(&before)?;
-    let mut edits = Edits::default();
-    edits.reset(before.len(), Some(before.names()));
+    let mut before = Measurement::nameless();
+    before.read(grads, rule.needs(), &Edits::default())?;
+    if let Some(index) = before.first_non_finite() {
+        return Err(non_finite(grads, index, before.tensor(index)));
+    }
+    let mut edits = Edits::for_count(before.len());
     rule.plan(
         &StepView {
             number: 1,
@@ -215,10 +220,19 @@ where
         },
         &mut edits,
     );
-    let mut after = After::default();
-    after.foresee(&before, &edits);
-    after.carry_out(grads, &before, &edits)?;
-    let total = after.total().unwrap_or(*before.total());
+    let total = match edits.common_factor() {
+        Some(Factor::ONE) => *before.total(),
+        Some(factor) => {
+            grads.apply(&edits)?;
+            before.total().scaled(factor, before.needs().p)
+        }
+        None => {
+            let mut after = After::default();
+            after.foresee(&before, &edits);
+            after.carry_out(grads, &before, &edits)?;
+            after.total().unwrap_or(*before.total())
+        }
+    };
     Ok(Clipped {
         before: before.total().norm(norm).to_f64(),
         after: total.norm(norm).to_f64(),
@@ -227,21 +241,25 @@ where
     })
 }
 
-/// An error that names the first tensor with an element that is not finite.
-pub(crate) fn refuse(seen: &Measurement) -> Result<()> {
-    match seen.first_non_finite() {
-        None => Ok(()),
-        Some(index) => {
-            let stats = seen.tensor(index);
-            let name = seen.name(index);
-            Err(Error::NonFinite {
-                what: if name.is_empty() { "gradient" } else { name }.into(),
-                nan: stats.nan(),
-                inf: stats.inf(),
-                index: stats.first_non_finite().unwrap_or(0),
-            })
+/// An error that names the tensor, since it has elements that are not finite.
+fn non_finite<G: TensorSet + ?Sized>(grads: &G, index: usize, stats: &Stats) -> Error {
+    let (mut what, mut at) = (String::new(), 0);
+    let found = grads.visit(&mut |name, _| {
+        if at == index {
+            what.push_str(name);
         }
+        at += 1;
+        Ok(())
+    });
+    if what.is_empty() {
+        what.push_str("gradient");
     }
+    found.err().unwrap_or(Error::NonFinite {
+        what,
+        nan: stats.nan(),
+        inf: stats.inf(),
+        index: stats.first_non_finite().unwrap_or(0),
+    })
 }
 
 /// At most so large, by this norm.

@@ -16,10 +16,36 @@ const WAITING: usize = 256;
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
+/// Whether so much is worth handing to the threads, of which there may be one alone.
+#[cfg(feature = "rayon")]
+fn share(len: usize, enough: usize) -> bool {
+    len >= enough && rayon::current_num_threads() > 1
+}
+
+/// Fewer things stay on the caller's thread.
+#[cfg(feature = "rayon")]
+const TOGETHER: usize = 256;
+
+/// Has `of` turn each thing into its place in `to`.
+pub(super) fn side_by_side<T: Sync, S: Send>(
+    things: &[T],
+    to: &mut [S],
+    of: impl Fn(&T, &mut S) + Sync,
+) {
+    #[cfg(feature = "rayon")]
+    if share(things.len(), TOGETHER) {
+        let pairs = things.par_iter().zip(to).with_min_len(TOGETHER / 4);
+        return pairs.for_each(|(thing, to)| of(thing, to));
+    }
+    for (thing, to) in things.iter().zip(to) {
+        of(thing, to);
+    }
+}
+
 /// Has `f` change every part.
 pub(super) fn change<T: Send>(xs: &mut [T], f: impl Fn(&mut [T]) + Sync) {
     #[cfg(feature = "rayon")]
-    if xs.len() >= SEVERAL {
+    if share(xs.len(), SEVERAL) {
         return xs.par_chunks_mut(CHUNK).for_each(&f);
     }
     f(xs);
@@ -32,7 +58,7 @@ pub(super) fn read<T: Sync, S: Copy + Send>(
     add: impl FnMut(S),
 ) {
     #[cfg(feature = "rayon")]
-    if xs.len() >= SEVERAL {
+    if share(xs.len(), SEVERAL) {
         let groups = xs.chunks(WAITING * CHUNK);
         return in_order(groups.map(|group| group.par_chunks(CHUNK)), of, add);
     }
@@ -46,7 +72,7 @@ pub(super) fn write<T: Send, S: Copy + Send>(
     add: impl FnMut(S),
 ) {
     #[cfg(feature = "rayon")]
-    if xs.len() >= SEVERAL {
+    if share(xs.len(), SEVERAL) {
         let groups = xs.chunks_mut(WAITING * CHUNK);
         return in_order(groups.map(|group| group.par_chunks_mut(CHUNK)), of, add);
     }
@@ -61,7 +87,7 @@ pub(super) fn write_beside<W: Sync, G: Send, S: Copy + Send>(
     add: impl FnMut(S),
 ) {
     #[cfg(feature = "rayon")]
-    if ws.len() >= SEVERAL {
+    if share(ws.len(), SEVERAL) {
         let groups = ws
             .chunks(WAITING * CHUNK)
             .zip(gs.chunks_mut(WAITING * CHUNK));

@@ -15,19 +15,20 @@ pub(crate) struct At<'a> {
     outer: Option<&'a At<'a>>,
 }
 
+#[cfg(feature = "ndarray")]
 impl<'a> At<'a> {
     /// The `unit`-th index along `axis`, inside `outer`.
-    #[cfg(feature = "ndarray")]
     pub(crate) fn unit(axis: usize, unit: usize, outer: Option<&'a At<'a>>) -> Self {
         Self { axis, unit, outer }
     }
 
     /// Whether a unit along `axis` is named.
-    #[cfg(feature = "ndarray")]
     pub(crate) fn fixes(at: Option<&Self>, axis: usize) -> bool {
         core::iter::successors(at, |at| at.outer).any(|at| at.axis == axis)
     }
+}
 
+impl At<'_> {
     /// The unit along `axis`; a slice that names none is the only unit there is.
     fn along(at: Option<&Self>, axis: usize) -> usize {
         let mut named = core::iter::successors(at, |at| at.outer);

@@ -154,7 +154,7 @@ impl<T: Element> Lanes<T> {
     };
 
     pub(super) fn finish(&self) -> Sums {
-        self.finish_on(Plain)
+        self.finish_on(Plain, true)
     }
 
     #[inline(always)]
@@ -168,10 +168,14 @@ impl<T: Element> Lanes<T> {
     }
 
     #[inline(always)]
-    fn finish_on<U: Unit>(&self, unit: U) -> Sums {
+    fn finish_on<U: Unit>(&self, unit: U, l1: bool) -> Sums {
         Sums {
             max: self.max_on(unit),
-            l1: self.l1.total(unit).times(T::PART_UNIT),
+            l1: if l1 {
+                self.l1.total(unit).times(T::PART_UNIT)
+            } else {
+                Pair::ZERO
+            },
             sq: self.sq.total(unit).times(T::PART_UNIT * T::PART_UNIT),
         }
     }
@@ -277,7 +281,10 @@ fn short<'a, P: Part>(
     last: &'a mut [P; LEAF],
 ) -> ([&'a [P; LEAF]; BLOCK / LEAF], usize) {
     let (whole, rest) = xs.split_at(xs.len() - xs.len() % LEAF);
-    last[..rest.len()].copy_from_slice(rest);
+    // Magnitudes do as well, and a plain copy would become a call.
+    for (to, x) in last.iter_mut().zip(rest) {
+        *to = x.magnitude();
+    }
     let mut leaves = [&*last; BLOCK / LEAF];
     for (i, to) in leaves.iter_mut().enumerate().take(whole.len() / LEAF) {
         *to = part(whole, i);
@@ -450,7 +457,7 @@ mod on_v3 {
         fn call(self) -> Sums {
             let mut lanes = Lanes::ZERO;
             add_on(self.unit, &mut lanes, self.xs, self.how);
-            lanes.finish_on(self.unit)
+            lanes.finish_on(self.unit, self.how.l1)
         }
     }
 }

@@ -5,6 +5,7 @@ use super::edit::{At, apply};
 use super::measure::{self, BLOCK, How, Lanes, Pair, Sums};
 use crate::element::{Element, Part};
 use crate::stats::SQUARES;
+use crate::tensor::{SliceRef, each_slice};
 use crate::{Edit, Stats, Wide, math};
 
 /// Elements that stay in the nearest cache, in whole blocks.
@@ -32,6 +33,26 @@ pub(crate) fn stats<T: Element>(feed: &Feed<'_, T>, p: Option<f64>) -> Stats {
 pub(crate) fn stats_of_slice<T: Element>(xs: &[T], p: Option<f64>) -> Stats {
     let sums = sums_of_slice(xs, &How::usual(p));
     complete_slice(xs, sums, p)
+}
+
+/// The same for several slices, side by side where they are many.
+pub(crate) fn stats_of_slices(slices: &[Option<SliceRef<'_>>], p: Option<f64>, to: &mut [Stats]) {
+    chunks::side_by_side(slices, to, |slice, to| {
+        if let Some(slice) = slice {
+            each_slice!(slice, SliceRef, xs => fill_in(xs, p, to));
+        }
+    });
+}
+
+/// Field by field: a copy of what was just written in smaller pieces would wait for them.
+#[inline]
+fn fill_in<T: Element>(xs: &[T], p: Option<f64>, to: &mut Stats) {
+    let sums = sums_of_slice(xs, &How::usual(p));
+    if are_all::<T>(&sums, p) {
+        *to = plain(xs.len() as u64, &sums, p);
+    } else {
+        *to = complete_slice(xs, sums, p);
+    }
 }
 
 #[inline]
@@ -150,6 +171,24 @@ impl<T: Element> Stream<T> {
     }
 }
 
+/// Whether the sums of the fast pass are all there is to say.
+#[inline(always)]
+fn are_all<T: Element>(sums: &Sums, p: Option<f64>) -> bool {
+    sums.are_finite() && T::Part::squares_are_safe(sums.max) && p.is_none_or(|p| p == SQUARES)
+}
+
+/// What they say then.
+#[inline(always)]
+fn plain(len: u64, sums: &Sums, p: Option<f64>) -> Stats {
+    Stats {
+        len,
+        max_abs: sums.max,
+        l1: p.is_none().then(|| Wide::new(sums.l1.round(), 0)),
+        sum_sq: Wide::new(sums.sq.round(), 0),
+        ..Stats::EMPTY
+    }
+}
+
 /// Turns the sums of the fast pass into `Stats`, reading again where they do not tell.
 #[inline]
 fn complete<T: Element>(
@@ -159,14 +198,8 @@ fn complete<T: Element>(
     feed: &Feed<'_, T>,
     again: &dyn Fn(&How<T::Part>) -> Sums,
 ) -> Stats {
-    if sums.are_finite() && T::Part::squares_are_safe(sums.max) && p.is_none_or(|p| p == SQUARES) {
-        return Stats {
-            len,
-            max_abs: sums.max,
-            l1: p.is_none().then(|| Wide::new(sums.l1.round(), 0)),
-            sum_sq: Wide::new(sums.sq.round(), 0),
-            ..Stats::EMPTY
-        };
+    if are_all::<T>(&sums, p) {
+        return plain(len, &sums, p);
     }
     carefully(len, sums, p, feed, again)
 }

@@ -1,5 +1,6 @@
 //! Tensors with names, always in the same order.
 
+mod batch;
 mod lists;
 mod names;
 mod structs;
@@ -11,6 +12,7 @@ pub use names::Name;
 #[doc(hidden)]
 pub use names::{visit_numbered, visit_numbered_mut, visit_under, visit_under_mut};
 
+use self::batch::Batch;
 use crate::edit::{Edit, Edits};
 use crate::measurement::Measurement;
 use crate::tensor::{Ask, Needs, SliceRef, Tensor, TensorMut};
@@ -46,6 +48,15 @@ impl core::fmt::Debug for TensorRef<'_> {
 }
 
 impl<'a> TensorRef<'a> {
+    /// The elements, for as long as the tensor is on loan.
+    #[inline]
+    fn lent_slice(self) -> Option<SliceRef<'a>> {
+        match self {
+            Self::Slice(slice) => Some(slice),
+            Self::Other(tensor) => tensor.as_slice_ref(),
+        }
+    }
+
     fn inner(&self) -> &(dyn Tensor + 'a) {
         match self {
             Self::Slice(slice) => slice,
@@ -162,12 +173,25 @@ pub trait TensorSet {
     ///
     /// What the tensors give.
     fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
+        let mut batch = Batch::new();
+        let in_batch = after.is_keep() && into.needs().units.is_none();
         let mut index = 0;
         self.visit(&mut |name, tensor| {
             let edit = after.get(index);
             index += 1;
-            into.measure(name, &tensor, edit)
-        })
+            match tensor.lent_slice() {
+                Some(slice) if in_batch => {
+                    batch.push(name, slice, into);
+                    Ok(())
+                }
+                _ => {
+                    batch.measure(into);
+                    into.measure(name, &tensor, edit)
+                }
+            }
+        })?;
+        batch.measure(into);
+        Ok(())
     }
 }
 
