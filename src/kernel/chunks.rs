@@ -16,27 +16,26 @@ const WAITING: usize = 256;
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
-/// Whether so much is worth handing to the threads, of which there may be one alone.
+/// Whether so many elements are worth handing to the threads, of which there may be one alone.
 #[cfg(feature = "rayon")]
-fn share(len: usize, enough: usize) -> bool {
-    len >= enough && rayon::current_num_threads() > 1
+fn share(elements: usize) -> bool {
+    elements >= SEVERAL && rayon::current_num_threads() > 1
 }
 
-/// Fewer things stay on the caller's thread.
-#[cfg(feature = "rayon")]
-const TOGETHER: usize = 256;
-
-/// Has `of` turn each thing into its place in `to`.
+/// Has `of` turn each thing into its place in `to`. Together they have so many `elements`.
 pub(super) fn side_by_side<T: Sync, S: Send>(
     things: &[T],
+    elements: usize,
     to: &mut [S],
     of: impl Fn(&T, &mut S) + Sync,
 ) {
     #[cfg(feature = "rayon")]
-    if share(things.len(), TOGETHER) {
-        let pairs = things.par_iter().zip(to).with_min_len(TOGETHER / 4);
+    if things.len() > 1 && share(elements) {
+        let pairs = things.par_iter().zip(to);
         return pairs.for_each(|(thing, to)| of(thing, to));
     }
+    #[cfg(not(feature = "rayon"))]
+    let _ = elements;
     for (thing, to) in things.iter().zip(to) {
         of(thing, to);
     }
@@ -45,7 +44,7 @@ pub(super) fn side_by_side<T: Sync, S: Send>(
 /// Has `f` change every part.
 pub(super) fn change<T: Send>(xs: &mut [T], f: impl Fn(&mut [T]) + Sync) {
     #[cfg(feature = "rayon")]
-    if share(xs.len(), SEVERAL) {
+    if share(xs.len()) {
         return xs.par_chunks_mut(CHUNK).for_each(&f);
     }
     f(xs);
@@ -58,7 +57,7 @@ pub(super) fn read<T: Sync, S: Copy + Send>(
     add: impl FnMut(S),
 ) {
     #[cfg(feature = "rayon")]
-    if share(xs.len(), SEVERAL) {
+    if share(xs.len()) {
         let groups = xs.chunks(WAITING * CHUNK);
         return in_order(groups.map(|group| group.par_chunks(CHUNK)), of, add);
     }
@@ -72,7 +71,7 @@ pub(super) fn write<T: Send, S: Copy + Send>(
     add: impl FnMut(S),
 ) {
     #[cfg(feature = "rayon")]
-    if share(xs.len(), SEVERAL) {
+    if share(xs.len()) {
         let groups = xs.chunks_mut(WAITING * CHUNK);
         return in_order(groups.map(|group| group.par_chunks_mut(CHUNK)), of, add);
     }
@@ -87,7 +86,7 @@ pub(super) fn write_beside<W: Sync, G: Send, S: Copy + Send>(
     add: impl FnMut(S),
 ) {
     #[cfg(feature = "rayon")]
-    if share(ws.len(), SEVERAL) {
+    if share(ws.len()) {
         let groups = ws
             .chunks(WAITING * CHUNK)
             .zip(gs.chunks_mut(WAITING * CHUNK));
@@ -121,6 +120,35 @@ mod tests {
     use crate::penalty::{L2, Penalty};
     use crate::{Ask, Edits, Factor, Tensor, TensorMut};
     use alloc::vec::Vec;
+
+    #[test]
+    fn many_small_tensors_share_the_threads() {
+        let grads: Vec<Vec<f32>> = (0..1500)
+            .map(|i| {
+                (0..i % 700)
+                    .map(|j| ((i * 31 + j * 17) % 1009) as f32 - 500.0)
+                    .collect()
+            })
+            .collect();
+        let one_by_one: Vec<crate::Stats> = grads
+            .iter()
+            .map(|grad| grad.stats(&mut Ask::default()).unwrap())
+            .collect();
+        let mut totals = Vec::new();
+        for threads in [1, 2, 3, 8] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let seen = pool
+                .unwrap()
+                .install(|| crate::Measurement::of(&grads).unwrap());
+            assert!(seen.tensors() == one_by_one, "{threads} threads");
+            totals.push(*seen.total());
+        }
+        assert_eq!(totals, [totals[0]; 4]);
+        assert_eq!(
+            totals[0].len(),
+            1500 / 700 * 244_650 + (0..100).sum::<u64>()
+        );
+    }
 
     /// Everything that runs on several threads.
     fn all(threads: usize) -> (crate::Stats, Vec<f32>, crate::Stats, Option<f64>, Vec<f32>) {

@@ -35,9 +35,14 @@ pub(crate) fn stats_of_slice<T: Element>(xs: &[T], p: Option<f64>) -> Stats {
     complete_slice(xs, sums, p)
 }
 
-/// The same for several slices, side by side where they are many.
-pub(crate) fn stats_of_slices(slices: &[Option<SliceRef<'_>>], p: Option<f64>, to: &mut [Stats]) {
-    chunks::side_by_side(slices, to, |slice, to| {
+/// The same for several slices, which have so many `elements` together.
+pub(crate) fn stats_of_slices(
+    slices: &[Option<SliceRef<'_>>],
+    elements: usize,
+    p: Option<f64>,
+    to: &mut [Stats],
+) {
+    chunks::side_by_side(slices, elements, to, |slice, to| {
         if let Some(slice) = slice {
             each_slice!(slice, SliceRef, xs => fill_in(xs, p, to));
         }

@@ -3,12 +3,14 @@
 
 use crate::kernel;
 use crate::measurement::Measurement;
-use crate::tensor::SliceRef;
+use crate::tensor::{SliceRef, Tensor};
 
 /// Slices that wait in a small set.
 const FEW: usize = 32;
 /// Slices that wait in a large one, where there are threads to share the work.
-const MANY: usize = 32;
+const MANY: usize = if cfg!(feature = "rayon") { 1024 } else { FEW };
+/// Elements with which the wait ends: enough for every thread.
+const ENOUGH: usize = 1 << 22;
 
 /// Slices that wait for their statistics. Names and order are settled when they come.
 pub(super) struct Batch<'a> {
@@ -16,6 +18,7 @@ pub(super) struct Batch<'a> {
     /// Only made for a set that fills the few.
     many: Option<[Option<SliceRef<'a>>; MANY]>,
     waiting: usize,
+    elements: usize,
 }
 
 impl<'a> Batch<'a> {
@@ -24,6 +27,7 @@ impl<'a> Batch<'a> {
             few: [None; FEW],
             many: None,
             waiting: 0,
+            elements: 0,
         }
     }
 
@@ -37,11 +41,13 @@ impl<'a> Batch<'a> {
         };
         space[self.waiting] = Some(slice);
         self.waiting += 1;
-        if self.waiting == space.len() {
+        self.elements += slice.len();
+        let is_full = self.waiting == space.len();
+        if is_full || self.elements >= ENOUGH {
             self.measure(into);
-            if MANY > FEW && self.many.is_none() {
-                self.many = Some([None; MANY]);
-            }
+        }
+        if is_full && self.many.is_none() && MANY > FEW {
+            self.many = Some([None; MANY]);
         }
     }
 
@@ -51,9 +57,10 @@ impl<'a> Batch<'a> {
             Some(many) => &many[..self.waiting],
             None => &self.few[..self.waiting],
         };
+        let elements = self.elements;
         into.fill(slices.len(), |p, places| {
-            kernel::stats_of_slices(slices, p, places);
+            kernel::stats_of_slices(slices, elements, p, places);
         });
-        self.waiting = 0;
+        (self.waiting, self.elements) = (0, 0);
     }
 }

@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod bad_input;
+mod batches;
 mod clip_oracle;
 mod exact;
 mod extremes;

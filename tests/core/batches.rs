@@ -1,0 +1,116 @@
+//! Slices are measured in batches, other tensors one by one; nobody can tell from what comes out.
+
+use steadygrad::{
+    Ask, Error, Measurement, Needs, Result, SliceRef, Stats, Tensor, TensorRef, TensorSet, Visitor,
+    clip,
+};
+
+/// A tensor that lends no slice.
+struct Foreign(Vec<f32>);
+
+impl Tensor for Foreign {
+    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
+        self.0.stats(ask)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
+        self.0.read(start, out)
+    }
+}
+
+/// Slices, and every so often something else.
+struct Mixed {
+    tensors: Vec<Foreign>,
+    every: usize,
+}
+
+impl TensorSet for Mixed {
+    fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
+        for (i, tensor) in self.tensors.iter().enumerate() {
+            let tensor = if i % self.every == self.every - 1 {
+                TensorRef::Other(tensor)
+            } else {
+                TensorRef::Slice(SliceRef::F32(&tensor.0))
+            };
+            f(&format!("t{i}"), tensor)?;
+        }
+        Ok(())
+    }
+}
+
+fn tensors(count: usize) -> Vec<Foreign> {
+    let values = |i: usize| (0..i % 90).map(move |j| ((i * 131 + j * 17) % 1009) as f32 - 500.0);
+    (0..count).map(|i| Foreign(values(i).collect())).collect()
+}
+
+#[test]
+fn batches_keep_order_names_and_bits() {
+    for count in [0, 1, 31, 32, 33, 64, 1055, 1056, 1057, 2500] {
+        for every in [1, 2, 37, 5000] {
+            let set = Mixed {
+                tensors: tensors(count),
+                every,
+            };
+            for needs in [
+                Needs::LEAST,
+                Needs::default(),
+                Needs {
+                    p: Some(3.0),
+                    units: None,
+                },
+            ] {
+                let seen = Measurement::with_needs(&set, needs).unwrap();
+                assert_eq!(seen.len(), count);
+                for (i, tensor) in set.tensors.iter().enumerate() {
+                    let mut ask = Ask {
+                        p: needs.p,
+                        ..Ask::default()
+                    };
+                    assert_eq!(*seen.tensor(i), tensor.stats(&mut ask).unwrap());
+                    assert_eq!(seen.name(i), format!("t{i}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_measurement_can_be_used_again_for_another_set() {
+    let mut seen = Measurement::of(&Mixed {
+        tensors: tensors(100),
+        every: 3,
+    })
+    .unwrap();
+    let small = vec![vec![3.0_f32, 4.0], vec![]];
+    small.measure(&Default::default(), &mut seen).unwrap();
+    // `measure` adds to what is there.
+    assert_eq!(seen.len(), 102);
+    assert_eq!(seen.tensor(100).l2(), 5.0);
+    assert_eq!(seen.tensors().len(), 102);
+}
+
+#[test]
+fn an_odd_one_among_many_is_named() {
+    let mut grads: Vec<Vec<f32>> = vec![vec![1.0; 3]; 1500];
+    grads[1203][2] = f32::NAN;
+    let Error::NonFinite {
+        what,
+        nan: 1,
+        inf: 0,
+        index: 2,
+    } = clip::global_norm(&mut grads, 1.0).unwrap_err()
+    else {
+        panic!("another error")
+    };
+    assert_eq!(what, "1203");
+    assert_eq!(grads[0], [1.0; 3]);
+    // Without a name it is called what it is.
+    let error = clip::global_norm(&mut [1.0, f64::INFINITY], 1.0).unwrap_err();
+    assert!(
+        matches!(error, Error::NonFinite { what, nan: 0, inf: 1, index: 1 } if what == "gradient")
+    );
+}
