@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 use steadygrad::clip::{self, GlobalNorm};
 use steadygrad::penalty::{L1, L2, Penalty};
-use steadygrad::{Guard, Measurement, Result, TensorSetMut};
+use steadygrad::{Guard, Measurement, Needs, Result, TensorSetMut};
 
 use crate::child::Peer;
 use crate::facts::{Fact, show};
@@ -129,14 +129,17 @@ fn subtract(w: &mut [f32], rate: f32, g: &[f32]) {
 impl Ours {
     fn work(&mut self, work: Work, bound: f64) -> Result<Option<f64>> {
         let norm = |measurement: Measurement| measurement.total().l2();
+        let least = Needs::LEAST;
         Ok(Some(match (work, &mut self.other) {
-            (Work::Measure, _) => norm(Measurement::of(&self.grads)?),
+            (Work::Measure, _) => norm(Measurement::with_needs(&self.grads, least)?),
             (Work::Keep | Work::Clip, _) => clip::global_norm(&mut self.grads, bound)?.before(),
             (Work::Value, _) => clip::value(&mut self.grads, bound)?.before(),
             (Work::L1, _) => L1::new(LAMBDA)?.apply(&self.weights, &mut self.grads)?,
             (Work::L2, _) => L2::new(LAMBDA)?.apply(&self.weights, &mut self.grads)?,
             (Work::Sgd, _) => self.sgd()?,
-            (Work::MeasureOf(_), Some((_, values))) => norm(Measurement::of(values)?),
+            (Work::MeasureOf(_), Some((_, values))) => {
+                norm(Measurement::with_needs(values, least)?)
+            }
             (Work::ClipOf(_), Some((other, values))) => {
                 let unit = relative_norm(*other);
                 clip::global_norm(values, bound * unit)?.before() / unit
