@@ -131,7 +131,7 @@
 //! | `std` (default) | floating-point functions of the standard library, kernels chosen for the processor at run time |
 //! | `ndarray` (default) | arrays and views as tensors, the recurrent cells |
 //! | `half` | `f16` and `bf16` elements |
-//! | `rayon` | large tensors by several threads, with the same bits for any number of them |
+//! | `rayon` | large tensors by several threads, many small ones measured side by side, with the same bits for any number of them |
 //! | `libm` | floating-point functions without `std`: everything but the cells and ndarray is `no_std` + alloc |
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -99,7 +99,9 @@ pub(super) fn write_beside<W: Sync, G: Send, S: Copy + Send>(
         .for_each(add);
 }
 
+// Its results want space on the stack, which a call that stays on one thread need not make.
 #[cfg(feature = "rayon")]
+#[inline(never)]
 fn in_order<I: IndexedParallelIterator, S: Copy + Send>(
     groups: impl Iterator<Item = I>,
     of: impl Fn(I::Item) -> S + Sync,

@@ -2,7 +2,7 @@
 
 use super::chunks;
 use super::edit::{apply, clamp_each};
-use super::measure::{self, BLOCK, Lanes, Twofold};
+use super::measure::{self, BLOCK, Lanes, Sums, Twofold};
 use super::stream::{complete_slice, stats_of_slice};
 use super::unit::{Plain, Unit};
 use crate::Stats;
@@ -20,22 +20,30 @@ pub(crate) fn clamp_and_stats<T: Element>(
 ) {
     let clamp = Clamp::new(min, max);
     let chunk = |chunk: &mut [T]| of_chunk(chunk, &clamp);
-    chunks::write(xs, chunk, |parts| parts.into_iter().for_each(&mut add));
+    chunks::write(xs, chunk, |(done, rest)| {
+        add(done);
+        rest.map(&mut add);
+    });
 }
 
-fn of_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> [[Stats; 2]; 2] {
-    let (done, lanes) = plain_blocks(xs, clamp);
+/// What the plain blocks were and are, and the rest if there is one.
+fn of_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> ([Stats; 2], Option<[Stats; 2]>) {
+    let (done, sums) = plain_blocks(xs, clamp);
     let (xs, rest) = xs.split_at_mut(done);
-    let done = lanes.map(|lanes| complete_slice(xs, lanes.finish(), Some(SQUARES)));
+    let done = sums.map(|sums| complete_slice(xs, sums, Some(SQUARES)));
+    if rest.is_empty() {
+        return (done, None);
+    }
     let before = stats_of_slice(rest, Some(SQUARES));
     apply(rest, &clamp.edit(), None);
-    [done, [before, stats_of_slice(rest, Some(SQUARES))]]
+    let after = stats_of_slice(rest, Some(SQUARES));
+    (done, Some([before, after]))
 }
 
 /// Clamps block by block, up to the first that needs a second look, which must come before it is written:
 /// one that is not finite, or has squares out of range. Says how many elements that was, and what they were
 /// and are.
-fn plain_blocks<T: Element>(xs: &mut [T], clamp: &Clamp) -> (usize, [Lanes<T>; 2]) {
+fn plain_blocks<T: Element>(xs: &mut [T], clamp: &Clamp) -> (usize, [Sums; 2]) {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if let Some(unit) = super::unit::v3() {
         return unit.vectorize(on_v3::PlainBlocks { unit, xs, clamp });
@@ -47,13 +55,13 @@ fn plain_blocks<T: Element>(xs: &mut [T], clamp: &Clamp) -> (usize, [Lanes<T>; 2
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn plain_blocks_plain<T: Element>(xs: &mut [T], clamp: &Clamp) -> (usize, [Lanes<T>; 2]) {
+fn plain_blocks_plain<T: Element>(xs: &mut [T], clamp: &Clamp) -> (usize, [Sums; 2]) {
     plain_blocks_on(Plain, xs, clamp)
 }
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod on_v3 {
-    use super::{Clamp, Element, Lanes, plain_blocks_on};
+    use super::{Clamp, Element, Sums, plain_blocks_on};
     use pulp::{NullaryFnOnce, x86::V3};
 
     pub(super) struct PlainBlocks<'a, T> {
@@ -63,7 +71,7 @@ mod on_v3 {
     }
 
     impl<T: Element> NullaryFnOnce for PlainBlocks<'_, T> {
-        type Output = (usize, [Lanes<T>; 2]);
+        type Output = (usize, [Sums; 2]);
 
         #[inline(always)]
         fn call(self) -> Self::Output {
@@ -77,7 +85,7 @@ fn plain_blocks_on<T: Element, U: Unit>(
     unit: U,
     xs: &mut [T],
     clamp: &Clamp,
-) -> (usize, [Lanes<T>; 2]) {
+) -> (usize, [Sums; 2]) {
     let (low, high) = clamp.bounds::<T>();
     let mut before = (T::Part::ZERO, Twofold::ZERO);
     let mut after = before;
@@ -112,8 +120,9 @@ fn plain_blocks_on<T: Element, U: Unit>(
         after.1.add(unit, left.1);
         done += block.len();
     }
-    let lanes = [before, after].map(|(most, squares)| Lanes::of_squares(most, squares));
-    (done, lanes)
+    let [before, after] = [before, after].map(|(most, sq)| Lanes::<T>::of_squares(most, sq));
+    let sums = [before.finish_on(unit, false), after.finish_on(unit, false)];
+    (done, sums)
 }
 
 #[cfg(test)]
@@ -144,9 +153,9 @@ mod tests {
                 });
                 assert_eq!(parts, [[before, after]], "{} {len} {min} {max}", T::NAME);
                 assert_eq!(once, apart);
-                let (done, lanes) = plain_blocks_on(Plain, &mut plain, &clamp);
-                let lanes = lanes.map(|lanes| complete_slice(&once, lanes.finish(), Some(SQUARES)));
-                assert_eq!((done, lanes), (len, [before, after]));
+                let (done, sums) = plain_blocks_on(Plain, &mut plain, &clamp);
+                let sums = sums.map(|sums| complete_slice(&once, sums, Some(SQUARES)));
+                assert_eq!((done, sums), (len, [before, after]));
                 assert_eq!(plain, once);
             }
         }

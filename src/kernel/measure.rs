@@ -168,7 +168,7 @@ impl<T: Element> Lanes<T> {
     }
 
     #[inline(always)]
-    fn finish_on<U: Unit>(&self, unit: U, l1: bool) -> Sums {
+    pub(super) fn finish_on<U: Unit>(&self, unit: U, l1: bool) -> Sums {
         Sums {
             max: self.max_on(unit),
             l1: if l1 {
