@@ -8,7 +8,7 @@ use crate::tensor::{SliceRef, Tensor};
 /// Slices that wait in a small set.
 const FEW: usize = 32;
 /// Slices that wait in a large one, where there are threads to share the work.
-const MANY: usize = if cfg!(feature = "rayon") { 1024 } else { FEW };
+const MANY: usize = if cfg!(feature = "rayon") { 512 } else { FEW };
 /// Elements with which the wait ends: enough for every thread.
 const ENOUGH: usize = 1 << 22;
 
