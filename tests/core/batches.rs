@@ -1,8 +1,8 @@
 //! Slices are measured in batches, other tensors one by one; nobody can tell from what comes out.
 
 use steadygrad::{
-    Ask, Error, Measurement, Needs, Result, SliceRef, Stats, Tensor, TensorRef, TensorSet, Visitor,
-    clip,
+    Ask, Edits, Error, Measurement, Needs, Result, SliceRef, Stats, Tensor, TensorRef, TensorSet,
+    Visitor, clip,
 };
 
 /// A tensor that lends no slice.
@@ -86,7 +86,7 @@ fn a_measurement_can_be_used_again_for_another_set() {
     })
     .unwrap();
     let small = vec![vec![3.0_f32, 4.0], vec![]];
-    small.measure(&Default::default(), &mut seen).unwrap();
+    small.measure(&Edits::default(), &mut seen).unwrap();
     // `measure` adds to what is there.
     assert_eq!(seen.len(), 102);
     assert_eq!(seen.tensor(100).l2(), 5.0);
