@@ -1,8 +1,8 @@
 //! Slices are measured in batches, other tensors one by one; nobody can tell from what comes out.
 
 use steadygrad::{
-    Ask, Edits, Error, Measurement, Needs, Result, SliceRef, Stats, Tensor, TensorRef, TensorSet,
-    Visitor, clip,
+    Ask, Edits, Error, Guard, Measurement, Needs, Result, SliceRef, Stats, Tensor, TensorRef,
+    TensorSet, Visitor, clip,
 };
 
 /// A tensor that lends no slice.
@@ -91,6 +91,54 @@ fn a_measurement_can_be_used_again_for_another_set() {
     assert_eq!(seen.len(), 102);
     assert_eq!(seen.tensor(100).l2(), 5.0);
     assert_eq!(seen.tensors().len(), 102);
+}
+
+/// A set that fails after some of its tensors.
+struct Failing {
+    tensors: Vec<Vec<f32>>,
+    fails: bool,
+}
+
+impl TensorSet for Failing {
+    fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
+        self.tensors.visit(f)?;
+        if self.fails {
+            return Err(Error::Count {
+                what: "tensors of the test",
+                expected: 0,
+                found: self.tensors.len(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl TensorSetMut for Failing {
+    fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
+        self.tensors.visit_mut(f)
+    }
+}
+
+#[test]
+fn what_was_handed_over_before_an_error_is_there() {
+    for count in [1, 5, 32, 40, 600] {
+        let mut set = Failing {
+            tensors: vec![vec![3.0, 4.0]; count],
+            fails: true,
+        };
+        let mut seen = Measurement::default();
+        assert!(set.measure(&Edits::default(), &mut seen).is_err());
+        assert_eq!(seen.len(), count);
+        assert!(seen.tensors().iter().all(|stats| stats.l2() == 5.0));
+
+        let mut guard = Guard::new().clip(clip::GlobalNorm::new(1e9).unwrap());
+        assert!(guard.step(&mut set).is_err());
+        assert_eq!(guard.report().tensors().count(), count);
+        set.fails = false;
+        let norm = 5.0 * (count as f64).sqrt();
+        let before = guard.step(&mut set).unwrap().before();
+        assert!((before / norm - 1.0).abs() < 1e-15, "{before} {norm}");
+    }
 }
 
 #[test]

@@ -1,0 +1,1 @@
+//! Kind 19: sizes that no memory can hold.

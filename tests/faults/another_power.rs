@@ -1,0 +1,1 @@
+//! Kind 5: a norm of another p than was measured.

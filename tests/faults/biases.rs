@@ -1,0 +1,1 @@
+//! Kind 8: which tensors a penalty leaves out.

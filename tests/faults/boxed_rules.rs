@@ -1,0 +1,1 @@
+//! Kind 18: boxed rules, unsized parameters.

@@ -1,0 +1,1 @@
+//! Kind 14: a rollback that never ends.

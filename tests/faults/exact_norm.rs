@@ -1,0 +1,1 @@
+//! Kind 4: a bound of exactly the norm.

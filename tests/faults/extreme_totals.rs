@@ -1,0 +1,1 @@
+//! Kind 11: totals and initialisers at the extremes.

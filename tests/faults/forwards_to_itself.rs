@@ -1,0 +1,1 @@
+//! Kind 1: a method that forwards to itself.

@@ -1,0 +1,1 @@
+//! Kind 7: steps without parameters, and norms beyond `f64`.

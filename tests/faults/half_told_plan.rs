@@ -1,0 +1,1 @@
+//! Kind 16: plans that say too little, steps that stop half-way.

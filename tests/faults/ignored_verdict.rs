@@ -1,0 +1,1 @@
+//! Kind 12: a verdict that nobody looks at.

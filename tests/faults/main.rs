@@ -1,0 +1,22 @@
+//! Faults that were found by trying the crate, one kind a file: the right value is the test.
+
+mod absurd_sizes;
+mod another_power;
+mod biases;
+mod boxed_rules;
+mod endless_rollback;
+mod exact_norm;
+mod extreme_totals;
+mod forwards_to_itself;
+mod growth_over_steps;
+mod half_told_plan;
+mod ignored_verdict;
+mod nothing_seen;
+mod overflowing_rule;
+mod own_bound;
+mod policy_overruled;
+mod struct_sets;
+mod told_numbers;
+mod unfed_detector;
+mod unlike_bounds;
+mod unpaired_sets;

@@ -1,0 +1,1 @@
+//! Kind 10: a set in which nothing was seen.

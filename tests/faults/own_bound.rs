@@ -1,0 +1,1 @@
+//! Kind 2: what a rule leaves is within its own bound for every later rule.

@@ -1,0 +1,1 @@
+//! Kind 15: a policy that a detector overrules.

@@ -1,0 +1,1 @@
+//! Kind 17: structs that the macro could not make sets of.

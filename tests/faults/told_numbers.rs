@@ -1,0 +1,1 @@
+//! Kind 20: numbers and names in messages.

@@ -1,0 +1,1 @@
+//! Kind 13: a detector that is not fed.

@@ -1,0 +1,1 @@
+//! Kind 3: bounds that are not alike on both sides.

@@ -1,0 +1,1 @@
+//! Kind 9: two sets that do not belong together.
