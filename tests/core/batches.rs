@@ -2,7 +2,7 @@
 
 use steadygrad::{
     Ask, Edits, Error, Guard, Measurement, Needs, Result, SliceRef, Stats, Tensor, TensorRef,
-    TensorSet, Visitor, clip,
+    TensorSet, TensorSetMut, Visitor, VisitorMut, clip,
 };
 
 /// A tensor that lends no slice.
