@@ -176,7 +176,7 @@ pub trait TensorSet {
         let mut batch = Batch::new();
         let in_batch = after.is_keep() && into.needs().units.is_none();
         let mut index = 0;
-        self.visit(&mut |name, tensor| {
+        let seen = self.visit(&mut |name, tensor| {
             let edit = after.get(index);
             index += 1;
             match tensor.lent_slice() {
@@ -189,9 +189,10 @@ pub trait TensorSet {
                     into.measure(name, &tensor, edit)
                 }
             }
-        })?;
+        });
+        // Also when the set fails, since each that waits has its place already.
         batch.measure(into);
-        Ok(())
+        seen
     }
 }
 
