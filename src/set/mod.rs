@@ -3,6 +3,7 @@
 mod batch;
 mod lists;
 mod names;
+mod pairing;
 mod structs;
 
 pub use lists::{Member, MemberMut};
@@ -11,6 +12,7 @@ pub(crate) use lists::{member, member_mut, set_of_one, set_of_one_mut};
 pub use names::Name;
 #[doc(hidden)]
 pub use names::{visit_numbered, visit_numbered_mut, visit_under, visit_under_mut};
+pub(crate) use pairing::{Found, Pairing};
 
 use self::batch::Batch;
 use crate::edit::{Edit, Edits};
@@ -76,6 +78,13 @@ impl Tensor for TensorRef<'_> {
 
     fn len(&self) -> usize {
         self.inner().len()
+    }
+
+    fn dims(&self) -> Option<&[usize]> {
+        match self {
+            Self::Slice(_) => None,
+            Self::Other(tensor) => tensor.dims(),
+        }
     }
 
     fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
@@ -181,7 +190,7 @@ pub trait TensorSet {
             index += 1;
             match tensor.lent_slice() {
                 Some(slice) if in_batch => {
-                    batch.push(name, slice, into);
+                    batch.push(name, tensor.dims(), slice, into);
                     Ok(())
                 }
                 _ => {
