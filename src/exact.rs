@@ -71,6 +71,12 @@ impl ExactSum {
     }
 
     /// How many summands are missing.
+    /// Nothing can be said of this sum any more, whatever is added.
+    pub(crate) fn spoil(&mut self) {
+        self.clear();
+        self.missing = u64::MAX;
+    }
+
     pub(crate) fn missing(&self) -> u64 {
         self.missing
     }

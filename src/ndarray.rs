@@ -7,7 +7,7 @@ use ndarray::{ArrayBase, ArrayViewD, ArrayViewMutD, Axis, Data, DataMut, Dimensi
 
 use crate::edit::Edit;
 use crate::element::Element;
-use crate::kernel::{self, At};
+use crate::kernel::{self, At, Look};
 use crate::set::{member, member_mut, set_of_one, set_of_one_mut};
 use crate::tensor::{
     Ask, SliceMut, SliceRef, Tensor, TensorMut, edit_then_look, look_then_clamp, one_unit, range,
@@ -140,19 +140,19 @@ impl<'e> Walk<'e> {
 fn measure<A: Element>(
     view: &ArrayViewD<'_, A>,
     after: &Edit<'_>,
-    p: Option<f64>,
+    look: Look,
     at: Option<&At<'_>>,
 ) -> Stats {
     let walk = Walk::new(after, view.ndim(), at);
     let Some(run) = view.as_slice_memory_order().filter(|_| walk.is_uniform()) else {
-        return kernel::stats(&|to: &mut dyn FnMut(&[A])| walk.read(view, to), p);
+        return kernel::stats(&|to: &mut dyn FnMut(&[A])| walk.read(view, to), look);
     };
     let mut stats = if after.is_keep() {
-        kernel::stats_of_slice(run, p)
+        kernel::stats_of_slice(run, look)
     } else {
         kernel::stats(
             &|to: &mut dyn FnMut(&[A])| kernel::preview(run, after, at, to),
-            p,
+            look,
         )
     };
     if !stats.is_finite() && view.as_slice().is_none() {
@@ -235,7 +235,8 @@ impl<A: Element, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         let (shape, view) = (self.shape(), self.view().into_dyn());
         ask.after.check_units(|axis| units(shape, axis))?;
-        let stats = measure(&view, &ask.after, ask.p, None);
+        let stats = measure(&view, &ask.after, ask.look(), None);
+        let look = ask.look();
         if let Some((axis, each)) = &mut ask.units {
             let axis = *axis;
             units(shape, axis)?;
@@ -244,7 +245,7 @@ impl<A: Element, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
             } else {
                 let parts = view.axis_chunks_iter(Axis(axis), 1).enumerate();
                 each.extend(parts.map(|(i, part)| {
-                    measure(&part, &ask.after, ask.p, Some(&At::unit(axis, i, None)))
+                    measure(&part, &ask.after, look, Some(&At::unit(axis, i, None)))
                 }));
             }
         }
@@ -284,7 +285,7 @@ impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, 
         let uniform = Walk::new(edit, shape.len(), None).is_uniform();
         // In row-major order only, so that an index that is not finite is the right one.
         if let Some(run) = self.as_slice_mut().filter(|_| uniform) {
-            return Ok(kernel::edit_and_stats(run, edit, None, p));
+            return Ok(kernel::edit_and_stats(run, edit, None, Look::of(p, false)));
         }
         edit_then_look(self, edit, p)
     }
@@ -429,6 +430,7 @@ mod tests {
             let mut ask = Ask {
                 after: edits.get(0),
                 p: None,
+                range: false,
                 units: Some((axis, &mut each)),
             };
             assert_eq!(

@@ -81,12 +81,15 @@ impl After {
         self.seen = None;
         self.total = match edits.common_factor() {
             Some(Factor::ONE) => Some(*before.total()),
-            Some(factor) => Some(before.total().scaled(factor, before.needs().p)),
+            Some(factor) => Some(before.total().scaled(factor)),
             None => self
                 .space
                 .follow(before, edits)
                 .map(|()| *self.space.total()),
         };
+        if let Some(total) = &mut self.total {
+            edits.settle_total(total);
+        }
     }
 
     /// Writes, and looks at what the writing left only if arithmetic did not tell.
@@ -106,6 +109,7 @@ impl After {
             return grads.apply(edits);
         }
         self.space.apply(grads, before, edits)?;
+        self.space.settle(edits);
         (self.total, self.seen) = (Some(*self.space.total()), Some(Seen));
         Ok(())
     }
@@ -117,9 +121,11 @@ impl After {
     fn tensor(&self, index: usize, before: &Measurement, edits: &Edits) -> Option<Stats> {
         match self.seen {
             Some(Seen) => Some(*self.space.tensor(index)),
-            None => edits
-                .get(index)
-                .follow(before.tensor(index), before.needs().p),
+            None => {
+                let mut stats = edits.get(index).follow(before.tensor(index))?;
+                edits.settle_tensors(core::slice::from_mut(&mut stats));
+                Some(stats)
+            }
         }
     }
 }

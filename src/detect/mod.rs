@@ -356,6 +356,11 @@ impl Alarm {
     }
 
     /// The sentence without the step.
+    /// The same, found by another.
+    pub(crate) fn by(self, detector: &'static str) -> Self {
+        Self { detector, ..self }
+    }
+
     pub(crate) fn finding(&self) -> Finding<'_> {
         Finding(self)
     }

@@ -8,11 +8,11 @@ mod step;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use self::chain::{Chain, Rule, Valid};
+use self::chain::{Chain, Rule, Valid, overflows};
 use self::policy::meet;
 use crate::clip::Clipper;
 use crate::detect::{Detector, StepView, non_finite};
-use crate::{Edits, Measurement, Needs, Report, Result, TensorSet, TensorSetMut, Verdict};
+use crate::{Edits, Error, Measurement, Needs, Report, Result, TensorSet, TensorSetMut, Verdict};
 
 pub use plan::Plan;
 pub use policy::OnNonFinite;
@@ -53,6 +53,10 @@ pub use step::{Step, Watch};
 #[derive(Debug)]
 pub struct Guard {
     rules: Vec<Rule>,
+    /// What the report is to have whatever the rules need.
+    asked: Needs,
+    /// That two things were asked for of which one read gives one.
+    unmet: Option<Error>,
     needs: Needs,
     on_non_finite: OnNonFinite,
     max_skips: u32,
@@ -85,6 +89,8 @@ impl Guard {
         report.edits.make_room(1);
         Self {
             rules: Vec::new(),
+            asked: Needs::LEAST,
+            unmet: None,
             needs: Needs::LEAST,
             on_non_finite: OnNonFinite::default(),
             max_skips: 10,
@@ -142,7 +148,8 @@ impl Guard {
         self.push(Rule::Detect(verdict, Box::new(detector)))
     }
 
-    /// Measures more of the gradients than the rules need, for the report.
+    /// Measures more of the gradients than the rules need, for the report. One read sums the powers of one p and
+    /// the units of one axis: to ask for a second is an error of every step. Rules may differ; each sees its own.
     ///
     /// ```
     /// use steadygrad::{Guard, Needs};
@@ -154,8 +161,26 @@ impl Guard {
     /// ```
     #[must_use]
     pub fn measure(self, needs: Needs) -> Self {
+        let asked = self.asked.or(needs);
+        let beside = || {
+            let (what, found) = match needs.power().filter(|_| asked.p != needs.p) {
+                Some(p) => ("p of a norm for the report", p),
+                None => (
+                    "axis of units for the report",
+                    needs.units.unwrap_or(0) as f64,
+                ),
+            };
+            Error::Setting {
+                what,
+                expected: "the one that was asked for before",
+                found,
+            }
+        };
+        let contradicts = !asked.covers(needs);
         Self {
-            needs: self.needs.or(needs),
+            unmet: self.unmet.or_else(|| contradicts.then(beside)),
+            needs: asked.or(self.needs),
+            asked,
             ..self
         }
     }
@@ -297,6 +322,9 @@ impl Guard {
     where
         G: TensorSet + ?Sized,
     {
+        if let Some(error) = &self.unmet {
+            return Err(error.clone());
+        }
         let report = &mut self.report;
         report.before.read(grads, self.needs, &Edits::default())?;
         if let Some(params) = params {
@@ -305,6 +333,7 @@ impl Guard {
                 // Norms of parameters are plain ones.
                 Needs {
                     p: self.needs.p.filter(|_| Needs::LEAST.covers(self.needs)),
+                    range: false,
                     ..self.needs
                 },
                 &Edits::default(),
@@ -368,6 +397,21 @@ impl Guard {
             }
         }
 
+        let propagates = self.on_non_finite == OnNonFinite::Propagate;
+        if report.verdict.is_apply()
+            && !propagates
+            && overflows(grads, &report.before, &report.edits, &mut self.now)?
+        {
+            let view = StepView {
+                grads: &self.now,
+                ..view
+            };
+            let fault = non_finite::find(&view).map(|fault| fault.by("non-finite, left by a rule"));
+            report.fault = fault;
+            if let Some(fault) = &report.fault {
+                report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
+            }
+        }
         report.skips = if report.verdict == Verdict::Skip {
             report.skips.saturating_add(1)
         } else {

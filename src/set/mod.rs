@@ -316,7 +316,11 @@ pub fn clamp_apart<S>(set: &mut S, min: f64, max: f64) -> Result<[Total; 2]>
 where
     S: TensorSetMut + ?Sized,
 {
-    let before = Measurement::with_needs(set, Needs::LEAST)?;
+    let needs = Needs {
+        range: min != -max,
+        ..Needs::LEAST
+    };
+    let before = Measurement::with_needs(set, needs)?;
     let mut edits = Edits::for_count(before.len());
     for (i, stats) in before.tensors().iter().enumerate() {
         if !stats.lies_within(min, max) {

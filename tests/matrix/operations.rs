@@ -74,7 +74,7 @@ pub(crate) fn all() -> Vec<Operation> {
 
 const CUBES: Needs = Needs {
     p: Some(3.0),
-    units: None,
+    ..Needs::LEAST
 };
 
 fn count(set: &(impl TensorSet + ?Sized)) -> usize {

@@ -81,6 +81,7 @@ fn units_of_every_rank() {
         let needs = Needs {
             p: Some(4.0),
             units: Some(axis),
+            ..Needs::default()
         };
         let expected = Measurement::with_needs(&arrays, needs).unwrap();
 

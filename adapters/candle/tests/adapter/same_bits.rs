@@ -106,7 +106,7 @@ proptest! {
         let exponent = if random.below(2) == 0 { exponent } else { exponent % 12 };
         let mut pair = Pair::random(random, exponent);
         spoil(&mut pair, random);
-        let needs = Needs { p: Some(3.0), units: None };
+        let needs = Needs { p: Some(3.0), ..Needs::default() };
         let expected = Measurement::with_needs(&pair.core, needs).unwrap();
         let set = CandleGrads::new(&mut pair.store, &pair.vars).on_device();
         let seen = Measurement::with_needs(&set, needs).unwrap();
