@@ -4,11 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
-use crate::Result;
 use crate::edit::Edits;
 use crate::element::Element;
 use crate::measurement::Measurement;
 use crate::tensor::{Tensor, TensorMut};
+use crate::{Result, Total};
 
 /// What can stand in a list: a list of numbers is one tensor, a list of sets is a set.
 ///
@@ -198,6 +198,10 @@ macro_rules! forward_set {
                 into: &mut Measurement,
             ) -> Result<()> {
                 (**self).apply_and_measure(edits, before, into)
+            }
+
+            fn clamp_and_total(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
+                (**self).clamp_and_total(min, max)
             }
         }
 
