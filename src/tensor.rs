@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 use crate::edit::{Clamp, Edit};
 use crate::element::Element;
 use crate::kernel::Look;
-use crate::set::TensorRef;
 use crate::stats::{Power, SQUARES};
 use crate::{Error, Result, Stats, Total, kernel};
 
@@ -318,7 +317,7 @@ pub trait Tensor {
 /// assert_eq!(w, [1.0, 2.0]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-pub trait TensorMut: Tensor + Lend {
+pub trait TensorMut: Tensor {
     /// Carries out `edit`.
     ///
     /// ```
@@ -424,24 +423,6 @@ pub trait TensorMut: Tensor + Lend {
     ///
     /// [`Error::Count`] if there are fewer elements, and whatever the storage behind the tensor gives.
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()>;
-}
-
-/// Lends any tensor, also from behind `dyn TensorMut`. Every sized tensor has this by itself.
-#[doc(hidden)]
-pub trait Lend {
-    fn lend(&self) -> TensorRef<'_>;
-}
-
-impl<T: Tensor> Lend for T {
-    fn lend(&self) -> TensorRef<'_> {
-        TensorRef::Other(self)
-    }
-}
-
-impl<E: Element> Lend for [E] {
-    fn lend(&self) -> TensorRef<'_> {
-        TensorRef::Slice(E::slice_ref(self))
-    }
 }
 
 /// The part of `xs` that starts at `start` and is `len` long.
