@@ -8,10 +8,15 @@ use ndarray::{ArrayBase, ArrayViewD, ArrayViewMutD, Axis, Data, DataMut, Dimensi
 use crate::edit::Edit;
 use crate::element::Element;
 use crate::kernel::{self, At, Look};
+<<<<<<< HEAD
 use crate::set::{member, member_mut, set_of_one, set_of_one_mut};
 use crate::tensor::{
     Ask, SliceMut, SliceRef, Tensor, TensorMut, edit_then_look, look_then_clamp, one_unit, range,
 };
+=======
+use crate::set::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
+use crate::tensor::{Ask, SliceMut, SliceRef, Tensor, TensorMut, one_unit, range};
+>>>>>>> wt-b
 use crate::{Error, Result, Stats, Total};
 
 /// Elements gathered together from a line that is not contiguous.
@@ -310,10 +315,17 @@ impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, 
     }
 }
 
-set_of_one!([A: Element, S: Data<Elem = A>, D: Dimension] ArrayBase<S, D>);
-set_of_one_mut!([A: Element, S: DataMut<Elem = A>, D: Dimension] ArrayBase<S, D>);
-member!([A: Element, S: Data<Elem = A>, D: Dimension] ArrayBase<S, D>);
-member_mut!([A: Element, S: DataMut<Elem = A>, D: Dimension] ArrayBase<S, D>);
+impl<A: Element, S: Data<Elem = A>, D: Dimension> TensorSet for ArrayBase<S, D> {
+    fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
+        f("", TensorRef::Other(self))
+    }
+}
+
+impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorSetMut for ArrayBase<S, D> {
+    fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
+        f("", self)
+    }
+}
 
 #[cfg(test)]
 mod tests {

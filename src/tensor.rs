@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 use crate::edit::{Clamp, Edit};
 use crate::element::Element;
 use crate::kernel::Look;
-use crate::set::TensorRef;
 use crate::stats::{Power, SQUARES};
 use crate::{Error, Result, Stats, Total, kernel};
 
@@ -318,7 +317,7 @@ pub trait Tensor {
 /// assert_eq!(w, [1.0, 2.0]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-pub trait TensorMut: Tensor + Lend {
+pub trait TensorMut: Tensor {
     /// Carries out `edit`.
     ///
     /// ```
@@ -409,6 +408,7 @@ pub trait TensorMut: Tensor + Lend {
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()>;
 }
 
+<<<<<<< HEAD
 /// [`TensorMut::edit_and_measure`] in two passes. A function of its own, since whoever overrides a method
 /// cannot go back to its default: a call of it from there, also through `dyn`, is a call of the override.
 pub(crate) fn edit_then_look<T>(tensor: &mut T, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats>
@@ -466,6 +466,8 @@ impl<E: Element> Lend for [E] {
     }
 }
 
+=======
+>>>>>>> wt-b
 /// The part of `xs` that starts at `start` and is `len` long.
 pub(crate) fn range(start: usize, len: usize, available: usize) -> Result<core::ops::Range<usize>> {
     match start.checked_add(len) {
