@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 use crate::edit::{Clamp, Edit};
 use crate::element::Element;
 use crate::kernel::Look;
-use crate::set::TensorRef;
 use crate::stats::{Power, SQUARES};
 use crate::{Error, Result, Stats, Total, kernel};
 
@@ -331,7 +330,7 @@ pub trait Tensor {
 /// assert_eq!(w, [1.0, 2.0]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-pub trait TensorMut: Tensor + Lend {
+pub trait TensorMut: Tensor {
     /// Carries out `edit`.
     ///
     /// ```
@@ -368,11 +367,7 @@ pub trait TensorMut: Tensor + Lend {
     ///
     /// As [`TensorMut::edit`] and [`Tensor::stats`].
     fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        self.edit(edit)?;
-        self.stats(&mut Ask {
-            p,
-            ..Ask::default()
-        })
+        edit_then_look(self, edit, p)
     }
 
     /// Clamps the elements into `[min, max]` and adds to `totals` what they were and what they are, their
@@ -393,20 +388,7 @@ pub trait TensorMut: Tensor + Lend {
     ///
     /// As [`TensorMut::edit`] and [`Tensor::stats`].
     fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        let (clamp, p) = (Clamp::new(min, max), Needs::LEAST.p);
-        let before = self.stats(&mut Ask {
-            p,
-            range: clamp.look().range,
-            ..Ask::default()
-        })?;
-        let after = if before.lies_within(min, max) {
-            before
-        } else {
-            self.edit_and_measure(&clamp.edit(), p)?
-        };
-        totals[0].add(&before);
-        totals[1].add(&after);
-        Ok(())
+        look_then_clamp(self, min, max, totals)
     }
 
     /// The elements in row-major order, if they stand so in host memory.
@@ -439,6 +421,46 @@ pub trait TensorMut: Tensor + Lend {
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()>;
 }
 
+<<<<<<< HEAD
+/// [`TensorMut::edit_and_measure`] in two passes. A function of its own, since whoever overrides a method
+/// cannot go back to its default: a call of it from there, also through `dyn`, is a call of the override.
+pub(crate) fn edit_then_look<T>(tensor: &mut T, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats>
+where
+    T: TensorMut + ?Sized,
+{
+    tensor.edit(edit)?;
+    tensor.stats(&mut Ask {
+        p,
+        ..Ask::default()
+    })
+}
+
+/// [`TensorMut::clamp_and_measure`] in as many passes as it takes.
+pub(crate) fn look_then_clamp<T>(
+    tensor: &mut T,
+    min: f64,
+    max: f64,
+    totals: &mut [Total; 2],
+) -> Result<()>
+where
+    T: TensorMut + ?Sized,
+{
+    let (clamp, p) = (Clamp::new(min, max), Needs::LEAST.p);
+    let before = tensor.stats(&mut Ask {
+        p,
+        range: clamp.look().range,
+        ..Ask::default()
+    })?;
+    let after = if before.lies_within(min, max) {
+        before
+    } else {
+        tensor.edit_and_measure(&clamp.edit(), p)?
+    };
+    totals[0].add(&before);
+    totals[1].add(&after);
+    Ok(())
+}
+
 /// Lends any tensor, also from behind `dyn TensorMut`. Every sized tensor has this by itself.
 #[doc(hidden)]
 pub trait Lend {
@@ -457,6 +479,8 @@ impl<E: Element> Lend for [E] {
     }
 }
 
+=======
+>>>>>>> wt-b
 /// The part of `xs` that starts at `start` and is `len` long.
 pub(crate) fn range(start: usize, len: usize, available: usize) -> Result<core::ops::Range<usize>> {
     match start.checked_add(len) {
