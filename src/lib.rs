@@ -141,6 +141,7 @@
 extern crate alloc;
 
 pub mod clip;
+mod covers;
 pub mod detect;
 mod edit;
 mod element;
@@ -163,6 +164,7 @@ mod stats;
 mod tensor;
 mod wide;
 
+pub use covers::Covers;
 pub use edit::{Edit, Edits, Factor, Op};
 pub use element::Element;
 pub use error::{Error, Result};

@@ -1,8 +1,8 @@
 //! Both at once.
 
 use super::l1::sign;
-use super::{Choice, Covers, Penalty, strength};
-use crate::Result;
+use super::{Choice, Penalty, strength};
+use crate::{Covers, Result};
 
 /// The sum of an [`L1`](super::L1) and an [`L2`](super::L2) penalty.
 ///
@@ -24,7 +24,7 @@ use crate::Result;
 /// # References
 ///
 /// Zou and Hastie, "Regularization and variable selection via the elastic net", 2005.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ElasticNet {
     l1: f64,
     l2: f64,
@@ -52,23 +52,23 @@ impl ElasticNet {
         Ok(Self {
             l1,
             l2,
-            choice: Choice::ALL_BUT_BIASES,
+            choice: Choice::default(),
         })
     }
 
-    /// Chooses the tensors by their names.
+    /// Chooses the tensors by their names: by a function, which may capture, or by how they begin.
     ///
     /// ```
     /// use steadygrad::penalty::{ElasticNet, Penalty};
     /// let weights = [("encoder.w", [2.0]), ("head.w", [-4.0])];
-    /// let penalty = ElasticNet::new(0.5, 0.25)?.on(|name| name.starts_with("head."));
+    /// let penalty = ElasticNet::new(0.5, 0.25)?.on("head.");
     /// assert_eq!(penalty.value(&weights)?, 2.0 + 2.0);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn on(self, covers: Covers) -> Self {
+    pub fn on(self, covers: impl Into<Covers>) -> Self {
         Self {
-            choice: Choice(covers),
+            choice: Choice(Some(covers.into())),
             ..self
         }
     }
@@ -81,7 +81,7 @@ impl Penalty for ElasticNet {
         ((edge + 0.5 * slope) * w, edge + slope)
     }
 
-    fn covers(&self, name: &str) -> bool {
-        self.choice.0(name)
+    fn covers(&self, name: &str, dims: Option<&[usize]>) -> bool {
+        self.choice.covers(name, dims)
     }
 }

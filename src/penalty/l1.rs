@@ -1,7 +1,7 @@
 //! The sum of magnitudes.
 
-use super::{Choice, Covers, Penalty, strength};
-use crate::Result;
+use super::{Choice, Penalty, strength};
+use crate::{Covers, Result};
 
 /// The sum of magnitudes times a strength: drives weights to zero.
 ///
@@ -23,7 +23,7 @@ use crate::Result;
 /// # References
 ///
 /// Tibshirani, "Regression shrinkage and selection via the lasso", 1996.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct L1 {
     lambda: f64,
     choice: Choice,
@@ -48,22 +48,22 @@ impl L1 {
     pub fn new(lambda: f64) -> Result<Self> {
         Ok(Self {
             lambda: strength("strength of L1", lambda)?,
-            choice: Choice::ALL_BUT_BIASES,
+            choice: Choice::default(),
         })
     }
 
-    /// Chooses the tensors by their names.
+    /// Chooses the tensors by their names: by a function, which may capture, or by how they begin.
     ///
     /// ```
     /// use steadygrad::penalty::{L1, Penalty};
     /// let weights = [("w_in", [2.0]), ("w_rec", [-4.0])];
-    /// assert_eq!(L1::new(0.5)?.on(|name| name == "w_in").value(&weights)?, 1.0);
+    /// assert_eq!(L1::new(0.5)?.on(|name: &str| name == "w_in").value(&weights)?, 1.0);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn on(self, covers: Covers) -> Self {
+    pub fn on(self, covers: impl Into<Covers>) -> Self {
         Self {
-            choice: Choice(covers),
+            choice: Choice(Some(covers.into())),
             ..self
         }
     }
@@ -88,8 +88,8 @@ impl Penalty for L1 {
         (slope * w, slope)
     }
 
-    fn covers(&self, name: &str) -> bool {
-        self.choice.0(name)
+    fn covers(&self, name: &str, dims: Option<&[usize]>) -> bool {
+        self.choice.covers(name, dims)
     }
 }
 

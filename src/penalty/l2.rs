@@ -1,7 +1,7 @@
 //! The sum of squares.
 
-use super::{Choice, Covers, Penalty, strength};
-use crate::Result;
+use super::{Choice, Penalty, strength};
+use crate::{Covers, Result};
 
 /// Half the sum of squares times a strength: weight decay.
 ///
@@ -22,7 +22,7 @@ use crate::Result;
 /// assert_eq!(penalty, 1.25);   // biases are left out
 /// assert_eq!(grads, [("w", vec![0.3, 0.4]), ("bias", vec![0.0])]);
 ///
-/// assert_eq!(L2::new(0.5)?.on(|name| name == "bias").value(&params)?, 2500.0);
+/// assert_eq!(L2::new(0.5)?.on(|name: &str| name == "bias").value(&params)?, 2500.0);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
@@ -30,7 +30,7 @@ use crate::Result;
 ///
 /// Hoerl and Kennard, "Ridge regression", 1970; Krogh and Hertz, "A simple weight decay can improve
 /// generalization", 1992.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct L2 {
     lambda: f64,
     choice: Choice,
@@ -52,23 +52,23 @@ impl L2 {
     pub fn new(lambda: f64) -> Result<Self> {
         Ok(Self {
             lambda: strength("strength of L2", lambda)?,
-            choice: Choice::ALL_BUT_BIASES,
+            choice: Choice::default(),
         })
     }
 
-    /// Chooses the tensors by their names.
+    /// Chooses the tensors by their names: by a function, which may capture, or by how they begin.
     ///
     /// ```
     /// use steadygrad::penalty::{L2, Penalty};
     /// let weights = [("w", [2.0]), ("bias", [4.0])];
     /// assert_eq!(L2::new(0.5)?.value(&weights)?, 1.0);
-    /// assert_eq!(L2::new(0.5)?.on(|_name| true).value(&weights)?, 5.0);
+    /// assert_eq!(L2::new(0.5)?.on(|_name: &str| true).value(&weights)?, 5.0);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn on(self, covers: Covers) -> Self {
+    pub fn on(self, covers: impl Into<Covers>) -> Self {
         Self {
-            choice: Choice(covers),
+            choice: Choice(Some(covers.into())),
             ..self
         }
     }
@@ -82,7 +82,7 @@ impl Penalty for L2 {
         (0.5 * slope * w, slope)
     }
 
-    fn covers(&self, name: &str) -> bool {
-        self.choice.0(name)
+    fn covers(&self, name: &str, dims: Option<&[usize]>) -> bool {
+        self.choice.covers(name, dims)
     }
 }

@@ -22,67 +22,24 @@
 //! # Ok::<(), steadygrad::Error>(())
 //! ```
 
+mod biases;
 mod elastic_net;
 mod l1;
 mod l2;
 
+pub use biases::all_but_biases;
 pub use elastic_net::ElasticNet;
 pub use l1::L1;
 pub use l2::L2;
 
 use alloc::vec::Vec;
 
+use self::biases::Choice;
 use crate::kernel::{self, Pair};
 use crate::names::Names;
 use crate::set::{Found, Pairing, TensorRef};
 use crate::tensor::{SliceMut, SliceRef, Tensor, TensorMut, each_slice};
 use crate::{Error, Result, TensorSet, TensorSetMut};
-
-/// Which tensors a penalty is for, by their names.
-///
-/// Penalties are equal if their strengths are and this is one function, by its address: two functions of one
-/// body may count as one.
-///
-/// # Examples
-///
-/// ```
-/// use steadygrad::penalty::{Covers, L2, Penalty};
-///
-/// let recurrent: Covers = |name| name.ends_with("w_rec");
-/// let weights = [("w_in", [9.0_f32]), ("w_rec", [2.0])];
-/// assert_eq!(L2::new(1.0)?.on(recurrent).value(&weights)?, 2.0);
-/// # Ok::<(), steadygrad::Error>(())
-/// ```
-pub type Covers = fn(&str) -> bool;
-
-/// The tensors of a penalty.
-#[derive(Clone, Copy, Debug)]
-struct Choice(Covers);
-
-impl Choice {
-    const ALL_BUT_BIASES: Self = Self(all_but_biases);
-}
-
-impl PartialEq for Choice {
-    fn eq(&self, other: &Self) -> bool {
-        core::ptr::fn_addr_eq(self.0, other.0)
-    }
-}
-
-/// Every tensor but biases: those whose last name is `b`, or begins with `bias` or `b_`, or ends in `_bias`.
-///
-/// # Examples
-///
-/// ```
-/// use steadygrad::penalty::all_but_biases;
-/// assert!(all_but_biases("layers.0.w_rec") && all_but_biases(""));
-/// assert!(!all_but_biases("layers.0.bias") && !all_but_biases("bias_hh_l0") && !all_but_biases("b"));
-/// ```
-#[must_use]
-pub fn all_but_biases(name: &str) -> bool {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    !(last == "b" || last.starts_with("bias") || last.starts_with("b_") || last.ends_with("_bias"))
-}
 
 /// A sum over weights of a term of each, and its gradient.
 ///
@@ -118,16 +75,18 @@ pub trait Penalty: Sync {
     /// ```
     fn at(&self, w: f64) -> (f64, f64);
 
-    /// Whether the tensor with this name is penalised.
+    /// Whether the tensor with this name, and with these dims if it tells them, is penalised: weights are, biases,
+    /// gains and shifts are not, unless you say otherwise.
     ///
     /// ```
     /// use steadygrad::penalty::{L2, Penalty};
-    /// assert!(!L2::new(1.0)?.covers("layers.0.bias"));
-    /// assert!(L2::new(1.0)?.on(|_| true).covers("layers.0.bias"));
+    /// assert!(!L2::new(1.0)?.covers("layers.0.bias", None));
+    /// assert!(!L2::new(1.0)?.covers("layers.0.scale", Some(&[8])));
+    /// assert!(L2::new(1.0)?.on(|_: &str| true).covers("layers.0.bias", None));
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
-    fn covers(&self, name: &str) -> bool {
-        all_but_biases(name)
+    fn covers(&self, name: &str, dims: Option<&[usize]>) -> bool {
+        all_but_biases(name, dims)
     }
 
     /// The value alone.
@@ -148,7 +107,7 @@ pub trait Penalty: Sync {
     {
         let mut sum = Pair::ZERO;
         weights.visit(&mut |name, tensor| {
-            if self.covers(name) {
+            if self.covers(name, tensor.dims()) {
                 in_blocks(&tensor, &mut |_, ws| {
                     // The gradient goes to a place that nobody reads.
                     sum.add(kernel::pair(ws, &mut [0.0; BLOCK][..ws.len()], |w| {
@@ -196,7 +155,8 @@ pub trait Penalty: Sync {
         grads.visit_mut(&mut |_, grad| {
             let end = *ends.next().unwrap_or(&start);
             for (index, weight) in (start..end).zip(&weights.tensors[start..end]) {
-                if self.covers(weights.names.get(index).unwrap_or_default()) {
+                let name = weights.names.get(index).unwrap_or_default();
+                if self.covers(name, weight.dims()) {
                     sum.add(both(self, weight, grad)?);
                 }
             }

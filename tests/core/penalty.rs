@@ -12,7 +12,7 @@ fn numbers<'a>(words: impl Iterator<Item = &'a str>) -> Vec<f64> {
 }
 
 /// Either of the three, so that a table can hold them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Any {
     L1(L1),
     L2(L2),
@@ -186,7 +186,7 @@ fn biases_are_left_out_and_the_choice_is_the_users() {
         [("layers.0.w_rec", vec![2.0]), ("layers.0.bias", vec![0.0])]
     );
     let mut grads = zeros();
-    let all = L1::new(1.0).unwrap().on(|_| true);
+    let all = L1::new(1.0).unwrap().on(|_: &str| true);
     assert_eq!(all.apply(&set(), &mut grads), Ok(5.0));
     assert_eq!(
         grads,
@@ -194,7 +194,7 @@ fn biases_are_left_out_and_the_choice_is_the_users() {
     );
     let biases = ElasticNet::new(1.0, 1.0)
         .unwrap()
-        .on(|name| name.ends_with("bias"));
+        .on(|name: &str| name.ends_with("bias"));
     assert_eq!(biases.value(&set()), Ok(7.5));
 }
 

@@ -105,7 +105,7 @@ fn a_missing_set_stands_for_all_below_its_name() {
     };
     assert_eq!(step(&missing(), &params), Ok(()));
     let mut grads = missing();
-    let all = L2::new(1.0).unwrap().on(|_| true);
+    let all = L2::new(1.0).unwrap().on(|_: &str| true);
     assert_eq!(all.apply(&params, &mut grads), Ok(2.0 + 16.0 + 18.0));
     assert_eq!(grads[1].1[0].1, [7.0]);
     // Not for what only begins like it.
