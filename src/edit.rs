@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::kernel::Look;
-use crate::measurement::Names;
+use crate::names::Names;
 use crate::{Element, Error, Norm, Result, Stats, Wide, math};
 
 /// A factor `m · 2^e ≥ 0` for scaling.

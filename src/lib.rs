@@ -150,6 +150,7 @@ mod guard;
 mod kernel;
 mod math;
 mod measurement;
+mod names;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 pub mod penalty;

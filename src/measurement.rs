@@ -1,56 +1,16 @@
 //! What one read says of a set: named [`Stats`] and their exact total.
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::edit::{Edit, Edits};
 use crate::exact::{DIGITS, ExactSum};
 use crate::kernel::Look;
+use crate::names::Names;
 use crate::set::{TensorSet, TensorSetMut};
 use crate::stats::Power;
 use crate::tensor::{Ask, Needs, Tensor};
 use crate::{Error, Result, Stats, Wide};
-
-/// The names of a set's tensors, in the set's order, end to end in one text.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Names {
-    text: String,
-    ends: Vec<usize>,
-}
-
-impl Names {
-    #[inline]
-    fn is(&self, index: usize, name: &str) -> bool {
-        self.ends.get(index).is_some_and(|&end| {
-            // Bytes, so that no one asks whether characters begin and end here.
-            self.text.as_bytes()[self.end_of(index)..end] == *name.as_bytes()
-        })
-    }
-
-    pub(crate) fn get(&self, index: usize) -> Option<&str> {
-        let end = *self.ends.get(index)?;
-        self.text.get(self.end_of(index)..end)
-    }
-
-    /// Where the first `count` names end.
-    fn end_of(&self, count: usize) -> usize {
-        count.checked_sub(1).map_or(0, |last| self.ends[last])
-    }
-
-    fn push(&mut self, name: &str) {
-        self.text.push_str(name);
-        self.ends.push(self.text.len());
-    }
-
-    /// The first `count` names, of which there are at least as many.
-    fn first(&self, count: usize) -> Self {
-        Self {
-            text: self.text[..self.end_of(count)].into(),
-            ends: self.ends[..count].into(),
-        }
-    }
-}
 
 /// The exact sum, over any tensors in any order, of what their [`Stats`] say.
 ///
@@ -520,7 +480,12 @@ impl Measurement {
             units: None,
             ..before.needs
         });
-        set.apply_and_measure(edits, before, self)?;
+        // The tensors are those of `before`, so nobody asks for their names again.
+        self.names = Arc::clone(&before.names);
+        let nameless = core::mem::replace(&mut self.nameless, true);
+        let applied = set.apply_and_measure(edits, before, self);
+        self.nameless = nameless;
+        applied?;
         self.finish();
         Ok(())
     }
@@ -550,7 +515,7 @@ impl Measurement {
     fn finish(&mut self) {
         let count = self.count;
         self.tensors.truncate(count);
-        if self.new_names.is_none() && self.names.ends.len() > count {
+        if self.new_names.is_none() && self.names.len() > count {
             self.new_names = Some(self.names.first(count));
         }
         if let Some(names) = self.new_names.take() {
@@ -606,7 +571,8 @@ impl Measurement {
             range: self.needs.range,
             units,
         })?;
-        self.push(name, stats);
+        self.push_name(name, tensor.dims());
+        self.record(stats);
         Ok(())
     }
 
@@ -635,30 +601,30 @@ impl Measurement {
     /// ```
     #[inline]
     pub fn push(&mut self, name: &str, stats: Stats) {
-        self.push_name(name);
+        self.push_name(name, None);
         self.record(stats);
     }
 
     #[inline]
-    fn push_name(&mut self, name: &str) {
+    fn push_name(&mut self, name: &str, dims: Option<&[usize]>) {
         if self.nameless {
             return;
         }
         let index = self.count;
         match &mut self.new_names {
-            None if self.names.is(index, name) => (),
+            None if self.names.is(index, name, dims) => (),
             None => {
                 let names = self.new_names.insert(self.names.first(index));
-                names.push(name);
+                names.push(name, dims);
             }
-            Some(names) => names.push(name),
+            Some(names) => names.push(name, dims),
         }
     }
 
     /// Makes a place for a tensor whose statistics [`Measurement::fill`] brings.
     #[inline]
-    pub(crate) fn leave_room(&mut self, name: &str) {
-        self.push_name(name);
+    pub(crate) fn leave_room(&mut self, name: &str, dims: Option<&[usize]>) {
+        self.push_name(name, dims);
         self.count += 1;
         self.unit_ends.push(self.units.len());
     }

@@ -256,6 +256,10 @@ impl<A: Element, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
         ArrayBase::len(self)
     }
 
+    fn dims(&self) -> Option<&[usize]> {
+        Some(self.shape())
+    }
+
     fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
         self.as_slice().map(A::slice_ref)
     }

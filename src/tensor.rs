@@ -273,6 +273,19 @@ pub trait Tensor {
         self.len() == 0
     }
 
+    /// The length of each axis; none of a flat tensor, which only knows its number of elements and fits any
+    /// dims that come to it.
+    ///
+    /// ```
+    /// use steadygrad::Tensor;
+    /// assert_eq!(vec![1.0_f32, 2.0].dims(), None);
+    /// # #[cfg(feature = "ndarray")]
+    /// assert_eq!(Some(ndarray::Array2::<f32>::zeros((2, 3))).dims(), Some(&[2, 3][..]));
+    /// ```
+    fn dims(&self) -> Option<&[usize]> {
+        None
+    }
+
     /// The elements in row-major order, if they stand so in host memory.
     ///
     /// ```
@@ -554,6 +567,11 @@ macro_rules! forward_tensor {
                 Tensor::len($to)
             }
 
+            fn dims(&self) -> Option<&[usize]> {
+                let $self = self;
+                $to.dims()
+            }
+
             fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
                 let $self = self;
                 $to.as_slice_ref()
@@ -629,6 +647,10 @@ impl<T: Tensor> Tensor for Option<T> {
 
     fn len(&self) -> usize {
         self.as_ref().map_or(0, Tensor::len)
+    }
+
+    fn dims(&self) -> Option<&[usize]> {
+        self.as_ref().and_then(Tensor::dims)
     }
 
     fn as_slice_ref(&self) -> Option<SliceRef<'_>> {

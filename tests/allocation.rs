@@ -153,17 +153,17 @@ fn check<G: TensorSetMut + ?Sized>(what: &str, grads: &mut G, params: &impl Tens
 #[test]
 fn slices_lists_and_maps() {
     let mut one = vec![1.0_f32; 1000];
-    check("a vector", &mut one, &[1.0]);
-    check("a slice", [1.0_f64; 5].as_mut_slice(), &[1.0]);
+    check("a vector", &mut one, &vec![1.0_f32; 1000]);
+    check("a slice", [1.0_f64; 5].as_mut_slice(), &[1.0; 5]);
     check(
         "a list",
         &mut vec![vec![1.0_f32; 300], vec![2.0; 7], vec![]],
-        &vec![vec![1.0]; 3],
+        &vec![vec![1.0; 300], vec![1.0; 7], vec![]],
     );
     check(
         "missing ones",
         &mut [Some(vec![1.0_f64; 3]), None],
-        &[[1.0], [2.0]],
+        &[[1.0; 3], [2.0; 3]],
     );
     let named = |x: f32| [("weight", vec![x; 300]), ("bias", vec![x; 3])];
     check("a named list", &mut named(1.0), &named(2.0));
@@ -176,9 +176,13 @@ fn slices_lists_and_maps() {
     check("a map", &mut map(), &map());
     let (mut a, mut b) = (vec![1.0_f32; 10], [1.0_f64; 10]);
     let mut mixed: [(&str, &mut dyn TensorMut); 2] = [("a", &mut a), ("b", &mut b)];
-    check("mixed types", &mut mixed, &[("a", [1.0])]);
+    check(
+        "mixed types",
+        &mut mixed,
+        &[("a", [1.0; 10]), ("b", [1.0; 10])],
+    );
     let mut hundred: Vec<[f32; 3]> = vec![[1.0; 3]; 137];
-    check("numbered names", &mut hundred, &vec![[1.0]; 137]);
+    check("numbered names", &mut hundred, &vec![[1.0; 3]; 137]);
 }
 
 #[derive(Clone)]
@@ -209,16 +213,21 @@ fn structs_in_structs() {
     };
     check("a model", &mut model.clone(), &model);
     let mut map = BTreeMap::from([("a name that takes its place".to_string(), model.clone())]);
-    check("a model in a map", &mut map, &model);
+    let params = map.clone();
+    check("a model in a map", &mut map, &params);
 }
 
 #[cfg(feature = "ndarray")]
 #[test]
 fn arrays_of_up_to_four_axes() {
     use ndarray::{Array1, Array2, Array3, Array4, ArrayD, Axis, IxDyn, Slice};
-    check("1 axis", &mut Array1::<f32>::ones(500), &[1.0]);
-    check("2 axes", &mut Array2::<f64>::ones((30, 40)), &[1.0]);
-    check("3 axes", &mut Array3::<f32>::ones((3, 4, 50)), &[1.0]);
+    check("1 axis", &mut Array1::<f32>::ones(500), &[1.0; 500]);
+    check(
+        "2 axes",
+        &mut Array2::<f64>::ones((30, 40)),
+        &Array2::<f32>::ones((30, 40)),
+    );
+    check("3 axes", &mut Array3::<f32>::ones((3, 4, 50)), &[1.0; 600]);
     check(
         "4 axes",
         &mut Array4::<f32>::ones((2, 3, 4, 5)),
@@ -227,26 +236,31 @@ fn arrays_of_up_to_four_axes() {
     check(
         "4 axes, dynamic",
         &mut ArrayD::<f32>::ones(IxDyn(&[2, 3, 4, 5])),
-        &[1.0],
+        &[1.0; 120],
     );
     let mut four = Array4::<f32>::ones((4, 6, 8, 10));
     for axis in 0..4 {
         four.invert_axis(Axis(axis));
     }
-    check("reversed", &mut four.view_mut().reversed_axes(), &[1.0]);
+    check(
+        "reversed",
+        &mut four.view_mut().reversed_axes(),
+        &[1.0; 1920],
+    );
     let mut strided = four.view_mut();
     for axis in 0..4 {
         strided.slice_axis_inplace(Axis(axis), Slice::new(0, None, 2));
     }
-    check("strided", &mut strided, &[1.0]);
+    check("strided", &mut strided, &[1.0; 120]);
     let mut some = strided.permuted_axes([2, 0, 3, 1]);
     some.invert_axis(Axis(1));
-    check("permuted", &mut some, &[1.0]);
+    check("permuted", &mut some, &[1.0; 120]);
     let mut set = [
         ("plain", Array2::<f32>::ones((4, 4)).into_dyn()),
         ("cube", Array3::<f32>::ones((2, 2, 2)).into_dyn()),
     ];
-    check("a named list", &mut set, &[1.0]);
+    let params = set.clone();
+    check("a named list", &mut set, &params);
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub use weight_growth::WeightGrowth;
 use alloc::sync::Arc;
 use core::fmt::{self, Debug};
 
-use crate::measurement::Names;
+use crate::names::Names;
 use crate::wide::Figures;
 use crate::{Error, Measurement, Needs, Result};
 
@@ -123,7 +123,7 @@ pub trait Detector: Send + Sync + Debug {
 ///
 /// let params = [("w", vec![1.0_f32, f32::INFINITY])];
 /// let mut guard = Guard::new().on_non_finite(OnNonFinite::Propagate);
-/// let report = guard.step(Step::new(&mut [0.5_f32]).params(&params))?;
+/// let report = guard.step(Step::new(&mut [("w", [0.5_f32, 0.0])]).params(&params))?;
 /// assert_eq!(report.non_finite().unwrap().subject(), Subject::Parameter(0));
 /// # Ok::<(), steadygrad::Error>(())
 /// ```

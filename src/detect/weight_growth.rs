@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Alarm, Detector, StepView, Subject, at_least_one};
-use crate::measurement::Names;
+use crate::names::Names;
 use crate::{Error, Needs, Norm, Result};
 
 /// Fires when the norm of a parameter tensor is above `ratio` times its first value, or grew by more
@@ -31,7 +31,8 @@ use crate::{Error, Needs, Norm, Result};
 /// let mut fired = vec![];
 /// for w in [1.0, 1.1, 1.2, 2.5, 11.0] {
 ///     let params = [("w_rec", [w]), ("bias", [0.0])];
-///     let report = guard.step(Step::new(&mut [0.0]).params(&params))?;
+///     let mut grads = [("w_rec", [0.0]), ("bias", [0.0])];
+///     let report = guard.step(Step::new(&mut grads).params(&params))?;
 ///     fired.push(report.alarms().first().map(|alarm| alarm.to_string()));
 /// }
 /// assert_eq!(fired[..3], [None, None, None]);

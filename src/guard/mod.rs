@@ -1,6 +1,7 @@
 //! Everything composed into one line per training step.
 
 mod chain;
+mod paired;
 mod plan;
 mod policy;
 mod step;
@@ -9,6 +10,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use self::chain::{Chain, Rule, Valid, overflows};
+use self::paired::Paired;
 use self::policy::meet;
 use crate::clip::Clipper;
 use crate::detect::{Detector, StepView, non_finite};
@@ -61,6 +63,7 @@ pub struct Guard {
     on_non_finite: OnNonFinite,
     max_skips: u32,
     params: Measurement,
+    paired: Paired,
     /// The gradients as the edits planned so far would leave them.
     now: Measurement,
     report: Report,
@@ -95,6 +98,7 @@ impl Guard {
             on_non_finite: OnNonFinite::default(),
             max_skips: 10,
             params: Measurement::default(),
+            paired: Paired::default(),
             now: Measurement::default(),
             report,
         }
@@ -251,7 +255,9 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Error::NonFinite`](crate::Error::NonFinite) under [`OnNonFinite::Error`], and what the tensors give.
+    /// [`Error::NonFinite`](crate::Error::NonFinite) under [`OnNonFinite::Error`]; [`Error::Name`](crate::Error::Name),
+    /// [`Error::Count`](crate::Error::Count) or [`Error::Shape`](crate::Error::Shape) if the parameters are not those
+    /// of the gradients, which does not count as a step; and what the tensors give.
     pub fn step<'s, G: TensorSetMut + ?Sized + 's>(
         &mut self,
         step: impl Into<Step<'s, G>>,
@@ -338,6 +344,7 @@ impl Guard {
                 },
                 &Edits::default(),
             )?;
+            self.paired.check(&self.params, &report.before)?;
         }
         report.step += 1;
         report.loss = loss;

@@ -1,7 +1,8 @@
 //! What a guard decided, to be carried out or folded into an optimiser.
 
 use super::Guard;
-use crate::{Error, Factor, Measurement, Report, Result, Tensor, TensorSet, TensorSetMut, Verdict};
+use crate::set::{Found, Pairing};
+use crate::{Factor, Measurement, Report, Result, Tensor, TensorSet, TensorSetMut, Verdict};
 
 /// What a guard decided, before anything is written.
 ///
@@ -90,8 +91,9 @@ impl<'g> Plan<'g> {
     ///
     /// # Errors
     ///
-    /// [`Error::Name`](crate::Error::Name) or [`Error::Count`](crate::Error::Count) if these are other
-    /// gradients, by their names, number or sizes; nothing is changed then. And what the tensors give.
+    /// [`Error::Name`](crate::Error::Name), [`Error::Count`](crate::Error::Count) or
+    /// [`Error::Shape`](crate::Error::Shape) if these are other gradients, by their names, number, sizes or
+    /// shapes; nothing is changed then. And what the tensors give.
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<&'g Report> {
         fits(&self.guard.report.before, &*grads)?;
         self.carry_out(grads)
@@ -106,37 +108,12 @@ impl<'g> Plan<'g> {
     }
 }
 
-/// Whether `grads` are those that `seen` tells of, by names, number and sizes.
+/// Whether `grads` are those that `seen` tells of.
 fn fits<G: TensorSet + ?Sized>(seen: &Measurement, grads: &G) -> Result<()> {
-    let mut index = 0;
+    let mut pairing = Pairing::same(seen.names(), |index| seen.tensor(index).len() as usize);
     grads.visit(&mut |name, tensor| {
-        if index < seen.len() {
-            let (expected, len) = (seen.name(index), seen.tensor(index).len() as usize);
-            if name != expected {
-                return Err(Error::Name {
-                    index,
-                    expected: expected.into(),
-                    found: name.into(),
-                });
-            }
-            if tensor.len() != len {
-                return Err(Error::Count {
-                    what: "elements of a gradient",
-                    expected: len,
-                    found: tensor.len(),
-                });
-            }
-        }
-        index += 1;
-        Ok(())
+        let (dims, len) = (tensor.dims(), tensor.len());
+        pairing.take(Found { name, dims, len }).map(|_| ())
     })?;
-    if index == seen.len() {
-        Ok(())
-    } else {
-        Err(Error::Count {
-            what: "tensors of the set",
-            expected: seen.len(),
-            found: index,
-        })
-    }
+    pairing.finish()
 }

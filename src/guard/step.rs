@@ -60,9 +60,13 @@ macro_rules! with_more {
 
             /// The parameters that the gradients belong to, as they are before the step.
             ///
+            /// Names, number, sizes and, where both tell them, shapes must be those of the gradients. A gradient
+            /// without elements is a missing one and stands for any size; a missing set of gradients stands for
+            /// all parameters below its name.
+            ///
             /// ```
             /// use steadygrad::{detect::Subject, Guard, Step, Watch};
-            /// let (mut grads, params) = ([0.5_f32], [("w", [f32::NAN])]);
+            /// let (mut grads, params) = ([("w", [0.5_f32])], [("w", [f32::NAN])]);
             /// let mut guard = Guard::new();
             /// let plan = guard.plan(Watch::new(&grads).params(&params))?;
             /// assert_eq!(plan.report().non_finite().unwrap().subject(), Subject::Parameter(0));

@@ -30,11 +30,11 @@ pub use elastic_net::ElasticNet;
 pub use l1::L1;
 pub use l2::L2;
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::kernel::{self, Pair};
-use crate::set::TensorRef;
+use crate::names::Names;
+use crate::set::{Found, Pairing, TensorRef};
 use crate::tensor::{SliceMut, SliceRef, Tensor, TensorMut, each_slice};
 use crate::{Error, Result, TensorSet, TensorSetMut};
 
@@ -164,9 +164,9 @@ pub trait Penalty: Sync {
 
     /// The value; its gradient is added to `grads` in the same pass.
     ///
-    /// The sets are paired by position, and names and sizes must agree. A gradient without elements is a
-    /// missing one: its weights count, and nothing is added. Element types and memory layouts may differ;
-    /// equal layouts run at full speed.
+    /// The sets are paired by position, and names, sizes and, where both tell them, shapes must agree. A gradient
+    /// without elements is a missing one, and a missing set stands for all weights below its name: they
+    /// count, and nothing is added. Element types and memory layouts may differ; equal layouts run at full speed.
     ///
     /// ```
     /// use steadygrad::{penalty::{L2, Penalty}, Error};
@@ -180,8 +180,8 @@ pub trait Penalty: Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Name`] or [`Error::Count`] if the sets do not fit together; nothing is changed then. And what the
-    /// tensors give.
+    /// [`Error::Name`], [`Error::Count`] or [`Error::Shape`] if the sets do not fit together; nothing is changed
+    /// then. And what the tensors give.
     fn apply<W: TensorSet + ?Sized, G: TensorSetMut + ?Sized>(
         &self,
         weights: &W,
@@ -192,13 +192,15 @@ pub trait Penalty: Sync {
     {
         let mut sum = Pair::ZERO;
         let weights = Paired::new(weights, &*grads)?;
-        let mut index = 0;
-        grads.visit_mut(&mut |name, grad| {
-            let weight = weights.tensors[index];
-            index += 1;
-            if self.covers(name) {
-                sum.add(both(self, &weight, grad)?);
+        let (mut ends, mut start) = (weights.ends.iter(), 0);
+        grads.visit_mut(&mut |_, grad| {
+            let end = *ends.next().unwrap_or(&start);
+            for (index, weight) in (start..end).zip(&weights.tensors[start..end]) {
+                if self.covers(weights.names.get(index).unwrap_or_default()) {
+                    sum.add(both(self, weight, grad)?);
+                }
             }
+            start = end;
             Ok(())
         })?;
         Ok(sum.round())
@@ -231,7 +233,10 @@ pub trait Penalty: Sync {
 
 /// The weights of a model, checked to fit its gradients.
 struct Paired<'w> {
+    names: Names,
     tensors: Vec<TensorRef<'w>>,
+    /// Where the weights of each gradient end.
+    ends: Vec<usize>,
 }
 
 impl<'w> Paired<'w> {
@@ -239,45 +244,24 @@ impl<'w> Paired<'w> {
         weights: &'w W,
         grads: &G,
     ) -> Result<Self> {
-        let (mut tensors, mut names, mut ends) = (Vec::new(), String::new(), Vec::new());
+        let (mut names, mut tensors, mut ends) = (Names::default(), Vec::new(), Vec::new());
         weights.visit(&mut |name, tensor| {
+            names.push(name, tensor.dims());
             tensors.push(tensor);
-            names.push_str(name);
-            ends.push(names.len());
             Ok(())
         })?;
-        let (mut count, mut start) = (0, 0);
+        let mut pairing = Pairing::with_gradients(&names, |index| tensors[index].len());
         grads.visit(&mut |name, grad| {
-            if let (Some(&end), Some(weight)) = (ends.get(count), tensors.get(count)) {
-                let expected = &names[start..end];
-                if name != expected {
-                    return Err(Error::Name {
-                        index: count,
-                        expected: expected.into(),
-                        found: name.into(),
-                    });
-                }
-                if grad.len() != weight.len() && !grad.is_empty() {
-                    return Err(Error::Count {
-                        what: "elements of a gradient",
-                        expected: weight.len(),
-                        found: grad.len(),
-                    });
-                }
-                start = end;
-            }
-            count += 1;
+            let (dims, len) = (grad.dims(), grad.len());
+            ends.push(pairing.take(Found { name, dims, len })?.end);
             Ok(())
         })?;
-        if count == tensors.len() {
-            Ok(Self { tensors })
-        } else {
-            Err(Error::Count {
-                what: "gradient tensors",
-                expected: tensors.len(),
-                found: count,
-            })
-        }
+        pairing.finish()?;
+        Ok(Self {
+            names,
+            tensors,
+            ends,
+        })
     }
 }
 

@@ -33,8 +33,14 @@ impl<'a> Batch<'a> {
 
     /// Takes in the next tensor of the set.
     #[inline]
-    pub(super) fn push(&mut self, name: &str, slice: SliceRef<'a>, into: &mut Measurement) {
-        into.leave_room(name);
+    pub(super) fn push(
+        &mut self,
+        name: &str,
+        dims: Option<&[usize]>,
+        slice: SliceRef<'a>,
+        into: &mut Measurement,
+    ) {
+        into.leave_room(name, dims);
         let space: &mut [_] = match &mut self.many {
             Some(many) => many,
             None => &mut self.few,

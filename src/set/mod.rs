@@ -3,10 +3,12 @@
 mod batch;
 mod lists;
 mod names;
+mod pairing;
 mod structs;
 
 #[doc(hidden)]
 pub use names::{field_name, visit_under, visit_under_mut};
+pub(crate) use pairing::{Found, Pairing};
 
 use self::batch::Batch;
 use self::names::{visit_numbered, visit_numbered_mut};
@@ -73,6 +75,13 @@ impl Tensor for TensorRef<'_> {
 
     fn len(&self) -> usize {
         self.inner().len()
+    }
+
+    fn dims(&self) -> Option<&[usize]> {
+        match self {
+            Self::Slice(_) => None,
+            Self::Other(tensor) => tensor.dims(),
+        }
     }
 
     fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
@@ -196,7 +205,7 @@ pub trait TensorSet {
             index += 1;
             match tensor.lent_slice() {
                 Some(slice) if in_batch => {
-                    batch.push(name, slice, into);
+                    batch.push(name, tensor.dims(), slice, into);
                     Ok(())
                 }
                 _ => {

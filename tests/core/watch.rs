@@ -38,8 +38,8 @@ fn on_losses(guard: Guard, losses: &[f64]) -> Vec<usize> {
 
 fn on_weights(guard: Guard, norms: &[f64]) -> Vec<usize> {
     let step = |guard: &mut Guard, i: usize| {
-        let params = [("w", [norms[i - 1]])];
-        let report = guard.step(Step::new(&mut [0.0]).params(&params)).unwrap();
+        let (mut grads, params) = ([("w", [0.0])], [("w", [norms[i - 1]])]);
+        let report = guard.step(Step::new(&mut grads).params(&params)).unwrap();
         !report.alarms().is_empty()
     };
     fired(guard, step, norms.len())
@@ -171,7 +171,8 @@ fn an_alarm_names_the_worst_tensor() {
 fn weights_of_another_model_are_not_compared() {
     let mut guard = Guard::new().detect(WeightGrowth::new(2.0).unwrap().per_step(1.0, 1).unwrap());
     let mut step = |params: &[(&str, [f64; 1])]| {
-        let report = guard.step(Step::new(&mut [0.0]).params(&params)).unwrap();
+        let mut grads: Vec<_> = params.iter().map(|(name, _)| (*name, [0.0])).collect();
+        let report = guard.step(Step::new(&mut grads).params(&params)).unwrap();
         report
             .alarms()
             .first()
