@@ -32,12 +32,14 @@ pub use persistent_norm::PersistentNorm;
 pub use plateau::Plateau;
 pub use weight_growth::WeightGrowth;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt::{self, Debug};
 
+use crate::figures::{Figures, Number};
 use crate::measurement::Names;
-use crate::wide::Figures;
-use crate::{Error, Measurement, Needs, Result};
+use crate::{Error, Measurement, Needs, Result, Wide};
 
 /// What rules and detectors see of a training step.
 ///
@@ -154,9 +156,9 @@ enum Found {
     /// A quantity on the wrong side of a bound.
     Bound {
         quantity: &'static str,
-        value: f64,
+        value: Number,
         relation: &'static str,
-        bound: f64,
+        bound: Number,
     },
 }
 
@@ -185,6 +187,8 @@ pub struct Alarm {
     found: Found,
     steps: u64,
     names: Option<Arc<Names>>,
+    /// What else was found on the same step.
+    next: Option<Box<Alarm>>,
 }
 
 impl Alarm {
@@ -218,11 +222,29 @@ impl Alarm {
             subject,
             Found::Bound {
                 quantity,
-                value,
+                value: value.into(),
                 relation,
-                bound,
+                bound: bound.into(),
             },
         )
+    }
+
+    /// That a quantity, which no `f64` need hold, is above a bound.
+    fn above(
+        detector: &'static str,
+        step: &StepView<'_>,
+        subject: Subject,
+        quantity: &'static str,
+        value: Wide,
+        bound: Wide,
+    ) -> Self {
+        let found = Found::Bound {
+            quantity,
+            value: value.into(),
+            relation: "above",
+            bound: bound.into(),
+        };
+        Self::about(detector, step, subject, found)
     }
 
     fn about(detector: &'static str, step: &StepView<'_>, subject: Subject, found: Found) -> Self {
@@ -238,6 +260,7 @@ impl Alarm {
             found,
             steps: 1,
             names: names.cloned(),
+            next: None,
         }
     }
 
@@ -257,6 +280,45 @@ impl Alarm {
     #[must_use]
     pub fn lasting(self, steps: u64) -> Self {
         Self { steps, ..self }
+    }
+
+    /// With another alarm of the same step: a detector that watches for several things answers with all of
+    /// them, and a report lists each by itself.
+    ///
+    /// ```
+    /// # use steadygrad::{detect::{Alarm, Detector, StepView, Subject}, Guard, Step};
+    /// #[derive(Debug)]
+    /// struct Both;
+    ///
+    /// impl Detector for Both {
+    ///     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+    ///         let (loss, norm) = (step.loss?, step.grads.total().l2());
+    ///         let high = Alarm::new("both", step, Subject::Loss, "value", loss, "above", 2.0);
+    ///         Some(high.and(Alarm::new("both", step, Subject::Gradients, "norm", norm, "above", 1.0)))
+    ///     }
+    /// }
+    ///
+    /// let mut guard = Guard::new().detect(Both);
+    /// let report = guard.step(Step::new(&mut [3.0, 4.0]).loss(9.0))?;
+    /// assert_eq!((report.alarms()[0].value(), report.alarms()[1].value()), (9.0, 5.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.next = Some(Box::new(match self.next {
+            Some(next) => next.and(other),
+            None => other,
+        }));
+        self
+    }
+
+    /// Each alarm by itself.
+    pub(crate) fn list_in(self, alarms: &mut Vec<Self>) {
+        let mut next = Some(self);
+        while let Some(mut alarm) = next {
+            next = alarm.next.take().map(|next| *next);
+            alarms.push(alarm);
+        }
     }
 
     /// The detector's name.
@@ -333,7 +395,7 @@ impl Alarm {
     pub fn value(&self) -> f64 {
         match self.found {
             Found::NonFinite { nan, inf, .. } => (nan + inf) as f64,
-            Found::Bound { value, .. } => value,
+            Found::Bound { value, .. } => value.to_f64(),
         }
     }
 
@@ -351,7 +413,7 @@ impl Alarm {
     pub fn bound(&self) -> f64 {
         match self.found {
             Found::NonFinite { .. } => 0.0,
-            Found::Bound { bound, .. } => bound,
+            Found::Bound { bound, .. } => bound.to_f64(),
         }
     }
 
@@ -382,7 +444,13 @@ impl Alarm {
 
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}: {}", self.step, self.finding())
+        write!(f, "step {}: {}", self.step, self.finding())?;
+        let mut next = &self.next;
+        while let Some(alarm) = next {
+            write!(f, "; {}", alarm.finding())?;
+            next = &alarm.next;
+        }
+        Ok(())
     }
 }
 
@@ -391,16 +459,21 @@ struct Thing<'a>(&'a Alarm);
 
 impl fmt::Display for Thing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = match self.0.subject {
-            Subject::Loss => ("the loss", ""),
-            Subject::Gradients => ("the gradients", ""),
-            Subject::Parameters => ("the parameters", ""),
-            Subject::Gradient(_) => ("the gradient", "gradient"),
-            Subject::Parameter(_) => ("the parameter", "parameter"),
+        let (index, part) = match self.0.subject {
+            Subject::Loss => return f.write_str("the loss"),
+            Subject::Gradients => return f.write_str("the gradients"),
+            Subject::Parameters => return f.write_str("the parameters"),
+            Subject::Gradient(index) => (index, "gradient"),
+            Subject::Parameter(index) => (index, "parameter"),
         };
         match self.0.tensor() {
-            Some(name) if !name.is_empty() => write!(f, "{part} {name}"),
-            _ => f.write_str(whole),
+            Some(name) if !name.is_empty() => write!(f, "{part} {name}")?,
+            _ => write!(f, "the {part}")?,
+        }
+        // Several tensors of one name, or of none.
+        match &self.0.names {
+            Some(names) if names.share(index) => write!(f, " (tensor {index})"),
+            _ => Ok(()),
         }
     }
 }
@@ -428,9 +501,13 @@ impl fmt::Display for Finding<'_> {
                 relation,
                 bound,
             } => {
-                // So that nothing is said to be 1.000, above 1.000.
-                let figures = Figures::apart(value, bound);
-                let (value, bound) = (Figures(value, figures), Figures(bound, figures));
+                // So that nothing is said to be 1.000, above 1.000; and NaN is above nothing.
+                let relation = if value.to_f64().is_nan() {
+                    "where there is a bound of"
+                } else {
+                    relation
+                };
+                let [value, bound] = Figures::apart(value, bound);
                 write!(
                     f,
                     "the {quantity} of {thing} is {value}, {relation} {bound}"
