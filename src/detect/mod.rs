@@ -32,9 +32,7 @@ pub use persistent_norm::PersistentNorm;
 pub use plateau::Plateau;
 pub use weight_growth::WeightGrowth;
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt::{self, Debug};
 
 use crate::figures::{Figures, Number};
@@ -187,8 +185,9 @@ pub struct Alarm {
     found: Found,
     steps: u64,
     names: Option<Arc<Names>>,
-    /// What else was found on the same step.
-    next: Option<Box<Alarm>>,
+    /// What else was found of it on the same step, and for how many steps. Here, not on the heap: a step allocates
+    /// nothing.
+    also: Option<(Found, u64)>,
 }
 
 impl Alarm {
@@ -260,7 +259,7 @@ impl Alarm {
             found,
             steps: 1,
             names: names.cloned(),
-            next: None,
+            also: None,
         }
     }
 
@@ -282,43 +281,23 @@ impl Alarm {
         Self { steps, ..self }
     }
 
-    /// With another alarm of the same step: a detector that watches for several things answers with all of
-    /// them, and a report lists each by itself.
-    ///
-    /// ```
-    /// # use steadygrad::{detect::{Alarm, Detector, StepView, Subject}, Guard, Step};
-    /// #[derive(Debug)]
-    /// struct Both;
-    ///
-    /// impl Detector for Both {
-    ///     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-    ///         let (loss, norm) = (step.loss?, step.grads.total().l2());
-    ///         let high = Alarm::new("both", step, Subject::Loss, "value", loss, "above", 2.0);
-    ///         Some(high.and(Alarm::new("both", step, Subject::Gradients, "norm", norm, "above", 1.0)))
-    ///     }
-    /// }
-    ///
-    /// let mut guard = Guard::new().detect(Both);
-    /// let report = guard.step(Step::new(&mut [3.0, 4.0]).loss(9.0))?;
-    /// assert_eq!((report.alarms()[0].value(), report.alarms()[1].value()), (9.0, 5.0));
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        self.next = Some(Box::new(match self.next {
-            Some(next) => next.and(other),
-            None => other,
-        }));
-        self
+    /// With a second finding of the same detector about the same thing, which becomes an alarm of its own.
+    fn and(self, other: &Self) -> Self {
+        debug_assert_eq!((self.subject, other.also), (other.subject, None));
+        Self {
+            also: Some((other.found, other.steps)),
+            ..self
+        }
     }
 
-    /// Each alarm by itself.
-    pub(crate) fn list_in(self, alarms: &mut Vec<Self>) {
-        let mut next = Some(self);
-        while let Some(mut alarm) = next {
-            next = alarm.next.take().map(|next| *next);
-            alarms.push(alarm);
-        }
+    /// The first finding, and the second if there is one, each as an alarm.
+    pub(crate) fn one_by_one(mut self) -> impl Iterator<Item = Self> {
+        let second = self.also.take().map(|(found, steps)| Self {
+            found,
+            steps,
+            ..self.clone()
+        });
+        core::iter::once(self).chain(second)
     }
 
     /// The detector's name.
@@ -444,11 +423,9 @@ impl Alarm {
 
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}: {}", self.step, self.finding())?;
-        let mut next = &self.next;
-        while let Some(alarm) = next {
-            write!(f, "; {}", alarm.finding())?;
-            next = &alarm.next;
+        write!(f, "step {}", self.step)?;
+        for (i, alarm) in self.clone().one_by_one().enumerate() {
+            write!(f, "{} {}", if i == 0 { ":" } else { ";" }, alarm.finding())?;
         }
         Ok(())
     }

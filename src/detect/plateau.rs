@@ -145,7 +145,7 @@ impl Detector for Plateau {
             }
         }
         match (stuck, worse) {
-            (Some(stuck), Some(worse)) => Some(stuck.and(worse)),
+            (Some(stuck), Some(worse)) => Some(stuck.and(&worse)),
             (stuck, worse) => stuck.or(worse),
         }
     }

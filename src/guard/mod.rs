@@ -173,8 +173,8 @@ impl Guard {
     fn push(mut self, rule: Rule) -> Self {
         self.needs = self.needs.or(rule.needs());
         self.rules.push(rule);
-        // Room for every rule to speak, so that no step has to make it.
-        self.report.alarms.reserve(self.rules.len());
+        // Room for every rule to speak, of two things at most, so that no step has to make it.
+        self.report.alarms.reserve(2 * self.rules.len());
         self.report.abstained.reserve(self.rules.len());
         self.report.edits.make_room(1);
         self
@@ -434,7 +434,7 @@ impl Guard {
                 Rule::Detect(verdict, detector) => {
                     if let Some(alarm) = detector.observe(&chain.look(needs)?.0) {
                         report.verdict = report.verdict.max(*verdict);
-                        alarm.list_in(&mut report.alarms);
+                        report.alarms.extend(alarm.one_by_one());
                     }
                 }
             }
