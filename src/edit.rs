@@ -3,8 +3,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::kernel::Look;
 use crate::measurement::Names;
-use crate::{Element, Error, Result, Stats, Wide, math};
+use crate::{Element, Error, Norm, Result, Stats, Wide, math};
 
 /// A factor `m · 2^e ≥ 0` for scaling.
 ///
@@ -230,9 +231,18 @@ impl Clamp {
         }
     }
 
-    /// Whether it changes nothing of elements up to this magnitude.
-    pub(crate) fn keeps(&self, max_abs: f64) -> bool {
-        self.min <= -max_abs && max_abs <= self.max
+    /// Whether it changes nothing of elements in this range.
+    pub(crate) fn keeps(&self, low: f64, high: f64) -> bool {
+        self.min <= low && high <= self.max
+    }
+
+    /// What must be known to tell whether something lies outside: where the bounds are not alike on both
+    /// sides, the largest magnitude does not say which of them it is beyond.
+    pub(crate) fn look(&self) -> Look {
+        Look {
+            range: self.min != -self.max,
+            ..Look::LEAST
+        }
     }
 
     /// The bounds as elements, rounded toward zero.
@@ -431,9 +441,9 @@ impl<'a> Edit<'a> {
     }
 
     /// What the edit makes of `stats` by arithmetic; `None` if it does more than scale and zero.
-    pub(crate) fn follow(&self, stats: &Stats, p: Option<f64>) -> Option<Stats> {
+    pub(crate) fn follow(&self, stats: &Stats) -> Option<Stats> {
         self.ops.iter().try_fold(*stats, |stats, op| match *op {
-            Stored::Scale(factor) => Some(stats.scaled(factor, p)),
+            Stored::Scale(factor) => Some(stats.scaled(factor)),
             Stored::Zero => Some(stats.zeroed()),
             // A clamp that does not bite.
             // NaN stays, but its finite neighbours count.
@@ -504,9 +514,22 @@ pub struct Edits {
     arena: Vec<f64>,
     names: Option<Arc<Names>>,
     pushed: u64,
+    grows: bool,
+    /// Norms that rules have seen to.
+    held: Vec<Held>,
     abstained: bool,
     /// How many operations a new list has room for.
     room: usize,
+}
+
+/// What a rule has seen to: that the norm of the whole, or of each tensor, is at most `max`. Elements that are
+/// rounded to their type, and norms that follow by arithmetic, may come out a little above; that is no news to
+/// the rules behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) each: bool,
+    pub(crate) norm: Norm,
+    pub(crate) max: f64,
 }
 
 /// Of as many tensors and the same [`Edit`] for each.
@@ -536,6 +559,7 @@ impl Edits {
     /// Makes new lists large enough for so many operations more.
     pub(crate) fn make_room(&mut self, operations: usize) {
         self.room += operations;
+        self.held.reserve(self.room);
     }
 
     pub(crate) fn reset(&mut self, count: usize, names: Option<&Arc<Names>>) {
@@ -549,7 +573,9 @@ impl Edits {
             self.make_lists(count);
         }
         self.arena.clear();
+        self.held.clear();
         (self.count, self.pushed, self.abstained) = (count, 0, false);
+        self.grows = false;
         if !matches!((&self.names, names), (Some(mine), Some(theirs)) if Arc::ptr_eq(mine, theirs))
         {
             self.names = names.cloned();
@@ -763,6 +789,51 @@ impl Edits {
         self.pushed
     }
 
+    /// Notes that a rule has seen to a norm.
+    pub(crate) fn hold(&mut self, held: Held) {
+        self.held.push(held);
+    }
+
+    /// Takes the norm of the whole, measured or followed by arithmetic, for what the rules have made of it.
+    pub(crate) fn settle_total(&self, total: &mut Stats) {
+        for held in &self.held {
+            if !held.each || self.count == 1 {
+                total.hold(held.norm, held.max);
+            }
+        }
+    }
+
+    /// The same for each tensor.
+    pub(crate) fn settle_tensors(&self, tensors: &mut [Stats]) {
+        for held in self.held.iter().filter(|held| held.each) {
+            for stats in &mut *tensors {
+                stats.hold(held.norm, held.max);
+            }
+        }
+    }
+
+    /// Whether an operation may make an element larger than it was.
+    fn note_growth(&mut self, op: Stored) {
+        let grows = match op {
+            Stored::Scale(factor) => factor > Factor::ONE,
+            Stored::Clamp { min, max } => min > 0.0 || max < 0.0,
+            Stored::ScaleUnits { start, len, .. } => {
+                let mut factors = self.arena[start..start + len].iter();
+                !factors.all(|factor| factor.abs() <= 1.0)
+            }
+            Stored::Zero => false,
+        };
+        if grows {
+            self.held.clear();
+            self.grows = true;
+        }
+    }
+
+    /// Whether any operation may.
+    pub(crate) fn may_grow(&self) -> bool {
+        self.grows
+    }
+
     /// The names of the tensors these edits were planned for.
     pub(crate) fn name(&self, index: usize) -> Option<&str> {
         self.names.as_ref().and_then(|names| names.get(index))
@@ -807,11 +878,13 @@ impl Edits {
             }
             self.apart = true;
         }
+        self.note_growth(op);
         self.lists[index].push(op);
         self.pushed += 1;
     }
 
     fn push_all(&mut self, op: Stored) {
+        self.note_growth(op);
         if self.apart {
             for list in &mut self.lists[..self.count] {
                 list.push(op);

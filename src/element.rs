@@ -2,7 +2,7 @@
 
 use core::fmt::{Debug, Display};
 
-use crate::set::MemberMut;
+use crate::set::TensorSetMut;
 use crate::tensor::{SliceMut, SliceRef};
 use crate::{Wide, math};
 
@@ -37,7 +37,7 @@ pub trait Element:
     + Send
     + Sync
     + sealed::Sealed
-    + MemberMut
+    + TensorSetMut
     + 'static
 {
     /// The type's name, as Rust spells it.

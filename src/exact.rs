@@ -77,6 +77,12 @@ impl ExactSum {
         (self.missing == 0).then(|| self.round())
     }
 
+    /// Nothing can be said of this sum any more, whatever is added.
+    pub(crate) fn spoil(&mut self) {
+        self.clear();
+        self.missing = u64::MAX;
+    }
+
     /// How many summands are missing, among them what counters hold that no `i64` does.
     pub(crate) fn missing(&self) -> u64 {
         let too_full = self

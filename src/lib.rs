@@ -169,7 +169,7 @@ pub use error::{Error, Result};
 pub use guard::{Guard, OnNonFinite, Plan, Step, Watch};
 pub use measurement::{Measurement, Total};
 pub use report::{Report, TensorReport, Verdict};
-pub use set::{Member, MemberMut, Name, TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
+pub use set::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
 pub use stats::{Norm, Stats};
 pub use tensor::{Ask, Needs, SliceMut, SliceRef, Tensor, TensorMut};
 pub use wide::Wide;

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use crate::edit::{Edit, Edits};
 use crate::exact::{DIGITS, ExactSum};
+use crate::kernel::Look;
 use crate::set::{TensorSet, TensorSetMut};
+use crate::stats::Power;
 use crate::tensor::{Ask, Needs, Tensor};
 use crate::{Error, Result, Stats, Wide};
 
@@ -83,7 +85,7 @@ impl Names {
 /// assert_eq!(merged.stats(), *Measurement::of(&whole)?.total());
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Total {
     len: u64,
     nan: u64,
@@ -93,7 +95,32 @@ pub struct Total {
     l1: ExactSum,
     sum_sq: ExactSum,
     power: ExactSum,
+    /// The p of the powers: 0 before there are any, infinite once there were two.
+    p: f64,
+    low: f64,
+    high: f64,
 }
+
+impl Default for Total {
+    fn default() -> Self {
+        Self {
+            len: 0,
+            nan: 0,
+            pos_inf: 0,
+            neg_inf: 0,
+            max_abs: 0.0,
+            l1: ExactSum::default(),
+            sum_sq: ExactSum::default(),
+            power: ExactSum::default(),
+            p: 0.0,
+            low: f64::INFINITY,
+            high: f64::NEG_INFINITY,
+        }
+    }
+}
+
+/// A count that stands for "nothing can be said", small enough that those of many shards add up.
+const LOST: u64 = 1 << 40;
 
 impl Total {
     /// How many integers [`Total::limbs`] writes.
@@ -114,6 +141,28 @@ impl Total {
         self.l1.clear();
         self.sum_sq.clear();
         self.power.clear();
+        self.p = 0.0;
+        (self.low, self.high) = (f64::INFINITY, f64::NEG_INFINITY);
+    }
+
+    /// Makes room for powers of this p; false if there are others already, whose sum with these would mean
+    /// nothing.
+    #[inline]
+    fn has_power(&mut self, p: f64) -> bool {
+        if self.p == 0.0 {
+            self.p = p;
+        }
+        if p == 0.0 || self.p == p {
+            return true;
+        }
+        self.p = f64::INFINITY;
+        self.power.spoil();
+        false
+    }
+
+    #[inline]
+    fn widen(&mut self, low: f64, high: f64) {
+        (self.low, self.high) = (self.low.min(low), self.high.max(high));
     }
 
     #[inline]
@@ -140,7 +189,15 @@ impl Total {
         self.max_abs = self.max_abs.max(stats.max_abs);
         self.l1.take(stats.l1);
         self.sum_sq.take(Some(stats.sum_sq));
-        self.power.take(stats.power);
+        let p = stats.power.p().unwrap_or(0.0);
+        if stats.len > 0 && self.has_power(p) {
+            self.power
+                .take(stats.power.p().and_then(|p| stats.power.sum(p)));
+        }
+        if stats.len > 0 {
+            let (low, high) = stats.range();
+            self.widen(low, high);
+        }
     }
 
     /// Adds everything that another total holds.
@@ -159,7 +216,10 @@ impl Total {
         self.max_abs = self.max_abs.max(other.max_abs);
         self.l1.merge(&other.l1);
         self.sum_sq.merge(&other.sum_sq);
-        self.power.merge(&other.power);
+        if self.has_power(other.p) {
+            self.power.merge(&other.power);
+        }
+        self.widen(other.low, other.high);
     }
 
     /// The sums, each rounded once.
@@ -184,7 +244,20 @@ impl Total {
             max_abs: self.max_abs,
             l1: self.l1.total(),
             sum_sq: self.sum_sq.total().unwrap_or(Wide::NAN),
-            power: self.power.total(),
+            power: match self.power.total() {
+                Some(sum) if self.p != 0.0 => Power::of(self.p, sum),
+                _ => Power::NONE,
+            },
+            low: if self.len > 0 {
+                self.low
+            } else {
+                f64::NEG_INFINITY
+            },
+            high: if self.len > 0 {
+                self.high
+            } else {
+                f64::INFINITY
+            },
         }
     }
 
@@ -198,7 +271,7 @@ impl Total {
     ///
     /// // First the maxima, then, placed by them, the sums of integers.
     /// let (a, b) = (totals[0].maxima(), totals[1].maxima());
-    /// let maxima = [0, 1, 2, 3].map(|i| f64::max(a[i], b[i]));
+    /// let maxima = [0, 1, 2, 3, 4, 5, 6].map(|i| f64::max(a[i], b[i]));
     /// let (a, b) = (totals[0].limbs(&maxima), totals[1].limbs(&maxima));
     /// let limbs: Vec<i64> = a.iter().zip(&b).map(|(x, y)| x + y).collect();
     ///
@@ -207,12 +280,15 @@ impl Total {
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn maxima(&self) -> [f64; 4] {
+    pub fn maxima(&self) -> [f64; 7] {
         [
             self.max_abs,
             self.l1.highest(),
             self.sum_sq.highest(),
             self.power.highest(),
+            self.p,
+            -self.low,
+            self.high,
         ]
     }
 
@@ -229,7 +305,12 @@ impl Total {
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn limbs(&self, maxima: &[f64; 4]) -> Vec<i64> {
+    pub fn limbs(&self, maxima: &[f64; 7]) -> Vec<i64> {
+        let mut power = self.power.clone();
+        if self.p != 0.0 && self.p != maxima[4] {
+            // Another shard summed powers of another p.
+            power.spoil();
+        }
         let counts = [
             self.len,
             self.nan,
@@ -237,13 +318,13 @@ impl Total {
             self.neg_inf,
             self.l1.missing(),
             self.sum_sq.missing(),
-            self.power.missing(),
+            power.missing().min(LOST),
         ];
         let mut limbs: Vec<i64> = counts.map(|n| i64::try_from(n).unwrap_or(i64::MAX)).into();
         let mut window = [0; DIGITS];
-        for (sum, &highest) in [&self.l1, &self.sum_sq, &self.power]
+        for (sum, &highest) in [&self.l1, &self.sum_sq, &power]
             .into_iter()
-            .zip(&maxima[1..])
+            .zip(&maxima[1..4])
         {
             sum.write(highest, &mut window);
             limbs.extend_from_slice(&window);
@@ -272,7 +353,7 @@ impl Total {
     ///
     /// [`Error::Count`] if there are not [`Total::LIMBS`] integers, [`Error::Setting`] if one of them is negative, if
     /// a maximum is none that [`Total::maxima`] gives, or if the integers of some shard were placed by other maxima.
-    pub fn from_parts(maxima: &[f64; 4], limbs: &[i64]) -> Result<Self> {
+    pub fn from_parts(maxima: &[f64; 7], limbs: &[i64]) -> Result<Self> {
         let wrong = || Error::Count {
             what: "limbs of a total",
             expected: Self::LIMBS,
@@ -288,7 +369,13 @@ impl Total {
         if let Some(&limb) = limbs.iter().find(|&&limb| limb < 0) {
             return refuse("limb of a total", "an integer ≥ 0", limb as f64);
         }
-        let [largest, places @ ..] = maxima;
+        let [largest, places @ .., p, low, high] = maxima;
+        if p.is_nan() || *p < 0.0 {
+            return refuse("p of a total", "a number ≥ 0", *p);
+        }
+        if low.is_nan() || high.is_nan() {
+            return refuse("range of a total", "a number", f64::NAN);
+        }
         if !(*largest >= 0.0 && largest.is_finite()) {
             return refuse("maximum of a total", "a finite number ≥ 0", *largest);
         }
@@ -327,6 +414,9 @@ impl Total {
             l1,
             sum_sq,
             power,
+            p: *p,
+            low: -low,
+            high: *high,
         })
     }
 }
@@ -412,7 +502,7 @@ impl Measurement {
     ///
     /// ```
     /// use steadygrad::{Measurement, Needs, Norm};
-    /// let seen = Measurement::with_needs(&vec![3.0, 4.0, 5.0], Needs { p: Some(3.0), units: None })?;
+    /// let seen = Measurement::with_needs(&vec![3.0, 4.0, 5.0], Needs { p: Some(3.0), ..Needs::default() })?;
     /// assert!((seen.total().norm(Norm::P(3.0)).to_f64() - 6.0).abs() < 1e-14);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -442,9 +532,10 @@ impl Measurement {
         after: &Edits,
     ) -> Result<()> {
         self.begin(needs);
-        set.measure(after, self)?;
+        let read = set.measure(after, self);
+        // Also of a set that fails: its total is that of what was read, and not of what was here before.
         self.finish();
-        Ok(())
+        read
     }
 
     /// What `before` becomes by edits that only scale or zero; `None` if one does more.
@@ -457,11 +548,17 @@ impl Measurement {
             self.names = Arc::clone(&before.names);
         }
         for (i, stats) in before.tensors().iter().enumerate() {
-            self.record(edits.get(i).follow(stats, before.needs.p)?);
+            self.record(edits.get(i).follow(stats)?);
         }
         self.tensors.truncate(self.count);
         self.total = self.exact.stats();
         Some(())
+    }
+
+    /// Takes norms for what the rules have made of them.
+    pub(crate) fn settle(&mut self, edits: &Edits) {
+        edits.settle_total(&mut self.total);
+        edits.settle_tensors(&mut self.tensors[..self.count]);
     }
 
     /// Carries out `edits` on `set` and looks, in passing, at what they leave. Tensors that are kept
@@ -557,6 +654,7 @@ impl Measurement {
         let stats = tensor.stats(&mut Ask {
             after,
             p: self.needs.p,
+            range: self.needs.range,
             units,
         })?;
         self.push(name, stats);
@@ -617,12 +715,12 @@ impl Measurement {
     }
 
     /// Has `measure` fill the last places, with the powers that are asked for.
-    pub(crate) fn fill(&mut self, count: usize, measure: impl FnOnce(Option<f64>, &mut [Stats])) {
+    pub(crate) fn fill(&mut self, count: usize, measure: impl FnOnce(Look, &mut [Stats])) {
         if self.tensors.len() < self.count {
             self.tensors.resize(self.count, Stats::EMPTY);
         }
         let places = &mut self.tensors[self.count - count..self.count];
-        measure(self.needs.p, places);
+        measure(self.needs.look(), places);
         for stats in places {
             self.exact.add(stats);
         }

@@ -7,9 +7,16 @@ use ndarray::{ArrayBase, ArrayViewD, ArrayViewMutD, Axis, Data, DataMut, Dimensi
 
 use crate::edit::Edit;
 use crate::element::Element;
-use crate::kernel::{self, At};
+use crate::kernel::{self, At, Look};
+<<<<<<< HEAD
 use crate::set::{member, member_mut, set_of_one, set_of_one_mut};
+use crate::tensor::{
+    Ask, SliceMut, SliceRef, Tensor, TensorMut, edit_then_look, look_then_clamp, one_unit, range,
+};
+=======
+use crate::set::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
 use crate::tensor::{Ask, SliceMut, SliceRef, Tensor, TensorMut, one_unit, range};
+>>>>>>> wt-b
 use crate::{Error, Result, Stats, Total};
 
 /// Elements gathered together from a line that is not contiguous.
@@ -138,19 +145,19 @@ impl<'e> Walk<'e> {
 fn measure<A: Element>(
     view: &ArrayViewD<'_, A>,
     after: &Edit<'_>,
-    p: Option<f64>,
+    look: Look,
     at: Option<&At<'_>>,
 ) -> Stats {
     let walk = Walk::new(after, view.ndim(), at);
     let Some(run) = view.as_slice_memory_order().filter(|_| walk.is_uniform()) else {
-        return kernel::stats(&|to: &mut dyn FnMut(&[A])| walk.read(view, to), p);
+        return kernel::stats(&|to: &mut dyn FnMut(&[A])| walk.read(view, to), look);
     };
     let mut stats = if after.is_keep() {
-        kernel::stats_of_slice(run, p)
+        kernel::stats_of_slice(run, look)
     } else {
         kernel::stats(
             &|to: &mut dyn FnMut(&[A])| kernel::preview(run, after, at, to),
-            p,
+            look,
         )
     };
     if !stats.is_finite() && view.as_slice().is_none() {
@@ -233,7 +240,8 @@ impl<A: Element, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         let (shape, view) = (self.shape(), self.view().into_dyn());
         ask.after.check_units(|axis| units(shape, axis))?;
-        let stats = measure(&view, &ask.after, ask.p, None);
+        let stats = measure(&view, &ask.after, ask.look(), None);
+        let look = ask.look();
         if let Some((axis, each)) = &mut ask.units {
             let axis = *axis;
             units(shape, axis)?;
@@ -242,7 +250,7 @@ impl<A: Element, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
             } else {
                 let parts = view.axis_chunks_iter(Axis(axis), 1).enumerate();
                 each.extend(parts.map(|(i, part)| {
-                    measure(&part, &ask.after, ask.p, Some(&At::unit(axis, i, None)))
+                    measure(&part, &ask.after, look, Some(&At::unit(axis, i, None)))
                 }));
             }
         }
@@ -282,21 +290,16 @@ impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, 
         let uniform = Walk::new(edit, shape.len(), None).is_uniform();
         // In row-major order only, so that an index that is not finite is the right one.
         if let Some(run) = self.as_slice_mut().filter(|_| uniform) {
-            return Ok(kernel::edit_and_stats(run, edit, None, p));
+            return Ok(kernel::edit_and_stats(run, edit, None, Look::of(p, false)));
         }
-        self.edit(edit)?;
-        self.stats(&mut Ask {
-            p,
-            ..Ask::default()
-        })
+        edit_then_look(self, edit, p)
     }
 
     fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
         if let Some(run) = self.as_slice_memory_order_mut() {
             return run.clamp_and_measure(min, max, totals);
         }
-        let mut view = self.view_mut().into_dyn();
-        (&mut view as &mut dyn TensorMut).clamp_and_measure(min, max, totals)
+        look_then_clamp(self, min, max, totals)
     }
 
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
@@ -312,10 +315,17 @@ impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, 
     }
 }
 
-set_of_one!([A: Element, S: Data<Elem = A>, D: Dimension] ArrayBase<S, D>);
-set_of_one_mut!([A: Element, S: DataMut<Elem = A>, D: Dimension] ArrayBase<S, D>);
-member!([A: Element, S: Data<Elem = A>, D: Dimension] ArrayBase<S, D>);
-member_mut!([A: Element, S: DataMut<Elem = A>, D: Dimension] ArrayBase<S, D>);
+impl<A: Element, S: Data<Elem = A>, D: Dimension> TensorSet for ArrayBase<S, D> {
+    fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
+        f("", TensorRef::Other(self))
+    }
+}
+
+impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorSetMut for ArrayBase<S, D> {
+    fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
+        f("", self)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -432,6 +442,7 @@ mod tests {
             let mut ask = Ask {
                 after: edits.get(0),
                 p: None,
+                range: false,
                 units: Some((axis, &mut each)),
             };
             assert_eq!(

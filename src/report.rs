@@ -60,35 +60,45 @@ impl fmt::Display for Verdict {
 pub(crate) struct After {
     /// `None` while it is unknown: a clamp bites, and nobody has looked at what it left.
     total: Option<Stats>,
-    /// The tensors, if they were looked at.
-    seen: Option<Seen>,
-    /// That a storage failed half-way, so that nobody knows.
-    lost: bool,
+    told_by: ToldBy,
     space: Measurement,
 }
 
-/// That `space` holds what the edits left.
-#[derive(Clone, Copy, Debug)]
-struct Seen;
+/// How it is known what a tensor is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum ToldBy {
+    /// From what it was and its edit.
+    #[default]
+    Arithmetic,
+    /// By a look: `space` holds what the edits left.
+    Look,
+    /// Not at all: the gradients could not be read to the end.
+    NoRead,
+    /// Not at all: a storage failed half-way while it was written.
+    NoWrite,
+}
 
 impl After {
     /// Nothing is done.
     pub(crate) fn same(&mut self, before: &Measurement) {
-        (self.total, self.seen, self.lost) = (Some(*before.total()), None, false);
+        (self.total, self.told_by) = (Some(*before.total()), ToldBy::Arithmetic);
         self.space.make_room(before);
     }
 
     /// By arithmetic, where that tells.
     pub(crate) fn foresee(&mut self, before: &Measurement, edits: &Edits) {
-        self.seen = None;
+        self.told_by = ToldBy::Arithmetic;
         self.total = match edits.common_factor() {
             Some(Factor::ONE) => Some(*before.total()),
-            Some(factor) => Some(before.total().scaled(factor, before.needs().p)),
+            Some(factor) => Some(before.total().scaled(factor)),
             None => self
                 .space
                 .follow(before, edits)
                 .map(|()| *self.space.total()),
         };
+        if let Some(total) = &mut self.total {
+            edits.settle_total(total);
+        }
     }
 
     /// Writes, and looks at what the writing left only if arithmetic did not tell.
@@ -108,13 +118,14 @@ impl After {
             return grads.apply(edits);
         }
         self.space.apply(grads, before, edits)?;
-        (self.total, self.seen) = (Some(*self.space.total()), Some(Seen));
+        self.space.settle(edits);
+        (self.total, self.told_by) = (Some(*self.space.total()), ToldBy::Look);
         Ok(())
     }
 
-    /// It could not be carried out to the end.
+    /// The edits could not be carried out to the end.
     pub(crate) fn lose(&mut self) {
-        (self.total, self.seen, self.lost) = (None, None, true);
+        (self.total, self.told_by) = (None, ToldBy::NoWrite);
     }
 
     pub(crate) fn total(&self) -> Option<Stats> {
@@ -122,12 +133,14 @@ impl After {
     }
 
     fn tensor(&self, index: usize, before: &Measurement, edits: &Edits) -> Option<Stats> {
-        match self.seen {
-            _ if self.lost => None,
-            Some(Seen) => Some(*self.space.tensor(index)),
-            None => edits
-                .get(index)
-                .follow(before.tensor(index), before.needs().p),
+        match self.told_by {
+            ToldBy::NoRead | ToldBy::NoWrite => None,
+            ToldBy::Look => Some(*self.space.tensor(index)),
+            ToldBy::Arithmetic => {
+                let mut stats = edits.get(index).follow(before.tensor(index))?;
+                edits.settle_tensors(core::slice::from_mut(&mut stats));
+                Some(stats)
+            }
         }
     }
 }
@@ -204,6 +217,7 @@ impl PartialEq for Report {
         (self.step, self.loss, self.verdict) == (other.step, other.loss, other.verdict)
             && (self.skips, self.rollbacks) == (other.skips, other.rollbacks)
             && self.before == other.before
+            && self.before() == other.before()
             && self.after.total() == other.after.total()
             && self.tensors().eq(other.tensors())
             && self.alarms == other.alarms
@@ -221,7 +235,7 @@ impl Report {
         self.fault = None;
         self.alarms.clear();
         self.abstained.clear();
-        self.after.lose();
+        (self.after.total, self.after.told_by) = (None, ToldBy::NoRead);
     }
 
     /// The number of the step, from 1.
@@ -471,9 +485,9 @@ impl Report {
 }
 
 impl Report {
-    /// Whether the gradients could not be read.
+    /// Whether the gradients could not be read to the end.
     fn unread(&self) -> bool {
-        self.after.lost && self.before.is_empty()
+        self.after.told_by == ToldBy::NoRead
     }
 
     /// What the norm was and is, and how it came to be that.

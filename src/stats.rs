@@ -1,5 +1,7 @@
 //! What one read says of a tensor.
 
+use core::cmp::Ordering;
+
 use crate::edit::Factor;
 use crate::{Error, Result, Wide};
 
@@ -107,7 +109,46 @@ pub struct Stats {
     pub(crate) max_abs: f64,
     pub(crate) l1: Option<Wide>,
     pub(crate) sum_sq: Wide,
-    pub(crate) power: Option<Wide>,
+    pub(crate) power: Power,
+    /// Between which the finite elements lie: the tightest such bounds if they were asked for.
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+/// Σ|x|^p, which is nothing without its p.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Power {
+    /// 0 if no powers were summed.
+    p: f64,
+    sum: Wide,
+}
+
+impl Power {
+    pub(crate) const NONE: Self = Self {
+        p: 0.0,
+        sum: Wide::ZERO,
+    };
+
+    pub(crate) fn of(p: f64, sum: Wide) -> Self {
+        Self { p, sum }
+    }
+
+    /// The p, if powers were summed.
+    #[inline]
+    pub(crate) fn p(self) -> Option<f64> {
+        (self.p != 0.0).then_some(self.p)
+    }
+
+    /// The sum, if it is one of this p.
+    #[inline]
+    pub(crate) fn sum(self, p: f64) -> Option<Wide> {
+        (self.p == p).then_some(self.sum)
+    }
+
+    fn scaled(self, factor: Wide) -> Self {
+        let sum = self.p().map_or(self.sum, |p| self.sum * factor.power(p));
+        Self { sum, ..self }
+    }
 }
 
 impl Default for Stats {
@@ -132,7 +173,9 @@ impl Stats {
         max_abs: 0.0,
         l1: Some(Wide::ZERO),
         sum_sq: Wide::ZERO,
-        power: None,
+        power: Power::NONE,
+        low: f64::NEG_INFINITY,
+        high: f64::INFINITY,
     };
 
     /// Of `len` finite elements that were summed up elsewhere, on a device for one.
@@ -154,19 +197,33 @@ impl Stats {
         }
     }
 
-    /// With `Σ|x|^p` of the finite elements, for the `p` that was asked for.
+    /// With `Σ|x|^p` of the finite elements.
     ///
     /// ```
     /// use steadygrad::{Norm, Stats, Wide};
     ///
     /// let sums = Stats::from_sums(3, 5.0, Wide::from(12.0), Wide::from(50.0));   // of 3, 4 and 5
     /// assert!(sums.norm(Norm::P(3.0)).to_f64().is_nan());                        // nobody summed the cubes
-    /// let cubes = sums.with_power(Wide::from(216.0));
+    /// let cubes = sums.with_power(3.0, Wide::from(216.0));
     /// assert!((cubes.norm(Norm::P(3.0)).to_f64() - 6.0).abs() < 1e-14);
+    /// assert!(cubes.norm(Norm::P(4.0)).to_f64().is_nan());                       // nor the fourth powers
     /// ```
     #[must_use]
-    pub fn with_power(mut self, power: Wide) -> Self {
-        self.power = Some(power);
+    pub fn with_power(mut self, p: f64, sum: Wide) -> Self {
+        self.power = Power::of(p, sum);
+        self
+    }
+
+    /// With the smallest and the largest finite element.
+    ///
+    /// ```
+    /// use steadygrad::{Stats, Wide};
+    /// let sums = Stats::from_sums(2, 4.0, Wide::from(7.0), Wide::from(25.0));
+    /// assert_eq!((sums.range(), sums.with_range(-4.0, 3.0).range()), ((-4.0, 4.0), (-4.0, 3.0)));
+    /// ```
+    #[must_use]
+    pub fn with_range(mut self, low: f64, high: f64) -> Self {
+        (self.low, self.high) = (low, high);
         self
     }
 
@@ -372,8 +429,35 @@ impl Stats {
             Norm::L1 => self.l1.unwrap_or(Wide::NAN),
             Norm::L2 | Norm::P(SQUARES) => self.sum_sq.sqrt(),
             Norm::Max => Wide::from(self.max_abs),
-            Norm::P(p) => self.power.map_or(Wide::NAN, |power| power.root(p)),
+            Norm::P(_) if self.is_empty() => Wide::ZERO,
+            Norm::P(p) => self.power.sum(p).map_or(Wide::NAN, |sum| sum.root(p)),
         })
+    }
+
+    /// Whether this norm is finite and above `bound`. One that equals it, as far as a computed norm can tell, is
+    /// not: sums and root are within 7u of the exact norm (u = 2^-53; see `kernel/measure.rs`), so up to 8u above
+    /// the bound is taken as on it. That keeps what promise 1 allows: 16u for `f64`, far less than a unit in the
+    /// last place for what is narrower. The largest magnitude is exact and needs no such room.
+    pub(crate) fn exceeds(&self, norm: Norm, bound: f64) -> bool {
+        const ROOM: f64 = 1.0 + 8.0 / 9_007_199_254_740_992.0;
+        let (size, bound) = (self.norm(norm), Wide::from(bound));
+        let room = if norm == Norm::Max { 1.0 } else { ROOM };
+        size.is_finite() && size > bound * Wide::from(room)
+    }
+
+    /// Brings the norm down to `max`, where it is known to be no more.
+    pub(crate) fn hold(&mut self, norm: Norm, max: f64) {
+        let max = Wide::from(max);
+        if !self.is_finite() || self.norm(norm).partial_cmp(&max) != Some(Ordering::Greater) {
+            return;
+        }
+        match norm {
+            Norm::L1 => self.l1 = Some(max),
+            // The root of a square that was rounded is the number itself.
+            Norm::L2 => self.sum_sq = max * max,
+            Norm::Max => self.max_abs = max.to_f64(),
+            Norm::P(p) => self.power = Power::of(p, max.power(p)),
+        }
     }
 
     #[inline]
@@ -385,29 +469,56 @@ impl Stats {
         }
     }
 
-    /// What the same elements would give times `factor`, by arithmetic; `p` is that of the power sum.
-    pub(crate) fn scaled(&self, factor: Factor, p: Option<f64>) -> Self {
+    /// What the same elements would give times `factor`, by arithmetic.
+    pub(crate) fn scaled(&self, factor: Factor) -> Self {
         let f = factor.to_wide();
+        // A bound that is not known stays so, also times 0.
+        let times = |x: f64| if x.is_finite() { factor.times(x) } else { x };
         Self {
             max_abs: (Wide::from(self.max_abs) * f).to_f64(),
             l1: self.l1.map(|l1| l1 * f),
             sum_sq: self.sum_sq * f * f,
-            power: self.power.zip(p).map(|(power, p)| power * f.power(p)),
+            power: self.power.scaled(f),
+            low: times(self.low),
+            high: times(self.high),
             ..*self
         }
     }
 
-    /// Whether no element, or only NaN, lies outside `[min, max]`, as far as the largest magnitude tells.
+    /// The smallest and the largest finite element, if they were asked for ([`Needs::range`](crate::Needs::range));
+    /// else the bounds that the largest magnitude gives.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// let w = [0.5_f32, 3.0];
+    /// assert_eq!(w.stats(&mut Ask { range: true, ..Ask::default() })?.range(), (0.5, 3.0));
+    /// assert_eq!(w.stats(&mut Ask::default())?.range(), (-3.0, 3.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn range(&self) -> (f64, f64) {
+        (self.low.max(-self.max_abs), self.high.min(self.max_abs))
+    }
+
+    /// Whether no element, or only NaN, lies outside `[min, max]`, as far as is known.
     pub(crate) fn lies_within(&self, min: f64, max: f64) -> bool {
-        let all = min <= -self.max_abs && self.max_abs <= max;
-        self.inf() == 0 && (all || self.is_empty())
+        let (low, high) = self.range();
+        let infinite =
+            self.neg_inf > 0 && min > f64::NEG_INFINITY || self.pos_inf > 0 && max < f64::INFINITY;
+        let count = self.nan.saturating_add(self.inf());
+        !infinite && (min <= low && high <= max || self.len <= count)
     }
 
     /// What is left when every element becomes 0.
     pub(crate) fn zeroed(&self) -> Self {
         Self {
             len: self.len,
-            power: self.power.map(|_| Wide::ZERO),
+            power: Power {
+                sum: Wide::ZERO,
+                ..self.power
+            },
+            low: 0.0,
+            high: 0.0,
             ..Self::EMPTY
         }
     }

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use crate::edit::{Clamp, Edit};
 use crate::element::Element;
-use crate::set::TensorRef;
-use crate::stats::SQUARES;
+use crate::kernel::Look;
+use crate::stats::{Power, SQUARES};
 use crate::{Error, Result, Stats, Total, kernel};
 
 /// What to measure beside the usual.
@@ -29,11 +29,18 @@ pub struct Ask<'a> {
     /// Sum the powers `|x|^p` too, for [`Norm::P`](crate::Norm::P). Squares are always summed, so `Some(2.0)`
     /// asks for less than the usual: Σ|x| is left out, which in cache saves a third of the time.
     pub p: Option<f64>,
+    /// Find the smallest and the largest element too, not only the largest magnitude.
+    pub range: bool,
     /// Append the [`Stats`] of each unit along an axis. A tensor of at most one axis is one unit.
     pub units: Option<(usize, &'a mut Vec<Stats>)>,
 }
 
 impl Ask<'_> {
+    #[inline]
+    pub(crate) fn look(&self) -> Look {
+        Look::of(self.p, self.range)
+    }
+
     /// The `p` whose powers must be summed: none for 2, whose powers always are.
     ///
     /// ```
@@ -62,6 +69,8 @@ impl Ask<'_> {
 pub struct Needs {
     /// Sums of powers, for a norm of a general `p`; `Some(2.0)` for one that can do without Σ|x|.
     pub p: Option<f64>,
+    /// The smallest and the largest element, for bounds that are not alike on both sides.
+    pub range: bool,
     /// Statistics of each unit along an axis.
     pub units: Option<usize>,
 }
@@ -78,14 +87,20 @@ impl Needs {
     /// ```
     pub const LEAST: Self = Self {
         p: Some(SQUARES),
+        range: false,
         units: None,
     };
+
+    #[inline]
+    pub(crate) fn look(self) -> Look {
+        Look::of(self.p, self.range)
+    }
 
     /// The `p` whose powers must be summed: none for 2, whose powers always are.
     ///
     /// ```
     /// use steadygrad::Needs;
-    /// assert_eq!(Needs { p: Some(3.0), units: None }.power(), Some(3.0));
+    /// assert_eq!(Needs { p: Some(3.0), ..Needs::default() }.power(), Some(3.0));
     /// assert_eq!(Needs::LEAST.power(), None);
     /// ```
     #[must_use]
@@ -97,7 +112,7 @@ impl Needs {
     ///
     /// ```
     /// use steadygrad::Needs;
-    /// let (cubes, fourths) = (Needs { p: Some(3.0), units: None }, Needs { p: Some(4.0), units: None });
+    /// let (cubes, fourths) = (Needs { p: Some(3.0), ..Needs::default() }, Needs { p: Some(4.0), ..Needs::default() });
     /// assert!(cubes.covers(cubes) && cubes.covers(Needs::default()));
     /// assert!(!cubes.covers(fourths));
     /// ```
@@ -108,16 +123,16 @@ impl Needs {
             None => self.p != Some(SQUARES),
             some => self.p == some,
         };
-        p && (other.units.is_none() || other.units == self.units)
+        p && (self.range || !other.range) && (other.units.is_none() || other.units == self.units)
     }
 
     /// What serves both, where one measurement can.
     ///
     /// ```
     /// use steadygrad::Needs;
-    /// let (cubes, rows) = (Needs { p: Some(3.0), units: None }, Needs { p: None, units: Some(0) });
-    /// assert_eq!(cubes.or(rows), Needs { p: Some(3.0), units: Some(0) });
-    /// let fourths = Needs { p: Some(4.0), units: None };
+    /// let (cubes, rows) = (Needs { p: Some(3.0), ..Needs::default() }, Needs { units: Some(0), ..Needs::default() });
+    /// assert_eq!(cubes.or(rows), Needs { p: Some(3.0), units: Some(0), range: false });
+    /// let fourths = Needs { p: Some(4.0), ..Needs::default() };
     /// assert!(!cubes.or(fourths).covers(fourths));   // one read sums one power
     /// ```
     #[must_use]
@@ -128,6 +143,7 @@ impl Needs {
         };
         Self {
             p,
+            range: self.range || other.range,
             units: self.units.or(other.units),
         }
     }
@@ -301,7 +317,7 @@ pub trait Tensor {
 /// assert_eq!(w, [1.0, 2.0]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-pub trait TensorMut: Tensor + Lend {
+pub trait TensorMut: Tensor {
     /// Carries out `edit`.
     ///
     /// ```
@@ -338,11 +354,7 @@ pub trait TensorMut: Tensor + Lend {
     ///
     /// As [`TensorMut::edit`] and [`Tensor::stats`].
     fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        self.edit(edit)?;
-        self.stats(&mut Ask {
-            p,
-            ..Ask::default()
-        })
+        edit_then_look(self, edit, p)
     }
 
     /// Clamps the elements into `[min, max]` and adds to `totals` what they were and what they are, their
@@ -363,19 +375,7 @@ pub trait TensorMut: Tensor + Lend {
     ///
     /// As [`TensorMut::edit`] and [`Tensor::stats`].
     fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        let p = Needs::LEAST.p;
-        let before = self.stats(&mut Ask {
-            p,
-            ..Ask::default()
-        })?;
-        let after = if before.lies_within(min, max) {
-            before
-        } else {
-            self.edit_and_measure(&Clamp::new(min, max).edit(), p)?
-        };
-        totals[0].add(&before);
-        totals[1].add(&after);
-        Ok(())
+        look_then_clamp(self, min, max, totals)
     }
 
     /// The elements in row-major order, if they stand so in host memory.
@@ -408,6 +408,46 @@ pub trait TensorMut: Tensor + Lend {
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()>;
 }
 
+<<<<<<< HEAD
+/// [`TensorMut::edit_and_measure`] in two passes. A function of its own, since whoever overrides a method
+/// cannot go back to its default: a call of it from there, also through `dyn`, is a call of the override.
+pub(crate) fn edit_then_look<T>(tensor: &mut T, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats>
+where
+    T: TensorMut + ?Sized,
+{
+    tensor.edit(edit)?;
+    tensor.stats(&mut Ask {
+        p,
+        ..Ask::default()
+    })
+}
+
+/// [`TensorMut::clamp_and_measure`] in as many passes as it takes.
+pub(crate) fn look_then_clamp<T>(
+    tensor: &mut T,
+    min: f64,
+    max: f64,
+    totals: &mut [Total; 2],
+) -> Result<()>
+where
+    T: TensorMut + ?Sized,
+{
+    let (clamp, p) = (Clamp::new(min, max), Needs::LEAST.p);
+    let before = tensor.stats(&mut Ask {
+        p,
+        range: clamp.look().range,
+        ..Ask::default()
+    })?;
+    let after = if before.lies_within(min, max) {
+        before
+    } else {
+        tensor.edit_and_measure(&clamp.edit(), p)?
+    };
+    totals[0].add(&before);
+    totals[1].add(&after);
+    Ok(())
+}
+
 /// Lends any tensor, also from behind `dyn TensorMut`. Every sized tensor has this by itself.
 #[doc(hidden)]
 pub trait Lend {
@@ -426,6 +466,8 @@ impl<E: Element> Lend for [E] {
     }
 }
 
+=======
+>>>>>>> wt-b
 /// The part of `xs` that starts at `start` and is `len` long.
 pub(crate) fn range(start: usize, len: usize, available: usize) -> Result<core::ops::Range<usize>> {
     match start.checked_add(len) {
@@ -452,11 +494,11 @@ impl<E: Element> Tensor for [E] {
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         ask.after.check_units(one_unit)?;
         let stats = if ask.after.is_keep() {
-            kernel::stats_of_slice(self, ask.p)
+            kernel::stats_of_slice(self, ask.look())
         } else {
             kernel::stats(
                 &|to: &mut dyn FnMut(&[E])| kernel::preview(self, &ask.after, None, to),
-                ask.p,
+                ask.look(),
             )
         };
         if let Some((axis, units)) = &mut ask.units {
@@ -492,7 +534,7 @@ impl<E: Element> TensorMut for [E] {
 
     fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
         edit.check_units(one_unit)?;
-        Ok(kernel::edit_and_stats(self, edit, None, p))
+        Ok(kernel::edit_and_stats(self, edit, None, Look::of(p, false)))
     }
 
     fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
@@ -598,7 +640,9 @@ impl<T: Tensor> Tensor for Option<T> {
         match self {
             Some(tensor) => tensor.stats(ask),
             None => Ok(Stats {
-                power: ask.power().map(|_| crate::Wide::ZERO),
+                power: ask
+                    .power()
+                    .map_or(Power::NONE, |p| Power::of(p, crate::Wide::ZERO)),
                 ..Stats::EMPTY
             }),
         }

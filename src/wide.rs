@@ -154,9 +154,10 @@ impl Wide {
         if self.m == 0.0 || !self.is_finite() {
             return self;
         }
-        // 2^(e/p) = 2^whole · 2^rest, the rest taken from e − whole·p, which is exact for whole p.
+        // 2^(e/p) = 2^whole · 2^rest, the rest taken from e − whole·p, without rounding.
         let whole = math::floor(self.e as f64 / p);
-        let rest = (self.e as f64 - whole * p) / p;
+        let (below, part) = exponent(whole as i64, p);
+        let rest = ((self.e - below) as f64 - part) / p;
         Self::new(math::powf(self.m, 1.0 / p) * math::exp2(rest), whole as i64)
     }
 
@@ -173,11 +174,13 @@ impl Wide {
         }
         // The mantissa lies in [1, 2), so its power overflows only past p = 1024: in two halves then.
         let half = Self::new(math::powf(self.m, p / 2.0), 0);
-        if half.is_finite() {
-            (half * half).times_exp2(self.e as f64 * p)
+        let (whole, part) = exponent(self.e, p);
+        let power = if half.is_finite() {
+            half * half
         } else {
-            Self::ONE.times_exp2((self.e as f64 + math::log2(self.m)) * p)
-        }
+            Self::ONE.times_exp2(math::log2(self.m) * p)
+        };
+        power.times_exp2(part) * Self::new(1.0, whole)
     }
 
     /// `self · 2^t` for any real `t`.
@@ -213,6 +216,24 @@ impl Wide {
     pub fn parts(self) -> (f64, i64) {
         (self.m, self.e)
     }
+}
+
+/// `e·p` for p ≥ 1 as an integer and a part in [0, 1), of which only the part is rounded: an error in the
+/// exponent would be one of the number, times as large as the exponent.
+fn exponent(e: i64, p: f64) -> (i64, f64) {
+    let bits = p.to_bits();
+    let mantissa = i128::from(bits & 0x000f_ffff_ffff_ffff | 1 << 52);
+    // p = mantissa · 2^-below.
+    let below = 1075 - (bits >> 52 & 0x7ff) as i64;
+    if !(1..=52).contains(&below) {
+        // Below 1 or past 2^52 there is no part worth the name.
+        let product = e as f64 * p;
+        let whole = math::floor(product);
+        return (whole as i64, product - whole);
+    }
+    let product = i128::from(e) * mantissa;
+    let part = product & ((1 << below) - 1);
+    ((product >> below) as i64, part as f64 * math::pow2(-below))
 }
 
 impl From<f64> for Wide {

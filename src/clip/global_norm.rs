@@ -111,8 +111,9 @@ impl Clipper for GlobalNorm {
             Shrink::Keep => (),
             Shrink::Zero => edits.zero_all(),
             Shrink::Scale(factor) => edits.scale_all(factor),
-            Shrink::Unknown => edits.abstain(),
+            Shrink::Unknown => return edits.abstain(),
         }
+        self.bound.hold(false, edits);
     }
 }
 

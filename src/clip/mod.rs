@@ -35,6 +35,7 @@ use alloc::string::String;
 use core::fmt::Debug;
 
 use crate::detect::StepView;
+use crate::edit::Held;
 use crate::figures::Figures;
 use crate::report::After;
 use crate::{
@@ -235,11 +236,11 @@ where
         },
         &mut edits,
     );
-    let total = match edits.common_factor() {
+    let mut total = match edits.common_factor() {
         Some(Factor::ONE) => *before.total(),
         Some(factor) => {
             grads.apply(&edits)?;
-            before.total().scaled(factor, before.needs().p)
+            before.total().scaled(factor)
         }
         None => {
             let mut after = After::default();
@@ -248,6 +249,7 @@ where
             after.total().unwrap_or(*before.total())
         }
     };
+    edits.settle_total(&mut total);
     Ok(Clipped {
         before: before.total().norm(norm).to_f64(),
         after: total.norm(norm).to_f64(),
@@ -332,16 +334,25 @@ impl Bound {
             Norm::L2 | Norm::Max => Needs::LEAST,
             norm => Needs {
                 p: norm.power(),
-                units: None,
+                ..Needs::default()
             },
         }
+    }
+
+    /// Tells the rules behind that this bound is kept, by the whole or by each tensor.
+    fn hold(self, each: bool, edits: &mut Edits) {
+        edits.hold(Held {
+            each,
+            norm: self.norm,
+            max: self.max,
+        });
     }
 
     fn shrink(self, stats: &Stats) -> Shrink {
         let size = stats.norm(self.norm);
         if !size.is_finite() {
             Shrink::Unknown
-        } else if size <= Wide::from(self.max) {
+        } else if !stats.exceeds(self.norm, self.max) {
             Shrink::Keep
         } else if self.max == 0.0 {
             Shrink::Zero

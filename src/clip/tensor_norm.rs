@@ -108,6 +108,7 @@ impl Clipper for TensorNorm {
                 Shrink::Unknown => edits.abstain(),
             }
         }
+        self.bound.hold(true, edits);
     }
 }
 

@@ -82,10 +82,17 @@ impl Value {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if a bound is NaN or `min` is above `max`.
+    /// [`Error::Setting`] if a bound is NaN, `min` is above `max`, or both are the same infinity, which would make
+    /// every element infinite.
     pub fn between(min: f64, max: f64) -> Result<Self> {
-        if min <= max {
+        if min <= max && min < f64::INFINITY && max > f64::NEG_INFINITY {
             Ok(Self { min, max })
+        } else if min == max {
+            Err(Error::Setting {
+                what: "clip value",
+                expected: "bounds that are not both the same infinity",
+                found: min,
+            })
         } else if min.is_nan() || max.is_nan() {
             Err(Error::Setting {
                 what: "clip value",
@@ -130,7 +137,11 @@ impl Value {
 
 impl Clipper for Value {
     fn needs(&self) -> Needs {
-        Needs::LEAST
+        Needs {
+            // Only the largest magnitude is always known.
+            range: self.min != -self.max,
+            ..Needs::LEAST
+        }
     }
 
     fn name(&self) -> &'static str {

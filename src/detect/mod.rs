@@ -396,6 +396,11 @@ impl Alarm {
         }
     }
 
+    /// The same, found by another.
+    pub(crate) fn by(self, detector: &'static str) -> Self {
+        Self { detector, ..self }
+    }
+
     /// The sentence without the step.
     pub(crate) fn finding(&self) -> Finding<'_> {
         Finding(self)

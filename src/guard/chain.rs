@@ -57,6 +57,7 @@ impl<G: TensorSet + ?Sized> Chain<'_, G> {
             if !told {
                 self.now.read(self.grads, needs, self.edits)?;
             }
+            self.now.settle(self.edits);
             self.valid = Valid::Now(pushed);
         }
         let grads = if self.valid == Valid::Before {
@@ -66,4 +67,22 @@ impl<G: TensorSet + ?Sized> Chain<'_, G> {
         };
         Ok((StepView { grads, ..self.view }, self.edits))
     }
+}
+
+/// The largest number that every element type holds.
+const SAFE: f64 = 65_504.0;
+
+/// Whether the edits, carried out on gradients that are finite or zeroed, leave something that is not: read
+/// into `left`, unless arithmetic rules it out, as it does for all that shrinks.
+pub(super) fn overflows<G: TensorSet + ?Sized>(
+    grads: &G,
+    before: &Measurement,
+    edits: &Edits,
+    left: &mut Measurement,
+) -> Result<bool> {
+    if !edits.may_grow() || left.follow(before, edits).is_some() && left.total().max_abs() <= SAFE {
+        return Ok(false);
+    }
+    left.read(grads, Needs::LEAST, edits)?;
+    Ok(!left.total().is_finite())
 }

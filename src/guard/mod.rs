@@ -8,7 +8,7 @@ mod step;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use self::chain::{Chain, Rule, Valid};
+use self::chain::{Chain, Rule, Valid, overflows};
 use self::plan::check_units;
 use self::policy::meet;
 use crate::clip::Clipper;
@@ -56,6 +56,10 @@ pub use step::{Step, Watch};
 #[derive(Debug)]
 pub struct Guard {
     rules: Vec<Rule>,
+    /// What the report is to have whatever the rules need.
+    asked: Needs,
+    /// That two things were asked for of which one read gives one.
+    unmet: Option<Error>,
     needs: Needs,
     on_non_finite: OnNonFinite,
     max_skips: u32,
@@ -92,6 +96,8 @@ impl Guard {
         report.edits.make_room(1);
         Self {
             rules: Vec::new(),
+            asked: Needs::LEAST,
+            unmet: None,
             needs: Needs::LEAST,
             on_non_finite: OnNonFinite::default(),
             max_skips: 10,
@@ -152,7 +158,8 @@ impl Guard {
         self.push(Rule::Detect(verdict, Box::new(detector)))
     }
 
-    /// Measures more of the gradients than the rules need, for the report.
+    /// Measures more of the gradients than the rules need, for the report. One read sums the powers of one p and
+    /// the units of one axis: to ask for a second is an error of every step. Rules may differ; each sees its own.
     ///
     /// ```
     /// use steadygrad::{Guard, Needs};
@@ -164,8 +171,26 @@ impl Guard {
     /// ```
     #[must_use]
     pub fn measure(self, needs: Needs) -> Self {
+        let asked = self.asked.or(needs);
+        let beside = || {
+            let (what, found) = match needs.power().filter(|_| asked.p != needs.p) {
+                Some(p) => ("p of a norm for the report", p),
+                None => (
+                    "axis of units for the report",
+                    needs.units.unwrap_or(0) as f64,
+                ),
+            };
+            Error::Setting {
+                what,
+                expected: "the one that was asked for before",
+                found,
+            }
+        };
+        let contradicts = !asked.covers(needs);
         Self {
-            needs: self.needs.or(needs),
+            unmet: self.unmet.or_else(|| contradicts.then(beside)),
+            needs: asked.or(self.needs),
+            asked,
             ..self
         }
     }
@@ -375,10 +400,10 @@ impl Guard {
     {
         let report = &mut self.report;
         report.begin(loss);
-        if let Err(error) = report.before.read(grads, self.needs, &Edits::default()) {
-            report.before = Measurement::default();
-            return Err(error);
+        if let Some(error) = &self.unmet {
+            return Err(error.clone());
         }
+        report.before.read(grads, self.needs, &Edits::default())?;
         report
             .edits
             .reset(report.before.len(), Some(report.before.names()));
@@ -395,6 +420,7 @@ impl Guard {
                 // Norms of parameters are plain ones.
                 Needs {
                     p: self.needs.p.filter(|_| Needs::LEAST.covers(self.needs)),
+                    range: false,
                     ..self.needs
                 },
                 &Edits::default(),
@@ -442,6 +468,21 @@ impl Guard {
 
         if report.verdict.is_apply() {
             check_units(grads, Some(&report.before), &report.edits)?;
+        }
+        let propagates = self.on_non_finite == OnNonFinite::Propagate;
+        if report.verdict.is_apply()
+            && !propagates
+            && overflows(grads, &report.before, &report.edits, &mut self.now)?
+        {
+            let view = StepView {
+                grads: &self.now,
+                ..view
+            };
+            let fault = non_finite::find(&view).map(|fault| fault.by("non-finite, left by a rule"));
+            report.fault = fault;
+            if let Some(fault) = &report.fault {
+                report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
+            }
         }
         Ok(())
     }

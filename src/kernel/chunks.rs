@@ -119,6 +119,7 @@ fn in_order<I: IndexedParallelIterator, S: Copy + Send>(
 #[cfg(all(test, feature = "rayon"))]
 mod tests {
     use super::*;
+    use crate::kernel::Look;
     use crate::penalty::{L2, Penalty};
     use crate::{Ask, Edits, Factor, Tensor, TensorMut};
     use alloc::vec::Vec;
@@ -181,7 +182,7 @@ mod tests {
         // Nor is there a difference to a tensor that is walked on one thread.
         let edits = Edits::for_count(1);
         let feed = |to: &mut dyn FnMut(&[f32])| one.1.chunks(1000).for_each(to);
-        assert_eq!(crate::kernel::stats(&feed, None), one.2);
+        assert_eq!(crate::kernel::stats(&feed, Look::of(None, false)), one.2);
         assert!(edits.get(0).is_keep());
     }
 }

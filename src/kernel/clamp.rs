@@ -3,12 +3,11 @@
 use super::chunks;
 use super::edit::{apply, clamp_each};
 use super::measure::{self, BLOCK, Lanes, Sums, Twofold};
-use super::stream::{complete_slice, stats_of_slice};
+use super::stream::{Look, complete_slice, range_of, stats_of_slice};
 use super::unit::{Plain, Unit};
 use crate::Stats;
 use crate::edit::Clamp;
 use crate::element::{Element, Part};
-use crate::stats::SQUARES;
 
 /// Clamps a slice into `[min, max]` and says what parts of it were and what they are. A block that needs no
 /// clamp is not written.
@@ -26,24 +25,28 @@ pub(crate) fn clamp_and_stats<T: Element>(
     });
 }
 
+/// How many elements, what they were and are, and their range before.
+type Blocks = (usize, [Sums; 2], (f64, f64));
+
 /// What the plain blocks were and are, and the rest if there is one.
 fn of_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> ([Stats; 2], Option<[Stats; 2]>) {
-    let (done, sums) = plain_blocks(xs, clamp);
+    let (done, sums, range) = plain_blocks(xs, clamp);
     let (xs, rest) = xs.split_at_mut(done);
-    let done = sums.map(|sums| complete_slice(xs, sums, Some(SQUARES)));
+    let mut done = sums.map(|sums| complete_slice(xs, sums, Look::LEAST));
+    (done[0].low, done[0].high) = range;
     if rest.is_empty() {
         return (done, None);
     }
-    let before = stats_of_slice(rest, Some(SQUARES));
+    let before = stats_of_slice(rest, clamp.look());
     apply(rest, &clamp.edit(), None);
-    let after = stats_of_slice(rest, Some(SQUARES));
+    let after = stats_of_slice(rest, Look::LEAST);
     (done, Some([before, after]))
 }
 
 /// Clamps block by block, up to the first that needs a second look, which must come before it is written:
-/// one that is not finite, or has squares out of range. Says how many elements that was, and what they were
-/// and are.
-fn plain_blocks<T: Element>(xs: &mut [T], clamp: &Clamp) -> (usize, [Sums; 2]) {
+/// one that is not finite, or has squares out of range. Says how many elements that was, what they were and
+/// are, and the range in which they were, as far as it must be known.
+fn plain_blocks<T: Element>(xs: &mut [T], clamp: &Clamp) -> Blocks {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if let Some(unit) = super::unit::v3() {
         return unit.vectorize(on_v3::PlainBlocks { unit, xs, clamp });
@@ -55,13 +58,13 @@ fn plain_blocks<T: Element>(xs: &mut [T], clamp: &Clamp) -> (usize, [Sums; 2]) {
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn plain_blocks_plain<T: Element>(xs: &mut [T], clamp: &Clamp) -> (usize, [Sums; 2]) {
+fn plain_blocks_plain<T: Element>(xs: &mut [T], clamp: &Clamp) -> Blocks {
     plain_blocks_on(Plain, xs, clamp)
 }
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod on_v3 {
-    use super::{Clamp, Element, Sums, plain_blocks_on};
+    use super::{Blocks, Clamp, Element, plain_blocks_on};
     use pulp::{NullaryFnOnce, x86::V3};
 
     pub(super) struct PlainBlocks<'a, T> {
@@ -71,7 +74,7 @@ mod on_v3 {
     }
 
     impl<T: Element> NullaryFnOnce for PlainBlocks<'_, T> {
-        type Output = (usize, [Sums; 2]);
+        type Output = Blocks;
 
         #[inline(always)]
         fn call(self) -> Self::Output {
@@ -81,15 +84,15 @@ mod on_v3 {
 }
 
 #[inline(always)]
-fn plain_blocks_on<T: Element, U: Unit>(
-    unit: U,
-    xs: &mut [T],
-    clamp: &Clamp,
-) -> (usize, [Sums; 2]) {
+fn plain_blocks_on<T: Element, U: Unit>(unit: U, xs: &mut [T], clamp: &Clamp) -> Blocks {
     let (low, high) = clamp.bounds::<T>();
     let mut before = (T::Part::ZERO, Twofold::ZERO);
     let mut after = before;
     let symmetric = low.value().magnitude() == high.value().magnitude();
+    let mut range = (f64::NEG_INFINITY, f64::INFINITY);
+    if clamp.look().range {
+        range = (range.1, range.0);
+    }
     let mut done = 0;
     for block in xs.chunks_mut(BLOCK) {
         let seen = measure::look::<T, U, true>(unit, block, T::Part::ZERO);
@@ -101,7 +104,18 @@ fn plain_blocks_on<T: Element, U: Unit>(
         }
         let mut left = seen;
         let most = before.0.larger(seen.0);
-        if !clamp.keeps(seen.0.to_f64() * T::PART_UNIT) {
+        let size = seen.0.to_f64() * T::PART_UNIT;
+        let mut keeps = clamp.keeps(-size, size);
+        if clamp.look().range {
+            let here = if keeps {
+                (-size, size)
+            } else {
+                range_of(block)
+            };
+            keeps = clamp.keeps(here.0, here.1);
+            range = (range.0.min(here.0), range.1.max(here.1));
+        }
+        if !keeps {
             // No block that is kept has a larger element than this.
             if !T::Part::squares_are_safe(most.to_f64() * T::PART_UNIT) {
                 break;
@@ -122,7 +136,7 @@ fn plain_blocks_on<T: Element, U: Unit>(
     }
     let [before, after] = [before, after].map(|(most, sq)| Lanes::<T>::of_squares(most, sq));
     let sums = [before.finish_on(unit, false), after.finish_on(unit, false)];
-    (done, sums)
+    (done, sums, range)
 }
 
 #[cfg(test)]
@@ -142,19 +156,22 @@ mod tests {
                 let (mut once, mut apart) = (xs[..len].to_vec(), xs[..len].to_vec());
                 let mut plain = once.clone();
                 let clamp = Clamp::new(min, max);
-                let before = stats_of_slice(&apart, Some(SQUARES));
+                let before = stats_of_slice(&apart, clamp.look());
                 apply(&mut apart, &clamp.edit(), None);
-                let after = stats_of_slice(&apart, Some(SQUARES));
+                let after = stats_of_slice(&apart, Look::LEAST);
                 let mut parts = Vec::new();
-                clamp_and_stats(&mut once, min, max, |part| {
+                clamp_and_stats(&mut once, min, max, |mut part| {
                     if !part[0].is_empty() {
+                        assert_eq!(part[0].lies_within(min, max), before.lies_within(min, max));
+                        (part[0].low, part[0].high) = (before.low, before.high);
                         parts.push(part);
                     }
                 });
                 assert_eq!(parts, [[before, after]], "{} {len} {min} {max}", T::NAME);
                 assert_eq!(once, apart);
-                let (done, sums) = plain_blocks_on(Plain, &mut plain, &clamp);
-                let sums = sums.map(|sums| complete_slice(&once, sums, Some(SQUARES)));
+                let (done, sums, _) = plain_blocks_on(Plain, &mut plain, &clamp);
+                let mut sums = sums.map(|sums| complete_slice(&once, sums, Look::LEAST));
+                (sums[0].low, sums[0].high) = (before.low, before.high);
                 assert_eq!((done, sums), (len, [before, after]));
                 assert_eq!(plain, once);
             }

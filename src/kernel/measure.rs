@@ -13,9 +13,9 @@
 //! Bits do not depend on the processor. A fused multiply-add serves only squares that are exact, where
 //! it rounds just like a product and a sum.
 
+use super::stream::Look;
 use super::unit::{Plain, Unit};
 use crate::element::{Element, Part};
-use crate::stats::SQUARES;
 
 /// Lanes that a block folds to.
 pub(super) const LANES: usize = 8;
@@ -387,9 +387,9 @@ pub(super) struct How<P> {
 impl<P: Part> How<P> {
     /// What is asked for with this `p`, of the elements as they are.
     #[inline(always)]
-    pub(super) fn usual(p: Option<f64>) -> Self {
+    pub(super) fn usual(look: Look) -> Self {
         Self {
-            l1: p != Some(SQUARES),
+            l1: look.l1,
             times: None,
         }
     }
@@ -536,9 +536,13 @@ mod tests {
         let (_, half) = T::Part::shift(2.0);
         for len in (0..70).chain([100, 127, 128, 192, 193, 255, 256, 257, 5000]) {
             let xs = &xs[..len];
-            let squares = How::usual(Some(SQUARES));
+            let squares = How::usual(Look::LEAST);
             let times = Some(half);
-            for how in [How::usual(None), squares, How { times, ..squares }] {
+            for how in [
+                How::usual(Look::of(None, false)),
+                squares,
+                How { times, ..squares },
+            ] {
                 let (mut best, mut plain) = (Lanes::ZERO, Lanes::ZERO);
                 add(&mut best, xs, &how);
                 add_on(Plain, &mut plain, xs, &how);
@@ -549,7 +553,10 @@ mod tests {
                 assert_eq!(bits(best), of(sums(xs, &how)), "{} {len}", T::NAME);
             }
             // The squares do not depend on whether the magnitudes are summed too.
-            let (all, less) = (sums(xs, &How::usual(None)), sums(xs, &squares));
+            let (all, less) = (
+                sums(xs, &How::usual(Look::of(None, false))),
+                sums(xs, &squares),
+            );
             assert_eq!(
                 of(less),
                 of(Sums {
@@ -580,10 +587,10 @@ mod tests {
         let mut xs = input(1000);
         for len in [1, 63, 64, 65, 200, 256, 300, 900] {
             let mut short = Lanes::ZERO;
-            add(&mut short, &xs[..len], &How::usual(None));
+            add(&mut short, &xs[..len], &How::usual(Look::of(None, false)));
             xs[len..].fill(0.0);
             let mut long = Lanes::ZERO;
-            add(&mut long, &xs, &How::usual(None));
+            add(&mut long, &xs, &How::usual(Look::of(None, false)));
             assert_eq!(bits(short), bits(long), "{len}");
             xs = input(1000);
         }

@@ -4,7 +4,7 @@ use super::chunks::{self, CHUNK};
 use super::edit::{At, apply};
 use super::measure::{self, BLOCK, How, Lanes, Pair, Sums};
 use crate::element::{Element, Part};
-use crate::stats::SQUARES;
+use crate::stats::{Power, SQUARES};
 use crate::tensor::{SliceRef, each_slice};
 use crate::{Edit, Stats, Wide, math};
 
@@ -14,49 +14,79 @@ const NEAR: usize = 8 * BLOCK;
 /// Elements held back until they fill whole blocks.
 const HELD: usize = 4 * BLOCK;
 
+/// What to look for beside counts, squares and the largest magnitude.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Look {
+    /// Σ|x|.
+    pub(crate) l1: bool,
+    /// Σ|x|^p for this p.
+    pub(crate) power: Option<f64>,
+    /// The smallest and the largest element.
+    pub(crate) range: bool,
+}
+
+impl Look {
+    /// Squares and the largest magnitude alone.
+    pub(crate) const LEAST: Self = Self {
+        l1: false,
+        power: None,
+        range: false,
+    };
+
+    /// As [`Ask`](crate::Ask) and [`Needs`](crate::Needs) put it.
+    #[inline]
+    pub(crate) fn of(p: Option<f64>, range: bool) -> Self {
+        Self {
+            l1: p != Some(SQUARES),
+            power: p.filter(|&p| p != SQUARES),
+            range,
+        }
+    }
+}
+
 /// Gives the elements of a tensor to a receiver, run by run, the same each time it is asked.
 pub(crate) type Feed<'a, T> = dyn Fn(&mut dyn FnMut(&[T])) + 'a;
 
-/// What one read says of the elements that `feed` gives. With `p`, also Σ|x|^p; [`SQUARES`] for less.
-pub(crate) fn stats<T: Element>(feed: &Feed<'_, T>, p: Option<f64>) -> Stats {
+/// What one read says of the elements that `feed` gives.
+pub(crate) fn stats<T: Element>(feed: &Feed<'_, T>, look: Look) -> Stats {
     let read = |how: &How<T::Part>| {
         let mut stream = Stream::new(*how);
         feed(&mut |run| stream.push(run));
         stream.finish()
     };
-    let (len, sums) = read(&How::usual(p));
-    complete(len, sums, p, feed, &|how| read(how).1)
+    let (len, sums) = read(&How::usual(look));
+    complete(len, sums, look, feed, &|how| read(how).1)
 }
 
 /// The same for one slice, without holding anything back.
 #[inline]
-pub(crate) fn stats_of_slice<T: Element>(xs: &[T], p: Option<f64>) -> Stats {
-    let sums = sums_of_slice(xs, &How::usual(p));
-    complete_slice(xs, sums, p)
+pub(crate) fn stats_of_slice<T: Element>(xs: &[T], look: Look) -> Stats {
+    let sums = sums_of_slice(xs, &How::usual(look));
+    complete_slice(xs, sums, look)
 }
 
 /// The same for several slices, which have so many `elements` together.
 pub(crate) fn stats_of_slices(
     slices: &[Option<SliceRef<'_>>],
     elements: usize,
-    p: Option<f64>,
+    look: Look,
     to: &mut [Stats],
 ) {
     chunks::side_by_side(slices, elements, to, |slice, to| {
         if let Some(slice) = slice {
-            each_slice!(slice, SliceRef, xs => fill_in(xs, p, to));
+            each_slice!(slice, SliceRef, xs => fill_in(xs, look, to));
         }
     });
 }
 
 /// Field by field: a copy of what was just written in smaller pieces would wait for them.
 #[inline]
-fn fill_in<T: Element>(xs: &[T], p: Option<f64>, to: &mut Stats) {
-    let sums = sums_of_slice(xs, &How::usual(p));
-    if are_all::<T>(&sums, p) {
-        *to = plain(xs.len() as u64, &sums, p);
+fn fill_in<T: Element>(xs: &[T], look: Look, to: &mut Stats) {
+    let sums = sums_of_slice(xs, &How::usual(look));
+    if are_all::<T>(&sums, look) {
+        *to = plain(xs.len() as u64, &sums, look);
     } else {
-        *to = complete_slice(xs, sums, p);
+        *to = complete_slice(xs, sums, look);
     }
 }
 
@@ -75,9 +105,9 @@ fn sums_of_slice<T: Element>(xs: &[T], how: &How<T::Part>) -> Sums {
 }
 
 #[inline]
-pub(super) fn complete_slice<T: Element>(xs: &[T], sums: Sums, p: Option<f64>) -> Stats {
+pub(super) fn complete_slice<T: Element>(xs: &[T], sums: Sums, look: Look) -> Stats {
     let feed = |to: &mut dyn FnMut(&[T])| to(xs);
-    complete(xs.len() as u64, sums, p, &feed, &|how| {
+    complete(xs.len() as u64, sums, look, &feed, &|how| {
         sums_of_slice(xs, how)
     })
 }
@@ -87,10 +117,10 @@ pub(crate) fn edit_and_stats<T: Element>(
     xs: &mut [T],
     edit: &Edit<'_>,
     at: Option<&At<'_>>,
-    p: Option<f64>,
+    look: Look,
 ) -> Stats {
     let mut sums = Sums::ZERO;
-    let how = How::usual(p);
+    let how = How::usual(look);
     let chunk = |chunk: &mut [T]| {
         let mut lanes = Lanes::ZERO;
         for block in chunk.chunks_mut(NEAR) {
@@ -100,7 +130,7 @@ pub(crate) fn edit_and_stats<T: Element>(
         lanes.finish()
     };
     chunks::write(xs, chunk, |chunk| sums.add(chunk));
-    complete_slice(xs, sums, p)
+    complete_slice(xs, sums, look)
 }
 
 /// Sums over runs of any length: whole blocks go straight in, the rest is held back.
@@ -178,17 +208,18 @@ impl<T: Element> Stream<T> {
 
 /// Whether the sums of the fast pass are all there is to say.
 #[inline(always)]
-fn are_all<T: Element>(sums: &Sums, p: Option<f64>) -> bool {
-    sums.are_finite() && T::Part::squares_are_safe(sums.max) && p.is_none_or(|p| p == SQUARES)
+fn are_all<T: Element>(sums: &Sums, look: Look) -> bool {
+    let more = look.power.is_some() || look.range;
+    sums.are_finite() && T::Part::squares_are_safe(sums.max) && !more
 }
 
 /// What they say then.
 #[inline(always)]
-fn plain(len: u64, sums: &Sums, p: Option<f64>) -> Stats {
+fn plain(len: u64, sums: &Sums, look: Look) -> Stats {
     Stats {
         len,
         max_abs: sums.max,
-        l1: p.is_none().then(|| Wide::new(sums.l1.round(), 0)),
+        l1: look.l1.then(|| Wide::new(sums.l1.round(), 0)),
         sum_sq: Wide::new(sums.sq.round(), 0),
         ..Stats::EMPTY
     }
@@ -199,22 +230,22 @@ fn plain(len: u64, sums: &Sums, p: Option<f64>) -> Stats {
 fn complete<T: Element>(
     len: u64,
     sums: Sums,
-    p: Option<f64>,
+    look: Look,
     feed: &Feed<'_, T>,
     again: &dyn Fn(&How<T::Part>) -> Sums,
 ) -> Stats {
-    if are_all::<T>(&sums, p) {
-        return plain(len, &sums, p);
+    if are_all::<T>(&sums, look) {
+        return plain(len, &sums, look);
     }
-    carefully(len, sums, p, feed, again)
+    carefully(len, sums, look, feed, again)
 }
 
-/// For powers, for what is not finite, and for squares out of range.
+/// For powers and ranges, for what is not finite, and for squares out of range.
 #[cold]
 fn carefully<T: Element>(
     len: u64,
     mut sums: Sums,
-    p: Option<f64>,
+    look: Look,
     feed: &Feed<'_, T>,
     again: &dyn Fn(&How<T::Part>) -> Sums,
 ) -> Stats {
@@ -227,7 +258,7 @@ fn carefully<T: Element>(
     } else {
         count(feed, &mut stats);
     }
-    let how = How::<T::Part>::usual(p);
+    let how = How::<T::Part>::usual(look);
     let mut shift = 0;
     if !sums.are_finite() || !T::Part::squares_are_safe(sums.max) {
         let (e, factor) = T::Part::shift(stats.max_abs);
@@ -237,10 +268,14 @@ fn carefully<T: Element>(
             ..how
         });
     }
-    stats.l1 = how.l1.then(|| Wide::new(sums.l1.round(), shift));
+    stats.l1 = look.l1.then(|| Wide::new(sums.l1.round(), shift));
     stats.sum_sq = Wide::new(sums.sq.round(), 2 * shift);
-    let p = p.filter(|&p| p != SQUARES);
-    stats.power = p.map(|p| power(feed, stats.max_abs, p));
+    if let Some(p) = look.power {
+        stats.power = Power::of(p, power(feed, stats.max_abs, p));
+    }
+    if look.range {
+        (stats.low, stats.high) = range(feed);
+    }
     stats
 }
 
@@ -293,6 +328,41 @@ fn found<T: Element>(xs: &[T]) -> Stats {
         max_abs: max.into_iter().fold(0.0, f64::max),
         ..Stats::EMPTY
     }
+}
+
+/// The smallest and the largest finite element; (∞, −∞) if there is none.
+pub(super) fn range<T: Element>(feed: &Feed<'_, T>) -> (f64, f64) {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    feed(&mut |run| {
+        let (smallest, largest) = range_of(run);
+        (low, high) = (low.min(smallest), high.max(largest));
+    });
+    (low, high)
+}
+
+#[cfg_attr(
+    feature = "std",
+    multiversion::multiversion(targets(
+        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
+        "x86_64+avx2+f16c",
+        "aarch64+neon"
+    ))
+)]
+pub(super) fn range_of<T: Element>(xs: &[T]) -> (f64, f64) {
+    let (mut low, mut high) = ([f64::INFINITY; 8], [f64::NEG_INFINITY; 8]);
+    for chunk in xs.chunks(8) {
+        for (j, x) in chunk.iter().enumerate() {
+            let x = x.widen();
+            // Infinities are counted, not ranked.
+            let size = x.abs() < f64::INFINITY;
+            low[j] = if size && x < low[j] { x } else { low[j] };
+            high[j] = if size && x > high[j] { x } else { high[j] };
+        }
+    }
+    (
+        low.into_iter().fold(f64::INFINITY, f64::min),
+        high.into_iter().fold(f64::NEG_INFINITY, f64::max),
+    )
 }
 
 /// Σ|x|^p of the finite elements, each taken as its share of the largest: so no power overflows, however

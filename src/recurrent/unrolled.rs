@@ -7,7 +7,7 @@ use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
 
 use super::linear::check;
 use super::{Backward, Hook, Real, RecurrentCell};
-use crate::set::{Visitor, VisitorMut, member, member_mut};
+use crate::set::{Visitor, VisitorMut};
 use crate::{Result, TensorSet, TensorSetMut};
 
 /// One step of a cell of one's own, and its way back; [`Unrolled`] makes a [`RecurrentCell`] of it.
@@ -259,9 +259,6 @@ impl<C: TensorSetMut> TensorSetMut for Unrolled<C> {
         self.cell.visit_mut(f)
     }
 }
-
-member!([C: TensorSet] Unrolled<C>);
-member_mut!([C: TensorSetMut] Unrolled<C>);
 
 /// What an [`Unrolled`] cell keeps of a forward pass.
 ///

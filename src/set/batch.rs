@@ -58,8 +58,8 @@ impl<'a> Batch<'a> {
             None => &self.few[..self.waiting],
         };
         let elements = self.elements;
-        into.fill(slices.len(), |p, places| {
-            kernel::stats_of_slices(slices, elements, p, places);
+        into.fill(slices.len(), |look, places| {
+            kernel::stats_of_slices(slices, elements, look, places);
         });
         (self.waiting, self.elements) = (0, 0);
     }

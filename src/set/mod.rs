@@ -5,14 +5,11 @@ mod lists;
 mod names;
 mod structs;
 
-pub use lists::{Member, MemberMut};
-#[cfg(feature = "ndarray")]
-pub(crate) use lists::{member, member_mut, set_of_one, set_of_one_mut};
-pub use names::Name;
 #[doc(hidden)]
-pub use names::{visit_numbered, visit_numbered_mut, visit_under, visit_under_mut};
+pub use names::{field_name, visit_under, visit_under_mut};
 
 use self::batch::Batch;
+use self::names::{visit_numbered, visit_numbered_mut};
 use crate::edit::{Edit, Edits};
 use crate::measurement::Measurement;
 use crate::tensor::{Ask, Needs, SliceRef, Tensor, TensorMut};
@@ -121,9 +118,10 @@ pub type VisitorMut<'v> = dyn FnMut(&str, &mut dyn TensorMut) -> Result<()> + 'v
 
 /// Named tensors, always in the same order.
 ///
-/// Every tensor is a set of one, without a name. Lists (slices, `Vec`, arrays) of tensors or of sets
-/// name their parts "0", "1", …; lists of pairs, maps and structs ([`tensor_set!`](crate::tensor_set))
-/// give names of their own. Names of nested sets are joined by dots: `layers.0.w_rec`.
+/// Every tensor is a set of one, without a name; so is a single number. Lists (slices, `Vec`, arrays) of numbers
+/// are one tensor; lists of tensors or of sets name their parts "0", "1", …. Pairs `(name, set)`, lists of them,
+/// maps and structs ([`tensor_set!`](crate::tensor_set)) give names of their own. Names of nested sets are joined
+/// by dots: `layers.0.w_rec`. An `Option` that is `None` is one tensor without elements.
 ///
 /// # Examples
 ///
@@ -137,6 +135,23 @@ pub type VisitorMut<'v> = dyn FnMut(&str, &mut dyn TensorMut) -> Result<()> + 'v
 /// assert_eq!(names, ["encoder.0", "encoder.1"]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
+///
+/// A `HashMap` has no order, so it is no set; the `BTreeMap` above is one.
+///
+/// ```compile_fail,E0277
+/// use std::collections::HashMap;
+/// use steadygrad::TensorSet;
+///
+/// let layers = HashMap::from([("encoder".to_string(), vec![[1.0, 2.0], [3.0, 4.0]])]);
+/// TensorSet::visit(&layers, &mut |_name, _tensor| Ok(()))?;
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no set of tensors",
+    label = "neither a tensor, nor tensors in an order that stays",
+    note = "for a struct: `steadygrad::tensor_set!(Grads {{ w, b }});` with its fields' names",
+    note = "a `HashMap` has no order: use a `BTreeMap`, or a list of pairs `(name, tensor)`"
+)]
 pub trait TensorSet {
     /// Hands each tensor to `f` under its name.
     ///
@@ -194,6 +209,15 @@ pub trait TensorSet {
         batch.measure(into);
         seen
     }
+
+    /// What a list of such sets hands on: each set under its number, unless the sets know better.
+    #[doc(hidden)]
+    fn visit_list<'a>(list: &'a [Self], f: &mut Visitor<'_, 'a>) -> Result<()>
+    where
+        Self: Sized,
+    {
+        visit_numbered(list, f)
+    }
 }
 
 /// Named tensors that can be edited in place.
@@ -208,6 +232,12 @@ pub trait TensorSet {
 /// assert_eq!(grads, [("w", vec![2.0]), ("b", vec![3.0])]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no set of tensors that can be edited",
+    label = "neither a tensor, nor tensors in an order that stays, or only lent for reading",
+    note = "for a struct: `steadygrad::tensor_set!(Grads {{ w, b }});` with its fields' names",
+    note = "a `HashMap` has no order: use a `BTreeMap`, or a list of pairs `(name, tensor)`"
+)]
 pub trait TensorSetMut: TensorSet {
     /// Hands each tensor to `f` under its name, in the order of [`TensorSet::visit`].
     ///
@@ -304,6 +334,15 @@ pub trait TensorSetMut: TensorSet {
         self.visit_mut(&mut |_, tensor| tensor.clamp_and_measure(min, max, &mut totals))?;
         Ok(totals)
     }
+
+    /// As [`TensorSet::visit_list`].
+    #[doc(hidden)]
+    fn visit_list_mut(list: &mut [Self], f: &mut VisitorMut<'_>) -> Result<()>
+    where
+        Self: Sized,
+    {
+        visit_numbered_mut(list, f)
+    }
 }
 
 /// What a set that reads all its tensors together does for [`TensorSetMut::clamp_and_total`].
@@ -316,7 +355,11 @@ pub fn clamp_apart<S>(set: &mut S, min: f64, max: f64) -> Result<[Total; 2]>
 where
     S: TensorSetMut + ?Sized,
 {
-    let before = Measurement::with_needs(set, Needs::LEAST)?;
+    let needs = Needs {
+        range: min != -max,
+        ..Needs::LEAST
+    };
+    let before = Measurement::with_needs(set, needs)?;
     let mut edits = Edits::for_count(before.len());
     for (i, stats) in before.tensors().iter().enumerate() {
         if !stats.lies_within(min, max) {

@@ -1,91 +1,45 @@
 //! Names: joined by dots where sets are nested, counted in lists, given in pairs and maps.
 
-use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
 
-use super::lists::{member, member_mut};
-use super::{Member, MemberMut, TensorSet, TensorSetMut, Visitor, VisitorMut};
+use super::{TensorSet, TensorSetMut, Visitor, VisitorMut};
 use crate::Result;
 
-/// What can name a tensor in a list of pairs or a map.
-///
-/// # Examples
-///
-/// ```
-/// use std::borrow::Cow;
-/// use steadygrad::{Measurement, Name};
-///
-/// let grads = [(Cow::Borrowed("w"), [1.0]), (Cow::Owned(format!("b{}", 1)), [2.0])];
-/// assert_eq!(grads[1].0.name(), "b1");
-/// assert_eq!(Measurement::of(&grads)?.name(1), "b1");
-/// # Ok::<(), steadygrad::Error>(())
-/// ```
-pub trait Name {
-    /// The name.
-    ///
-    /// ```
-    /// use steadygrad::{Measurement, Name};
-    /// enum Gate { Forget, Input }
-    /// impl Name for Gate {
-    ///     fn name(&self) -> &str { match self { Gate::Forget => "forget", Gate::Input => "input" } }
-    /// }
-    /// let seen = Measurement::of(&[(Gate::Forget, [1.0]), (Gate::Input, [2.0])])?;
-    /// assert_eq!((seen.name(0), seen.name(1)), ("forget", "input"));
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    fn name(&self) -> &str;
-}
-
-impl Name for &str {
-    fn name(&self) -> &str {
-        self
+/// A pair of a name and a set is a set whose names begin with that name. In a list, pairs go by their names.
+impl<N: AsRef<str>, T: TensorSet> TensorSet for (N, T) {
+    fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
+        visit_under(self.0.as_ref(), &self.1, f)
     }
-}
 
-impl Name for String {
-    fn name(&self) -> &str {
-        self
-    }
-}
-
-impl Name for Cow<'_, str> {
-    fn name(&self) -> &str {
-        self
-    }
-}
-
-impl<N: Name, T: TensorSet> Member for (N, T) {
     fn visit_list<'a>(list: &'a [Self], f: &mut Visitor<'_, 'a>) -> Result<()> {
-        list.iter()
-            .try_for_each(|(name, set)| visit_under(name.name(), set, f))
+        list.iter().try_for_each(|pair| pair.visit(f))
     }
 }
 
-impl<N: Name, T: TensorSetMut> MemberMut for (N, T) {
+impl<N: AsRef<str>, T: TensorSetMut> TensorSetMut for (N, T) {
+    fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
+        visit_under_mut(self.0.as_ref(), &mut self.1, f)
+    }
+
     fn visit_list_mut(list: &mut [Self], f: &mut VisitorMut<'_>) -> Result<()> {
-        list.iter_mut()
-            .try_for_each(|(name, set)| visit_under_mut(name.name(), set, f))
+        list.iter_mut().try_for_each(|pair| pair.visit_mut(f))
     }
 }
 
-impl<N: Name, T: TensorSet> TensorSet for BTreeMap<N, T> {
+impl<N: AsRef<str>, T: TensorSet> TensorSet for BTreeMap<N, T> {
     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
         self.iter()
-            .try_for_each(|(name, set)| visit_under(name.name(), set, f))
+            .try_for_each(|(name, set)| visit_under(name.as_ref(), set, f))
     }
 }
 
-impl<N: Name, T: TensorSetMut> TensorSetMut for BTreeMap<N, T> {
+impl<N: AsRef<str>, T: TensorSetMut> TensorSetMut for BTreeMap<N, T> {
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
         self.iter_mut()
-            .try_for_each(|(name, set)| visit_under_mut(name.name(), set, f))
+            .try_for_each(|(name, set)| visit_under_mut(name.as_ref(), set, f))
     }
 }
-
-member!([N: Name, T: TensorSet] BTreeMap<N, T>);
-member_mut!([N: Name, T: TensorSetMut] BTreeMap<N, T>);
 
 /// Longer names are joined on the heap.
 const STACK_NAME: usize = 128;
@@ -123,6 +77,13 @@ fn with_digits<R>(mut index: usize, f: impl FnOnce(&str) -> R) -> R {
     f(core::str::from_utf8(&digits[start..]).unwrap_or_default())
 }
 
+/// The name that the source gives a field: `in` for `r#in`.
+#[doc(hidden)]
+#[must_use]
+pub fn field_name(source: &'static str) -> &'static str {
+    source.strip_prefix("r#").unwrap_or(source)
+}
+
 /// Visits `set` under the name `outer`.
 #[doc(hidden)]
 pub fn visit_under<'a, S: TensorSet + ?Sized>(
@@ -144,16 +105,20 @@ pub fn visit_under_mut<S: TensorSetMut + ?Sized>(
 }
 
 /// Visits a list of sets under the names "0", "1", ….
-#[doc(hidden)]
-pub fn visit_numbered<'a, S: TensorSet>(list: &'a [S], f: &mut Visitor<'_, 'a>) -> Result<()> {
+pub(super) fn visit_numbered<'a, S: TensorSet>(
+    list: &'a [S],
+    f: &mut Visitor<'_, 'a>,
+) -> Result<()> {
     list.iter()
         .enumerate()
         .try_for_each(|(i, set)| with_digits(i, |name| visit_under(name, set, f)))
 }
 
 /// Visits a list of sets under the names "0", "1", ….
-#[doc(hidden)]
-pub fn visit_numbered_mut<S: TensorSetMut>(list: &mut [S], f: &mut VisitorMut<'_>) -> Result<()> {
+pub(super) fn visit_numbered_mut<S: TensorSetMut>(
+    list: &mut [S],
+    f: &mut VisitorMut<'_>,
+) -> Result<()> {
     list.iter_mut()
         .enumerate()
         .try_for_each(|(i, set)| with_digits(i, |name| visit_under_mut(name, set, f)))

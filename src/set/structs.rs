@@ -2,7 +2,9 @@
 
 /// Makes a struct of tensors (or of sets) a [`TensorSet`](crate::TensorSet), its fields' names the tensors' names.
 ///
-/// Generic parameters go in front, in `impl[..]`.
+/// Generic parameters, lifetimes among them, go in front, in `impl[..]`. Fields of a tuple struct go by their
+/// numbers, raw identifiers by the names they stand for. A field may be a single number, which is a tensor of one,
+/// or an `Option`: if it is `None`, it is one empty tensor under the field's name.
 ///
 /// # Examples
 ///
@@ -12,12 +14,13 @@
 /// struct Layer<E> { w: Vec<E>, b: [E; 1] }
 /// tensor_set!(impl[E: Element] Layer<E> { w, b });
 ///
-/// struct Model { layers: Vec<Layer<f32>>, head: Option<Vec<f64>> }
-/// tensor_set!(Model { layers, head });
+/// struct Model { layers: Vec<Layer<f32>>, head: Option<Layer<f64>>, temperature: f32 }
+/// tensor_set!(Model { layers, head, temperature });
 ///
 /// let mut grads = Model {
 ///     layers: vec![Layer { w: vec![3.0, f32::NAN], b: [4.0] }],
 ///     head: None,
+///     temperature: 0.5,
 /// };
 /// let error = clip::global_norm(&mut grads, 1.0).unwrap_err();
 /// assert_eq!(
@@ -25,36 +28,54 @@
 ///     "layers.0.w: expected finite numbers, found 1 NaN and 0 infinite, the first at index 1",
 /// );
 /// ```
+///
+/// What borrows its gradients, and what has no names:
+///
+/// ```
+/// use steadygrad::{clip, tensor_set, Measurement};
+///
+/// struct Lent<'a> { r#in: &'a mut [f32], out: &'a mut [f32] }
+/// tensor_set!(impl['a] Lent<'a> { r#in, out });
+///
+/// struct Pair(Vec<f64>, [f64; 1]);
+/// tensor_set!(Pair { 0, 1 });
+///
+/// let (mut w_in, mut w_out) = ([3.0], [4.0]);
+/// let lent = &mut Lent { r#in: &mut w_in, out: &mut w_out };
+/// assert_eq!(Measurement::of(lent)?.name(0), "in");
+/// assert_eq!(clip::global_norm(lent, 2.5)?.before(), 5.0);
+/// assert_eq!((w_in, w_out), ([1.5], [2.0]));
+/// assert_eq!(Measurement::of(&Pair(vec![3.0], [4.0]))?.name(1), "1");
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
 #[macro_export]
 macro_rules! tensor_set {
-    (impl[$($g:tt)*] $t:ty { $($field:ident),+ $(,)? }) => {
+    // Fields are token trees, since a number is no identifier; and no lifetime of the user's is called `'__set`.
+    (impl[$($g:tt)*] $t:ty { $($field:tt),+ $(,)? }) => {
         impl<$($g)*> $crate::TensorSet for $t {
-            fn visit<'a>(&'a self, f: &mut $crate::set::Visitor<'_, 'a>) -> $crate::Result<()> {
-                $($crate::set::visit_under(::core::stringify!($field), &self.$field, f)?;)+
+            fn visit<'__set>(
+                &'__set self,
+                f: &mut $crate::Visitor<'_, '__set>,
+            ) -> $crate::Result<()> {
+                $(
+                    let name = $crate::set::field_name(::core::stringify!($field));
+                    $crate::set::visit_under(name, &self.$field, f)?;
+                )+
                 ::core::result::Result::Ok(())
             }
         }
 
         impl<$($g)*> $crate::TensorSetMut for $t {
-            fn visit_mut(&mut self, f: &mut $crate::set::VisitorMut<'_>) -> $crate::Result<()> {
-                $($crate::set::visit_under_mut(::core::stringify!($field), &mut self.$field, f)?;)+
+            fn visit_mut(&mut self, f: &mut $crate::VisitorMut<'_>) -> $crate::Result<()> {
+                $(
+                    let name = $crate::set::field_name(::core::stringify!($field));
+                    $crate::set::visit_under_mut(name, &mut self.$field, f)?;
+                )+
                 ::core::result::Result::Ok(())
             }
         }
-
-        impl<$($g)*> $crate::set::Member for $t {
-            fn visit_list<'a>(list: &'a [Self], f: &mut $crate::set::Visitor<'_, 'a>) -> $crate::Result<()> {
-                $crate::set::visit_numbered(list, f)
-            }
-        }
-
-        impl<$($g)*> $crate::set::MemberMut for $t {
-            fn visit_list_mut(list: &mut [Self], f: &mut $crate::set::VisitorMut<'_>) -> $crate::Result<()> {
-                $crate::set::visit_numbered_mut(list, f)
-            }
-        }
     };
-    ($t:ty { $($field:ident),+ $(,)? }) => {
+    ($t:ty { $($field:tt),+ $(,)? }) => {
         $crate::tensor_set!(impl[] $t { $($field),+ });
     };
 }

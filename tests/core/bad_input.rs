@@ -371,7 +371,7 @@ fn strange_powers_are_answered_without_a_panic() {
                 &set,
                 Needs {
                     p: Some(p),
-                    units: None,
+                    ..Needs::default()
                 },
             )
             .unwrap();

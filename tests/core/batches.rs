@@ -60,7 +60,7 @@ fn batches_keep_order_names_and_bits() {
                 Needs::default(),
                 Needs {
                     p: Some(3.0),
-                    units: None,
+                    ..Needs::default()
                 },
             ] {
                 let seen = Measurement::with_needs(&set, needs).unwrap();

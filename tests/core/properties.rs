@@ -388,7 +388,7 @@ fn what_an_edit_would_leave_is_what_it_leaves() {
                     .stats(&mut Ask {
                         after: edits.get(0),
                         p: Some(2.5),
-                        units: None,
+                        ..Ask::default()
                     })
                     .unwrap();
                 let mut edited = xs.clone();

@@ -327,7 +327,7 @@ fn one_two_and_infinity_have_names_of_their_own() {
     let norm_of = |p: f64| {
         let needs = Needs {
             p: Some(p),
-            units: None,
+            ..Needs::default()
         };
         Measurement::with_needs(&xs, needs)
             .unwrap()

@@ -21,7 +21,7 @@ fn tensors<T: Format>(random: &mut Random, count: usize) -> Vec<Vec<T>> {
 fn needs() -> Needs {
     Needs {
         p: Some(2.5),
-        units: None,
+        ..Needs::default()
     }
 }
 
@@ -192,12 +192,12 @@ fn maxima_of_somebody_else_are_no_reason_to_panic() {
     // They must reach at least as high as one's own; what does not fit is dropped from below.
     let total = total_of(&vec![vec![1e300_f64, 2.0]]);
     for maxima in [
-        [0.0; 4],
-        [f64::NEG_INFINITY; 4],
-        [f64::NAN; 4],
-        [f64::INFINITY; 4],
-        [1e300; 4],
-        [-1e300; 4],
+        [0.0; 7],
+        [f64::NEG_INFINITY; 7],
+        [f64::NAN; 7],
+        [f64::INFINITY; 7],
+        [1e300; 7],
+        [-1e300; 7],
     ] {
         assert_eq!(total.limbs(&maxima).len(), Total::LIMBS);
     }

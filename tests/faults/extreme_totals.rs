@@ -4,7 +4,8 @@ use steadygrad::{Error, Measurement, Norm, Stats, Total, Wide};
 
 /// A total whose every limb is as large as one can be.
 fn fullest(place: f64) -> Total {
-    let maxima = core::array::from_fn(|i| if i == 0 { 1.0 } else { place });
+    let mut maxima = Total::default().maxima();
+    maxima[1..4].fill(place);
     let mut limbs = Total::default().limbs(&maxima);
     // All but the seal, which is that of one shard.
     let sums = limbs.len() - 3;

@@ -233,7 +233,9 @@ fn a_report_of_what_could_not_be_read_says_nothing_of_another_step() {
     }
     assert!(guard.plan(&Lost).is_err());
     let report = guard.report();
-    assert_eq!((report.step(), report.before()), (2, 0.0));
+    // The one that was read.
+    assert_eq!((report.step(), report.before()), (2, 2.0));
+    assert!(report.after().is_nan() && !report.nothing_seen());
     assert_eq!(report.verdict(), Verdict::Skip);
     assert_eq!(
         report.to_string(),

@@ -12,9 +12,11 @@ mod growth_over_steps;
 mod half_told_plan;
 mod ignored_verdict;
 mod nothing_seen;
+#[cfg(feature = "ndarray")]
 mod overflowing_rule;
 mod own_bound;
 mod policy_overruled;
+mod random;
 mod struct_sets;
 mod told_numbers;
 mod unfed_detector;

@@ -1,1 +1,137 @@
 //! Kind 6: nothing leaves a guard as *apply* with NaN or infinities inside.
+
+use steadygrad::{
+    Edits, Error, Factor, Guard, OnNonFinite, Verdict,
+    clip::{Clipper, GlobalNorm, Value},
+    detect::StepView,
+};
+
+/// Does one thing to the first tensor, or to all.
+#[derive(Clone, Copy, Debug)]
+enum Odd {
+    Times(f64),
+    Units([f64; 2]),
+    Clamp(f64, f64),
+    All(f64),
+}
+
+impl Clipper for Odd {
+    fn plan(&mut self, _: &StepView<'_>, edits: &mut Edits) {
+        match *self {
+            Self::Times(x) => edits.scale(0, Factor::new(x).unwrap()),
+            Self::Units(factors) => edits.scale_units(0, 0, &factors),
+            Self::Clamp(min, max) => edits.clamp(0, min, max),
+            Self::All(x) => edits.scale_all(Factor::new(x).unwrap()),
+        }
+    }
+}
+
+/// What the policies make of a rule that leaves something that is not finite in the first of two tensors.
+fn is_met(grads: &[ndarray::ArrayD<f32>; 2], rule: Odd) {
+    let guard = |policy| Guard::new().clip(rule).on_non_finite(policy);
+    let finite = |grads: &[ndarray::ArrayD<f32>; 2]| grads.iter().flatten().all(|x| x.is_finite());
+
+    let mut skipped = grads.clone();
+    let mut skips = guard(OnNonFinite::Skip);
+    {
+        let report = skips.step(&mut skipped).unwrap();
+        assert_eq!(report.verdict(), Verdict::Skip, "{rule:?}");
+        let fault = report.non_finite().expect("told");
+        assert_eq!(fault.tensor(), Some("0"), "{rule:?}");
+        assert!(!report.is_clipped());
+    }
+    assert_eq!(skipped, *grads, "{rule:?}: untouched");
+
+    let mut refused = grads.clone();
+    let error = guard(OnNonFinite::Error)
+        .step(&mut refused)
+        .map(|_| ())
+        .unwrap_err();
+    assert!(matches!(error, Error::NonFinite { .. }), "{error}");
+    assert_eq!(refused, *grads);
+
+    for (policy, kept) in [
+        (OnNonFinite::ZeroTensor, true),
+        (OnNonFinite::ZeroAll, false),
+    ] {
+        let mut zeroed = grads.clone();
+        let verdict = guard(policy).step(&mut zeroed).unwrap().verdict();
+        assert_eq!(verdict, Verdict::Apply);
+        assert!(finite(&zeroed), "{rule:?} {zeroed:?}");
+        assert!(zeroed[0].iter().all(|&x| x == 0.0));
+        assert_eq!(zeroed[1].iter().any(|&x| x != 0.0), kept);
+    }
+
+    let mut passed = grads.clone();
+    let verdict = guard(OnNonFinite::Propagate)
+        .step(&mut passed)
+        .unwrap()
+        .verdict();
+    assert_eq!(verdict, Verdict::Apply);
+    assert!(!finite(&passed), "{rule:?}");
+}
+
+#[test]
+fn factors_that_are_no_numbers_and_results_that_overflow() {
+    let rows = ndarray::array![[1e20_f32, 1.0], [0.0, 0.0]].into_dyn();
+    let other = ndarray::array![2.0_f32].into_dyn();
+    let grads = [rows, other];
+    for rule in [
+        Odd::Times(1e30),
+        Odd::Units([1.0, f64::NAN]),
+        Odd::Units([1.0, f64::INFINITY]),
+        Odd::Units([f64::NEG_INFINITY, 1.0]),
+        Odd::Units([-1e30, 1.0]),
+        Odd::Clamp(f64::INFINITY, f64::INFINITY),
+        Odd::Clamp(f64::NEG_INFINITY, f64::NEG_INFINITY),
+    ] {
+        is_met(&grads, rule);
+    }
+}
+
+#[test]
+fn what_a_later_rule_brings_back_is_no_fault() {
+    let mut guard = Guard::new()
+        .clip(Odd::All(1e30))
+        .clip(GlobalNorm::new(1.0).unwrap());
+    let mut grads = [3e20_f32, 4e20];
+    assert_eq!(guard.step(&mut grads).unwrap().verdict(), Verdict::Apply);
+    assert_eq!(grads, [0.6, 0.8]);
+    let mut guard = Guard::new()
+        .clip(Odd::Times(1e30))
+        .clip(Value::new(2.0).unwrap());
+    let mut grads = [3e20_f32, -0.0];
+    assert_eq!(guard.step(&mut grads).unwrap().verdict(), Verdict::Apply);
+    assert_eq!(grads, [2.0, -0.0]);
+}
+
+#[test]
+fn growth_that_every_type_can_hold_is_no_fault() {
+    let mut grads = [3.0_f32, -4.0];
+    let verdict = Guard::new()
+        .clip(Odd::Times(1000.0))
+        .step(&mut grads)
+        .unwrap()
+        .verdict();
+    assert_eq!(verdict, Verdict::Apply);
+    assert_eq!(grads, [3000.0, -4000.0]);
+    let mut wide = [1e100_f64];
+    let verdict = Guard::new()
+        .clip(Odd::Times(1e100))
+        .step(&mut wide)
+        .unwrap()
+        .verdict();
+    assert_eq!(verdict, Verdict::Apply);
+}
+
+#[cfg(feature = "half")]
+#[test]
+fn the_type_of_the_elements_decides() {
+    let mut half = [half::f16::from_f32(60_000.0)];
+    let mut guard = Guard::new().clip(Odd::Times(2.0));
+    assert_eq!(guard.step(&mut half).unwrap().verdict(), Verdict::Skip);
+    assert_eq!(
+        guard.step(&mut [60_000.0_f32]).unwrap().verdict(),
+        Verdict::Apply
+    );
+}

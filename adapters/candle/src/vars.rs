@@ -5,7 +5,6 @@ use std::sync::PoisonError;
 
 use candle_core::Var;
 use candle_nn::VarMap;
-use steadygrad::Name;
 
 /// Variables in an order that does not change from step to step, each under a name.
 ///
@@ -52,18 +51,18 @@ impl<S: std::hash::BuildHasher> Vars for HashMap<String, Var, S> {
     }
 }
 
-impl<N: Name> Vars for BTreeMap<N, Var> {
+impl<N: AsRef<str>> Vars for BTreeMap<N, Var> {
     fn each(&self, f: &mut dyn FnMut(&str, &Var)) {
         for (name, var) in self {
-            f(name.name(), var);
+            f(name.as_ref(), var);
         }
     }
 }
 
-impl<N: Name> Vars for [(N, Var)] {
+impl<N: AsRef<str>> Vars for [(N, Var)] {
     fn each(&self, f: &mut dyn FnMut(&str, &Var)) {
         for (name, var) in self {
-            f(name.name(), var);
+            f(name.as_ref(), var);
         }
     }
 }

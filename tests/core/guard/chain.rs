@@ -233,7 +233,7 @@ fn an_error_of_a_tensor_passes_through_and_changes_nothing() {
         }
     }
     let mut guard = Guard::new().clip(global(1.0));
-    let params = Some(Lost);
+    let params: &dyn Tensor = &Lost;
     let mut grads = [3.0, 4.0];
     let error = guard
         .step(Step::new(&mut grads).params(&params))

@@ -208,7 +208,7 @@ fn the_same_bits_as_slices() {
         let (model, mut grads, mut slices) = module(&plans);
         let needs = Needs {
             p: Some(3.0),
-            units: None,
+            ..Needs::default()
         };
         {
             let set = BurnGrads::new(&mut grads, &model);
@@ -297,7 +297,7 @@ fn on_a_device_the_same_decisions() {
             let set = BurnGrads::new(&mut grads, &model).on_device();
             let needs = Needs {
                 p: Some(3.0),
-                units: None,
+                ..Needs::default()
             };
             let seen = Measurement::with_needs(&set, needs).unwrap();
             let expected = Measurement::with_needs(&slices, needs).unwrap();

@@ -42,6 +42,27 @@ fn right_over_the_whole_float_range() {
     assert_eq!(clipped(&[0.0_f32; 3], 0.0), [0.0; 3]);
 }
 
+#[test]
+fn bounds_that_are_not_alike_are_told_apart() {
+    for (min, max, values, outside) in [
+        (0.0, 1.0, vec![0.5_f32, 1.0], false),
+        (0.0, 1.0, vec![-1e-30, 0.5], true),
+        (
+            f64::NEG_INFINITY,
+            1.0,
+            vec![f32::NEG_INFINITY, f32::NAN, 0.5],
+            false,
+        ),
+        (-1.0, f64::INFINITY, vec![-1.5, f32::INFINITY], true),
+    ] {
+        let mut one = One::new(&values);
+        let mut set = BurnGrads::new(&mut one.grads, &one.model).on_device();
+        let clip = clip::Value::between(min, max).unwrap();
+        let said = clip.apply(&mut set).unwrap().is_clipped();
+        assert_eq!(said, outside, "{values:?} in [{min}, {max}]");
+    }
+}
+
 /// Three tensors of ranks 2 to 4 and what they hold.
 fn three(bad: bool) -> (Mixed, GradientsParams, Vec<(&'static str, ArrayD<f32>)>) {
     let mut model = Mixed::empty();
@@ -81,6 +102,7 @@ fn units_of_every_rank() {
         let needs = Needs {
             p: Some(4.0),
             units: Some(axis),
+            ..Needs::default()
         };
         let expected = Measurement::with_needs(&arrays, needs).unwrap();
 
@@ -113,8 +135,8 @@ fn units_of_every_rank() {
             Measurement::with_needs(
                 &set,
                 Needs {
-                    p: None,
-                    units: Some(2)
+                    units: Some(2),
+                    ..Needs::default()
                 }
             ),
             Err(Error::Axis { axes: 2, axis: 2 })

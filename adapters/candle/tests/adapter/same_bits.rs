@@ -106,7 +106,7 @@ proptest! {
         let exponent = if random.below(2) == 0 { exponent } else { exponent % 12 };
         let mut pair = Pair::random(random, exponent);
         spoil(&mut pair, random);
-        let needs = Needs { p: Some(3.0), units: None };
+        let needs = Needs { p: Some(3.0), ..Needs::default() };
         let expected = Measurement::with_needs(&pair.core, needs).unwrap();
         let set = CandleGrads::new(&mut pair.store, &pair.vars).on_device();
         let seen = Measurement::with_needs(&set, needs).unwrap();
@@ -171,7 +171,7 @@ proptest! {
         let axis = random.below(dims.len() as u64);
         let other = random.below(dims.len() as u64);
         let factors = |axis: usize| (0..dims[axis]).map(|i| 0.5 + i as f64).collect::<Vec<_>>();
-        let needs = Needs { p: None, units: Some(axis) };
+        let needs = Needs { units: Some(axis), ..Needs::default() };
         let expected = Measurement::with_needs(&array, needs).unwrap();
         for on_device in [false, true] {
             let mut pair = Pair::new();

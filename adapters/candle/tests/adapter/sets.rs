@@ -309,8 +309,8 @@ fn what_cannot_be_used_is_an_error() {
             })
         ));
         let needs = steadygrad::Needs {
-            p: None,
             units: Some(1),
+            ..steadygrad::Needs::default()
         };
         assert_eq!(
             Measurement::with_needs(&set, needs).unwrap_err(),
