@@ -1,7 +1,10 @@
 //! What can go wrong.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+use crate::figures::AsGiven;
 
 /// The crate's `Result`.
 ///
@@ -35,7 +38,7 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A number given to a constructor lies outside what it takes.
-    #[error("{what}: expected {expected}, found {found}")]
+    #[error("{what}: expected {expected}, found {}", AsGiven(*found))]
     Setting {
         /// Which number.
         what: &'static str,
@@ -95,6 +98,21 @@ pub enum Error {
         axes: usize,
         /// The axis asked for.
         axis: usize,
+    },
+    /// Gradients without a single element, where a guard was told to require some
+    /// ([`Guard::require_gradients`](crate::Guard::require_gradients)).
+    #[error("gradients: expected at least one element, found none in {tensors} tensors")]
+    NothingSeen {
+        /// How many tensors the set has, each of them missing or empty.
+        tensors: usize,
+    },
+    /// As many steps in a row could not be taken as the guard allows: the end of the training.
+    #[error("{cause}; stop: {in_a_row} steps in a row were refused")]
+    Stop {
+        /// How many.
+        in_a_row: u32,
+        /// Why the last of them was.
+        cause: Box<Error>,
     },
     /// A tensor of somebody else's could not be read or written.
     #[error("tensor storage: {0}")]

@@ -10,7 +10,8 @@ pub(crate) const DIGITS: usize = 140;
 ///
 /// Each summand is cut into 32-bit digits, and each digit is added to a 64-bit counter of its own
 /// without carrying. So adding is integer addition: associative, commutative, and the same bits for
-/// every order and every split. 2^31 summands fit before a counter could overflow.
+/// every order and every split. 2^31 summands fit before a counter could overflow; a sum that was given more, or
+/// counters from elsewhere that are larger than that, is known no more: it counts as missing.
 ///
 /// The window of digits hangs below the highest digit ever touched. For sums of `|x|` and of `x²`
 /// it holds every digit there can be. Sums of `|x|^p` with a larger `p` can span more; then digits
@@ -44,6 +45,12 @@ fn place(k: i64) -> usize {
     k.rem_euclid(DIGITS as i64) as usize
 }
 
+/// A counter with what the one below hands up: the digit that stays, and what goes up in turn.
+fn carry_on(counter: u64, carry: u64) -> (u32, u64) {
+    let sum = u128::from(counter) + u128::from(carry);
+    (sum as u32, (sum >> 32) as u64)
+}
+
 impl ExactSum {
     /// Back to zero; costs only the digits in use.
     pub(crate) fn clear(&mut self) {
@@ -70,15 +77,19 @@ impl ExactSum {
         (self.missing == 0).then(|| self.round())
     }
 
-    /// How many summands are missing.
     /// Nothing can be said of this sum any more, whatever is added.
     pub(crate) fn spoil(&mut self) {
         self.clear();
         self.missing = u64::MAX;
     }
 
+    /// How many summands are missing, among them what counters hold that no `i64` does.
     pub(crate) fn missing(&self) -> u64 {
-        self.missing
+        let too_full = self
+            .digits
+            .iter()
+            .any(|&digit| i64::try_from(digit).is_err());
+        self.missing.saturating_add(u64::from(too_full))
     }
 
     /// Adds `x`, which is finite.
@@ -96,13 +107,16 @@ impl ExactSum {
             self.reach(first, first + 2);
         }
         let floor = self.top - DIGITS as i64;
-        let mut place = place(first);
+        let (mut place, mut full) = (place(first), false);
         for i in 0..3 {
             if first + i > floor {
-                self.digits[place] += (spread >> (32 * i)) as u64 & 0xffff_ffff;
+                let digit = (spread >> (32 * i)) as u64 & 0xffff_ffff;
+                let (sum, over) = self.digits[place].overflowing_add(digit);
+                (self.digits[place], full) = (sum, full | over);
             }
             place = if place + 1 == DIGITS { 0 } else { place + 1 };
         }
+        self.missing = self.missing.saturating_add(u64::from(full));
     }
 
     /// Adds another sum, digit by digit.
@@ -112,10 +126,13 @@ impl ExactSum {
             return;
         }
         self.reach(other.bottom, other.top);
+        let mut full = false;
         for k in self.bottom.max(other.bottom)..=other.top {
             let digit = &mut self.digits[place(k)];
-            *digit = digit.saturating_add(other.digits[place(k)]);
+            let (sum, over) = digit.overflowing_add(other.digits[place(k)]);
+            (*digit, full) = (sum, full | over);
         }
+        self.missing = self.missing.saturating_add(u64::from(full));
     }
 
     /// Makes room for the digits `low..=high`, dropping those that fall out of the window.
@@ -149,10 +166,10 @@ impl ExactSum {
             } else {
                 0
             };
-            let sum = digit + carry;
-            carry = sum >> 32;
+            let sum;
+            (sum, carry) = carry_on(digit, carry);
             lost |= window as u32 != 0;
-            window = window >> 32 | u128::from(sum as u32) << 96;
+            window = window >> 32 | u128::from(sum) << 96;
             k += 1;
         }
         // The highest summand reached into the second digit from the top, so at least 65 bits of the
@@ -164,15 +181,16 @@ impl ExactSum {
     /// summands were.
     fn carried(&self) -> impl Iterator<Item = (i64, u32)> {
         let mut carry = 0;
-        (self.bottom..=self.top + 1).filter_map(move |k| {
+        // A full counter on top carries into two digits more.
+        (self.bottom..=self.top + 2).filter_map(move |k| {
             let digit = if k <= self.top {
                 self.digits[place(k)]
             } else {
                 0
             };
-            let sum = digit + carry;
-            carry = sum >> 32;
-            (sum as u32 != 0).then_some((k, sum as u32))
+            let sum;
+            (sum, carry) = carry_on(digit, carry);
+            (sum != 0).then_some((k, sum))
         })
     }
 
@@ -185,8 +203,9 @@ impl ExactSum {
         }
     }
 
-    /// Writes the window that hangs below digit `highest` as integers, lowest digit first. A `highest` below
-    /// this sum's own is none, so this sum's own is taken.
+    /// Writes the window that hangs below digit `highest` as integers, lowest digit first: zeros where a counter
+    /// is too full to be one, which counts as missing. A `highest` below this sum's own is none, so this sum's own
+    /// is taken.
     pub(crate) fn write(&self, highest: f64, limbs: &mut [i64; DIGITS]) {
         limbs.fill(0);
         if self.top == NOWHERE {
@@ -194,7 +213,7 @@ impl ExactSum {
         }
         let floor = (highest as i64).max(self.top) - DIGITS as i64 + 1;
         for k in self.bottom.max(floor)..=self.top {
-            limbs[(k - floor) as usize] = self.digits[place(k)] as i64;
+            limbs[(k - floor) as usize] = i64::try_from(self.digits[place(k)]).unwrap_or(0);
         }
     }
 

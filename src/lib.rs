@@ -117,8 +117,8 @@
 //!    last place of the exact result (four for `f64`), also where squares or norms overflow or underflow.
 //! 2. Under the threshold, equality included, not one bit changes and nothing is written.
 //! 3. NaN and infinities never pass silently: a policy meets them, and the report names tensor, index and counts.
-//! 4. The same bits for any number of threads, any order of the tensors and any split of the set into shards:
-//!    totals are exact sums.
+//! 4. The same bits for any number of threads, any order of the tensors and any split of the set into shards (parts
+//!    of one gradient, not replicas of a model): totals are exact sums.
 //! 5. One read, one more for each rule behind a clamp that bites, at most one write; no allocation once warm.
 //! 6. Detectors fed NaN, infinities, zeros or constants go on working: they score before they learn, and learn only
 //!    from finite values.
@@ -147,6 +147,7 @@ mod edit;
 mod element;
 mod error;
 mod exact;
+mod figures;
 mod guard;
 mod kernel;
 mod math;

@@ -18,6 +18,14 @@ use crate::{Error, Result, Stats, Wide};
 /// associative and commutative, and totals of shards merge to the very bits of the whole set's total. Two
 /// totals are equal if their counts, maxima and unrounded sums are.
 ///
+/// Shards are parts of *one* gradient: each tensor, or each element, is held by one of them. Replicas of
+/// data-parallel training are none: each has a whole gradient, of its own part of the batch, and the norm of their
+/// mean is not made of their norms (those of 1 and −1 are 1, that of their mean is 0). There the gradients
+/// themselves are reduced first.
+///
+/// Counters hold 2^31 summands and more than fit on any machine; a sum that outgrows them is known no more, and its
+/// norms are NaN.
+///
 /// # Examples
 ///
 /// ```
@@ -79,7 +87,7 @@ impl Total {
     /// assert_eq!(Total::from_parts(&total.maxima(), &buffer)?.stats().l1(), 3000.0);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
-    pub const LIMBS: usize = 7 + 3 * DIGITS;
+    pub const LIMBS: usize = 7 + 3 * DIGITS + SEAL;
 
     fn clear(&mut self) {
         (self.len, self.nan, self.pos_inf, self.neg_inf) = (0, 0, 0, 0);
@@ -239,7 +247,8 @@ impl Total {
     }
 
     /// What an all-reduce by sum must carry: [`Total::LIMBS`] integers, placed by the maxima over all
-    /// shards.
+    /// shards. They carry a seal of these maxima, so that [`Total::from_parts`] can tell if shards went by others,
+    /// each by its own for one.
     ///
     /// ```
     /// use steadygrad::{Measurement, Total};
@@ -265,7 +274,7 @@ impl Total {
             self.sum_sq.missing(),
             power.missing().min(LOST),
         ];
-        let mut limbs: Vec<i64> = counts.map(|count| count as i64).into();
+        let mut limbs: Vec<i64> = counts.map(|n| i64::try_from(n).unwrap_or(i64::MAX)).into();
         let mut window = [0; DIGITS];
         for (sum, &highest) in [&self.l1, &self.sum_sq, &power]
             .into_iter()
@@ -274,6 +283,12 @@ impl Total {
             sum.write(highest, &mut window);
             limbs.extend_from_slice(&window);
         }
+        // A maximum below this shard's own is none.
+        let mut placed_by = self.maxima();
+        for (own, &max) in placed_by.iter_mut().zip(maxima) {
+            *own = own.max(max);
+        }
+        limbs.extend(seal(&placed_by));
         limbs
     }
 
@@ -290,8 +305,8 @@ impl Total {
     ///
     /// # Errors
     ///
-    /// [`Error::Count`] if there are not [`Total::LIMBS`] integers, [`Error::Setting`] if one of them is negative
-    /// or a maximum is none that [`Total::maxima`] gives.
+    /// [`Error::Count`] if there are not [`Total::LIMBS`] integers, [`Error::Setting`] if one of them is negative, if
+    /// a maximum is none that [`Total::maxima`] gives, or if the integers of some shard were placed by other maxima.
     pub fn from_parts(maxima: &[f64; 7], limbs: &[i64]) -> Result<Self> {
         let wrong = || Error::Count {
             what: "limbs of a total",
@@ -325,9 +340,14 @@ impl Total {
             return refuse("highest digit of a total", "an integer or -inf", place);
         }
         let (counts, sums) = limbs.split_first_chunk::<7>().ok_or_else(wrong)?;
-        let (windows, rest) = sums.split_at_checked(3 * DIGITS).ok_or_else(wrong)?;
-        if !rest.is_empty() {
-            return Err(wrong());
+        let (windows, sealed) = sums.split_at_checked(3 * DIGITS).ok_or_else(wrong)?;
+        let sealed: &[i64; SEAL] = sealed.try_into().map_err(|_| wrong())?;
+        if !is_seal_of(sealed, maxima) {
+            return refuse(
+                "seal of the limbs of a total",
+                "that of shards which all went by these maxima",
+                sealed[1] as f64,
+            );
         }
         let [len, nan, pos_inf, neg_inf, missing @ ..] = counts.map(|count| count as u64);
         let mut read = windows.chunks_exact(DIGITS).zip(places).zip(missing).map(
@@ -353,6 +373,30 @@ impl Total {
             high: *high,
         })
     }
+}
+
+/// How many limbs say by which maxima the others were placed.
+const SEAL: usize = 3;
+
+/// One shard, and what two numbers are made of all bits of its maxima. Added up over shards they are multiples of
+/// these if all shards have the same, and of practically no others.
+fn seal(maxima: &[f64]) -> [i64; SEAL] {
+    // The finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
+    let mixed = maxima.iter().fold(0_u64, |mixed, max| {
+        // −0.0 is the same maximum.
+        let x = (mixed ^ (max + 0.0).to_bits()).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ x >> 31
+    });
+    // Of 32 bits, so that 2^31 shards can be added.
+    [1, (mixed & 0xffff_ffff) as i64, (mixed >> 32) as i64]
+}
+
+/// Whether these limbs are sums over shards that all went by these maxima.
+fn is_seal_of(limbs: &[i64; SEAL], maxima: &[f64]) -> bool {
+    let [shards, ..] = *limbs;
+    shards > 0 && seal(maxima).map(|limb| limb.checked_mul(shards)) == limbs.map(Some)
 }
 
 /// What one read of a set says: the [`Stats`] of each tensor under its name, and the exact total.
@@ -442,9 +486,10 @@ impl Measurement {
         after: &Edits,
     ) -> Result<()> {
         self.begin(needs);
-        set.measure(after, self)?;
+        let read = set.measure(after, self);
+        // Also of a set that fails: its total is that of what was read, and not of what was here before.
         self.finish();
-        Ok(())
+        read
     }
 
     /// What `before` becomes by edits that only scale or zero; `None` if one does more.

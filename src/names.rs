@@ -50,6 +50,14 @@ impl Names {
         })
     }
 
+    /// Whether another tensor has the name of this one.
+    pub(crate) fn share(&self, index: usize) -> bool {
+        let Some(name) = self.get(index) else {
+            return false;
+        };
+        (0..self.len()).any(|other| other != index && self.get(other) == Some(name))
+    }
+
     pub(crate) fn get(&self, index: usize) -> Option<&str> {
         let end = self.ends.get(index)?.text;
         self.text.get(self.end_of(index).text..end)

@@ -8,15 +8,10 @@ use ndarray::{ArrayBase, ArrayViewD, ArrayViewMutD, Axis, Data, DataMut, Dimensi
 use crate::edit::Edit;
 use crate::element::Element;
 use crate::kernel::{self, At, Look};
-<<<<<<< HEAD
-use crate::set::{member, member_mut, set_of_one, set_of_one_mut};
+use crate::set::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
 use crate::tensor::{
     Ask, SliceMut, SliceRef, Tensor, TensorMut, edit_then_look, look_then_clamp, one_unit, range,
 };
-=======
-use crate::set::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
-use crate::tensor::{Ask, SliceMut, SliceRef, Tensor, TensorMut, one_unit, range};
->>>>>>> wt-b
 use crate::{Error, Result, Stats, Total};
 
 /// Elements gathered together from a line that is not contiguous.

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::detect::Alarm;
-use crate::wide::Short;
-use crate::{Edit, Edits, Factor, Measurement, Result, Stats, TensorSetMut};
+use crate::figures::{Figures, Short};
+use crate::{Edit, Edits, Factor, Measurement, Norm, Result, Stats, TensorSetMut, Wide};
 
 /// What the training loop should do with a step.
 ///
@@ -60,25 +60,34 @@ impl fmt::Display for Verdict {
 pub(crate) struct After {
     /// `None` while it is unknown: a clamp bites, and nobody has looked at what it left.
     total: Option<Stats>,
-    /// The tensors, if they were looked at.
-    seen: Option<Seen>,
+    told_by: ToldBy,
     space: Measurement,
 }
 
-/// That `space` holds what the edits left.
-#[derive(Clone, Copy, Debug)]
-struct Seen;
+/// How it is known what a tensor is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum ToldBy {
+    /// From what it was and its edit.
+    #[default]
+    Arithmetic,
+    /// By a look: `space` holds what the edits left.
+    Look,
+    /// Not at all: the gradients could not be read to the end.
+    NoRead,
+    /// Not at all: a storage failed half-way while it was written.
+    NoWrite,
+}
 
 impl After {
     /// Nothing is done.
     pub(crate) fn same(&mut self, before: &Measurement) {
-        (self.total, self.seen) = (Some(*before.total()), None);
+        (self.total, self.told_by) = (Some(*before.total()), ToldBy::Arithmetic);
         self.space.make_room(before);
     }
 
     /// By arithmetic, where that tells.
     pub(crate) fn foresee(&mut self, before: &Measurement, edits: &Edits) {
-        self.seen = None;
+        self.told_by = ToldBy::Arithmetic;
         self.total = match edits.common_factor() {
             Some(Factor::ONE) => Some(*before.total()),
             Some(factor) => Some(before.total().scaled(factor)),
@@ -110,8 +119,13 @@ impl After {
         }
         self.space.apply(grads, before, edits)?;
         self.space.settle(edits);
-        (self.total, self.seen) = (Some(*self.space.total()), Some(Seen));
+        (self.total, self.told_by) = (Some(*self.space.total()), ToldBy::Look);
         Ok(())
+    }
+
+    /// The edits could not be carried out to the end.
+    pub(crate) fn lose(&mut self) {
+        (self.total, self.told_by) = (None, ToldBy::NoWrite);
     }
 
     pub(crate) fn total(&self) -> Option<Stats> {
@@ -119,9 +133,10 @@ impl After {
     }
 
     fn tensor(&self, index: usize, before: &Measurement, edits: &Edits) -> Option<Stats> {
-        match self.seen {
-            Some(Seen) => Some(*self.space.tensor(index)),
-            None => {
+        match self.told_by {
+            ToldBy::NoRead | ToldBy::NoWrite => None,
+            ToldBy::Look => Some(*self.space.tensor(index)),
+            ToldBy::Arithmetic => {
                 let mut stats = edits.get(index).follow(before.tensor(index))?;
                 edits.settle_tensors(core::slice::from_mut(&mut stats));
                 Some(stats)
@@ -193,14 +208,16 @@ pub struct Report {
     pub(crate) abstained: Vec<&'static str>,
     pub(crate) verdict: Verdict,
     pub(crate) skips: u32,
+    pub(crate) rollbacks: u32,
 }
 
 /// Of the same step with the same numbers; one that holds NaN is equal to none.
 impl PartialEq for Report {
     fn eq(&self, other: &Self) -> bool {
-        (self.step, self.loss, self.verdict, self.skips)
-            == (other.step, other.loss, other.verdict, other.skips)
+        (self.step, self.loss, self.verdict) == (other.step, other.loss, other.verdict)
+            && (self.skips, self.rollbacks) == (other.skips, other.rollbacks)
             && self.before == other.before
+            && self.before() == other.before()
             && self.after.total() == other.after.total()
             && self.tensors().eq(other.tensors())
             && self.alarms == other.alarms
@@ -210,6 +227,17 @@ impl PartialEq for Report {
 }
 
 impl Report {
+    /// Of the next step, of which nothing is known yet.
+    pub(crate) fn begin(&mut self, loss: Option<f64>) {
+        self.step += 1;
+        self.loss = loss;
+        self.verdict = Verdict::Apply;
+        self.fault = None;
+        self.alarms.clear();
+        self.abstained.clear();
+        (self.after.total, self.after.told_by) = (None, ToldBy::NoRead);
+    }
+
     /// The number of the step, from 1.
     ///
     /// ```
@@ -408,7 +436,24 @@ impl Report {
         &self.abstained
     }
 
-    /// How many steps in a row were skipped, this one included.
+    /// Whether there was nothing to be seen: no tensor, or none that has a gradient. The norm is 0 then, and
+    /// nothing is wrong with it; but a loop whose gradients never arrive looks just so.
+    ///
+    /// ```
+    /// use steadygrad::Guard;
+    /// let mut guard = Guard::new();
+    /// let report = guard.step(&mut [("w", None::<Vec<f32>>)])?;
+    /// assert!(report.nothing_seen());
+    /// assert_eq!(report.to_string(), "step 1: nothing seen, none of 1 tensors has a gradient; apply");
+    /// assert!(!guard.step(&mut [("w", Some(vec![0.0_f32]))])?.nothing_seen());   // a zero is something
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn nothing_seen(&self) -> bool {
+        self.step > 0 && !self.unread() && self.before.total().is_empty()
+    }
+
+    /// How many steps were skipped since one was taken, this one included.
     ///
     /// ```
     /// use steadygrad::Guard;
@@ -422,36 +467,73 @@ impl Report {
     pub fn skips(&self) -> u32 {
         self.skips
     }
+
+    /// How many steps were to be rolled back since one was taken, this one included.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard, Verdict};
+    /// let mut guard = Guard::new().detect_with(Verdict::Rollback, NormThreshold::new(1.0)?);
+    /// assert_eq!(guard.step(&mut [2.0_f32])?.rollbacks(), 1);
+    /// assert_eq!(guard.step(&mut [2.0_f32])?.rollbacks(), 2);
+    /// assert_eq!(guard.step(&mut [1.0_f32])?.rollbacks(), 0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn rollbacks(&self) -> u32 {
+        self.rollbacks
+    }
+}
+
+impl Report {
+    /// Whether the gradients could not be read to the end.
+    fn unread(&self) -> bool {
+        self.after.told_by == ToldBy::NoRead
+    }
+
+    /// What the norm was and is, and how it came to be that.
+    fn write_clip(&self, before: Wide, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.after.total() {
+            Some(after) => {
+                let [before, after] = Figures::apart(before, after.norm(Norm::L2));
+                write!(f, "norm {before} -> {after}")?;
+            }
+            None => write!(f, "norm {} -> not measured", Short(before))?,
+        }
+        if let Some(factor) = self.edits.common_factor() {
+            // So that nothing is said to be scaled by 1.000.
+            let [factor, _] = Figures::apart(factor.to_wide(), 1.0);
+            write!(f, ", scaled by {factor}")
+        } else {
+            let all = self.edits.len();
+            let edited = (0..all).filter(|&i| !self.edits.get(i).is_keep()).count();
+            write!(f, ", {edited} of {all} tensors edited")
+        }
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "step {}: norm {}",
-            self.step,
-            self.before.total().norm(crate::Norm::L2)
-        )?;
-        if self.is_clipped() {
-            match self.after.total() {
-                Some(after) => write!(f, " -> {}", after.norm(crate::Norm::L2))?,
-                None => write!(f, " -> not measured")?,
+        write!(f, "step {}: ", self.step)?;
+        let before = self.before.total().norm(Norm::L2);
+        match self.before.len() {
+            _ if self.unread() => write!(f, "norm not measured")?,
+            0 if self.nothing_seen() => write!(f, "nothing seen, there is no tensor")?,
+            tensors if self.nothing_seen() => {
+                write!(f, "nothing seen, none of {tensors} tensors has a gradient")?;
             }
-            if let Some(factor) = self.edits.common_factor() {
-                write!(f, ", scaled by {}", factor.to_wide())?;
-            } else {
-                let edited = (0..self.edits.len())
-                    .filter(|&i| !self.edits.get(i).is_keep())
-                    .count();
-                write!(f, ", {edited} of {} tensors edited", self.edits.len())?;
-            }
+            _ if !self.is_clipped() => write!(f, "norm {}", Short(before))?,
+            _ => self.write_clip(before, f)?,
         }
         if let Some(loss) = self.loss {
             write!(f, ", loss {}", Short(loss))?;
         }
         write!(f, "; {}", self.verdict)?;
-        if self.verdict == Verdict::Skip {
-            write!(f, " ({} in a row)", self.skips)?;
+        match self.verdict {
+            Verdict::Skip => write!(f, " ({} in a row)", self.skips)?,
+            Verdict::Rollback if self.rollbacks > 1 => {
+                write!(f, " ({} in a row)", self.rollbacks)?;
+            }
+            _ => (),
         }
         if let Some(fault) = &self.fault {
             write!(f, "; {}", fault.finding())?;

@@ -421,7 +421,6 @@ pub trait TensorMut: Tensor {
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()>;
 }
 
-<<<<<<< HEAD
 /// [`TensorMut::edit_and_measure`] in two passes. A function of its own, since whoever overrides a method
 /// cannot go back to its default: a call of it from there, also through `dyn`, is a call of the override.
 pub(crate) fn edit_then_look<T>(tensor: &mut T, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats>
@@ -461,26 +460,6 @@ where
     Ok(())
 }
 
-/// Lends any tensor, also from behind `dyn TensorMut`. Every sized tensor has this by itself.
-#[doc(hidden)]
-pub trait Lend {
-    fn lend(&self) -> TensorRef<'_>;
-}
-
-impl<T: Tensor> Lend for T {
-    fn lend(&self) -> TensorRef<'_> {
-        TensorRef::Other(self)
-    }
-}
-
-impl<E: Element> Lend for [E] {
-    fn lend(&self) -> TensorRef<'_> {
-        TensorRef::Slice(E::slice_ref(self))
-    }
-}
-
-=======
->>>>>>> wt-b
 /// The part of `xs` that starts at `start` and is `len` long.
 pub(crate) fn range(start: usize, len: usize, available: usize) -> Result<core::ops::Range<usize>> {
     match start.checked_add(len) {

@@ -1,7 +1,5 @@
 //! Non-negative reals that outgrow `f64`: sums of squares, norms, factors.
 
-use alloc::format;
-use alloc::string::ToString;
 use core::cmp::Ordering;
 
 use crate::math;
@@ -194,6 +192,19 @@ impl Wide {
         )
     }
 
+    /// By how much a finite number is larger than another: `self − other`, rounded once; zero if it is not.
+    pub(crate) fn beyond(self, other: Self) -> Self {
+        if self.partial_cmp(&other) != Some(Ordering::Greater) {
+            return Self::ZERO;
+        }
+        if other.m == 0.0 {
+            return self;
+        }
+        // Past 2^-1000 the smaller one is too small to be seen.
+        let shift = (other.e - self.e).max(-1000);
+        Self::new(self.m - other.m * math::pow2(shift), self.e)
+    }
+
     /// The mantissa in [1, 2) (or 0, +∞, NaN) and the exponent.
     ///
     /// ```
@@ -289,71 +300,6 @@ impl PartialOrd for Wide {
     }
 }
 
-impl core::fmt::Display for Wide {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        if self.is_finite() && self.e > 1023 {
-            // Decimal exponent by logarithm: for reading, not for reckoning.
-            let log10 = (self.e as f64 + math::log2(self.m)) * core::f64::consts::LOG10_2;
-            let exponent = math::floor(log10);
-            // Rounded to four figures, 9.9996 is ten: one digit and an exponent of its own.
-            let digits = format!("{:.3e}", math::powf(10.0, log10 - exponent));
-            let (digits, carry) = digits.split_once('e').unwrap_or((&digits, "0"));
-            let carry = f64::from(u8::from(carry == "1"));
-            return write!(f, "{digits}e{}", exponent + carry);
-        }
-        Short(self.to_f64()).fmt(f)
-    }
-}
-
-/// How many significant digits people are shown.
-const FIGURES: usize = 4;
-
-/// A number for people: four significant digits, with an exponent where plain digits would be many.
-pub(crate) struct Short(pub(crate) f64);
-
-impl core::fmt::Display for Short {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        Figures(self.0, FIGURES).fmt(f)
-    }
-}
-
-/// A number with so many significant digits.
-pub(crate) struct Figures(pub(crate) f64, pub(crate) usize);
-
-impl Figures {
-    /// How many digits it takes, at least the usual ones, to see that `a` is not `b`.
-    pub(crate) fn apart(a: f64, b: f64) -> usize {
-        // With 17 no two numbers look alike.
-        let seen =
-            |&figures: &usize| Figures(a, figures).to_string() != Figures(b, figures).to_string();
-        if a == b {
-            FIGURES
-        } else {
-            (FIGURES..17).find(seen).unwrap_or(17)
-        }
-    }
-}
-
-impl core::fmt::Display for Figures {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self(x, figures) = *self;
-        if x == 0.0 || !x.is_finite() {
-            return write!(f, "{x}");
-        }
-        // The exponent that it has once it is rounded: 0.99999 is 1.000, not 1.0000.
-        let last = figures - 1;
-        let text = format!("{x:.last$e}");
-        let exponent = text.rsplit_once('e').and_then(|(_, e)| e.parse().ok());
-        match exponent {
-            Some(exponent @ -3..6) => {
-                let decimals = last.saturating_add_signed(-exponent);
-                write!(f, "{x:.decimals$}")
-            }
-            _ => f.write_str(&text),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -400,6 +346,20 @@ mod tests {
     }
 
     #[test]
+    fn differences_are_rounded_once_wherever_they_lie() {
+        let far = Wide::new(1.0, 5000);
+        assert_eq!((far * Wide::from(3.0)).beyond(far), far * Wide::from(2.0));
+        assert_eq!(far.beyond(Wide::ONE), far);
+        assert_eq!(
+            Wide::new(1.0, -5000).beyond(Wide::ZERO),
+            Wide::new(1.0, -5000)
+        );
+        assert_eq!(Wide::from(0.3).beyond(Wide::from(0.2)).to_f64(), 0.3 - 0.2);
+        assert_eq!(Wide::ONE.beyond(far), Wide::ZERO);
+        assert_eq!(Wide::NAN.beyond(Wide::ONE), Wide::ZERO);
+    }
+
+    #[test]
     fn roots_of_what_no_f64_holds() {
         assert_eq!(Wide::new(1.0, 4001).sqrt(), Wide::new(2f64.sqrt(), 2000));
         assert_eq!(Wide::new(1.0, -4001).sqrt(), Wide::new(2f64.sqrt(), -2001));
@@ -414,63 +374,5 @@ mod tests {
         assert_eq!(Wide::new(1.25, -1074).to_f64(), 5e-324);
         assert_eq!(Wide::new(1.0, -1075).to_f64(), 0.0);
         assert_eq!(Wide::new(1.000_000_1, -1075).to_f64(), 5e-324);
-    }
-
-    #[test]
-    fn people_read_short_numbers() {
-        assert_eq!(Wide::from(4_216.303_6).to_string(), "4216");
-        assert_eq!(Wide::from(0.7).to_string(), "0.7000");
-        assert_eq!(Wide::from(1.414e25).to_string(), "1.414e25");
-        assert_eq!(
-            (Wide::from(f64::MAX) * Wide::from(10.0)).to_string(),
-            "1.798e309"
-        );
-        assert_eq!(Wide::INFINITY.to_string(), "inf");
-    }
-
-    #[test]
-    fn what_rounds_up_to_a_power_of_ten_has_four_figures_too() {
-        for (x, text) in [
-            (0.999_99, "1.000"),
-            (1.0, "1.000"),
-            (1.000_01, "1.000"),
-            (0.999_949, "0.9999"),
-            (-9.999_6, "-10.00"),
-            (999.99, "1000"),
-            (9_999.9, "10000"),
-            (99_999.9, "100000"),
-            (999_999.7, "1.000e6"),
-            (1e6, "1.000e6"),
-            (0.000_999_99, "0.001000"),
-            (0.001, "0.001000"),
-            (0.000_999_9, "9.999e-4"),
-            (9.999_9e-10, "1.000e-9"),
-            (5e-324, "4.941e-324"),
-            (f64::NAN, "NaN"),
-        ] {
-            assert_eq!(Short(x).to_string(), text);
-        }
-        let far = Wide::from(1e300) * Wide::from(1e300);
-        assert_eq!((Wide::from(9.999_4) * far).to_string(), "9.999e600");
-        assert_eq!((Wide::from(9.999_6) * far).to_string(), "1.000e601");
-    }
-
-    #[test]
-    fn two_numbers_have_the_digits_that_tell_them_apart() {
-        let told = |a: f64, b: f64| {
-            let figures = Figures::apart(a, b);
-            (
-                Figures(a, figures).to_string(),
-                Figures(b, figures).to_string(),
-            )
-        };
-        let same = |a: &str, b: &str| (a.to_string(), b.to_string());
-        assert_eq!(told(5.0, 1.0), same("5.000", "1.000"));
-        assert_eq!(told(1.000_01, 1.0), same("1.00001", "1.00000"));
-        assert_eq!(told(0.999_99, 1.0), same("0.99999", "1.0000"));
-        assert_eq!(told(1.0, 1.0), same("1.000", "1.000"));
-        let next = f64::from_bits(1e300_f64.to_bits() + 1);
-        let (a, b) = told(next, 1e300);
-        assert!(a != b && a.parse() == Ok(next), "{a}, {b}");
     }
 }

@@ -30,11 +30,13 @@ pub use global_norm::{GlobalNorm, global_norm};
 pub use tensor_norm::{TensorNorm, tensor_norm};
 pub use value::{Value, value};
 
+use alloc::format;
 use alloc::string::String;
 use core::fmt::Debug;
 
 use crate::detect::StepView;
 use crate::edit::Held;
+use crate::figures::Figures;
 use crate::report::After;
 use crate::{
     Edits, Error, Factor, Measurement, Needs, Norm, Result, Stats, TensorSet, TensorSetMut, Wide,
@@ -129,6 +131,7 @@ pub struct Clipped {
     after: f64,
     factor: f64,
     changed: bool,
+    seen: bool,
 }
 
 impl Clipped {
@@ -187,16 +190,28 @@ impl Clipped {
     pub fn is_clipped(&self) -> bool {
         self.changed
     }
+
+    /// Whether there was nothing to be seen: no tensor, or none that has a gradient.
+    ///
+    /// ```
+    /// use steadygrad::clip;
+    /// assert!(clip::global_norm(&mut None::<Vec<f32>>, 1.0)?.nothing_seen());
+    /// assert!(!clip::global_norm(&mut [0.0_f32], 1.0)?.nothing_seen());   // a zero is something
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn nothing_seen(&self) -> bool {
+        !self.seen
+    }
 }
 
 impl core::fmt::Display for Clipped {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(
-            f,
-            "norm {} -> {}",
-            crate::wide::Short(self.before),
-            crate::wide::Short(self.after)
-        )
+        if self.nothing_seen() {
+            return f.write_str("nothing seen");
+        }
+        let [before, after] = Figures::apart(self.before, self.after);
+        write!(f, "norm {before} -> {after}")
     }
 }
 
@@ -240,21 +255,31 @@ where
         after: total.norm(norm).to_f64(),
         factor: edits.least_factor(),
         changed: !edits.is_keep(),
+        seen: !before.total().is_empty(),
     })
 }
 
 /// An error that names the tensor, since it has elements that are not finite.
 fn non_finite<G: TensorSet + ?Sized>(grads: &G, index: usize, stats: &Stats) -> Error {
-    let (mut what, mut at) = (String::new(), 0);
-    let found = grads.visit(&mut |name, _| {
+    let (mut what, mut at, mut of_this_name) = (String::new(), 0, 0);
+    let mut found = grads.visit(&mut |name, _| {
         if at == index {
             what.push_str(name);
         }
         at += 1;
         Ok(())
     });
+    found = found.and_then(|()| {
+        grads.visit(&mut |name, _| {
+            of_this_name += usize::from(name == what);
+            Ok(())
+        })
+    });
     if what.is_empty() {
         what.push_str("gradient");
+    }
+    if of_this_name > 1 {
+        what.push_str(&format!(" (tensor {index})"));
     }
     found.err().unwrap_or(Error::NonFinite {
         what,

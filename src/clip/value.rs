@@ -130,6 +130,7 @@ impl Value {
             after: after.l2(),
             factor: 1.0,
             changed: !before.lies_within(self.min, self.max),
+            seen: !before.is_empty(),
         })
     }
 }

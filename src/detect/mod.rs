@@ -35,9 +35,9 @@ pub use weight_growth::WeightGrowth;
 use alloc::sync::Arc;
 use core::fmt::{self, Debug};
 
+use crate::figures::{Figures, Number};
 use crate::names::Names;
-use crate::wide::Figures;
-use crate::{Error, Measurement, Needs, Result};
+use crate::{Error, Measurement, Needs, Result, Wide};
 
 /// What rules and detectors see of a training step.
 ///
@@ -154,9 +154,9 @@ enum Found {
     /// A quantity on the wrong side of a bound.
     Bound {
         quantity: &'static str,
-        value: f64,
+        value: Number,
         relation: &'static str,
-        bound: f64,
+        bound: Number,
     },
 }
 
@@ -185,6 +185,9 @@ pub struct Alarm {
     found: Found,
     steps: u64,
     names: Option<Arc<Names>>,
+    /// What else was found of it on the same step, and for how many steps. Here, not on the heap: a step allocates
+    /// nothing.
+    also: Option<(Found, u64)>,
 }
 
 impl Alarm {
@@ -218,11 +221,29 @@ impl Alarm {
             subject,
             Found::Bound {
                 quantity,
-                value,
+                value: value.into(),
                 relation,
-                bound,
+                bound: bound.into(),
             },
         )
+    }
+
+    /// That a quantity, which no `f64` need hold, is above a bound.
+    fn above(
+        detector: &'static str,
+        step: &StepView<'_>,
+        subject: Subject,
+        quantity: &'static str,
+        value: Wide,
+        bound: Wide,
+    ) -> Self {
+        let found = Found::Bound {
+            quantity,
+            value: value.into(),
+            relation: "above",
+            bound: bound.into(),
+        };
+        Self::about(detector, step, subject, found)
     }
 
     fn about(detector: &'static str, step: &StepView<'_>, subject: Subject, found: Found) -> Self {
@@ -238,6 +259,7 @@ impl Alarm {
             found,
             steps: 1,
             names: names.cloned(),
+            also: None,
         }
     }
 
@@ -257,6 +279,25 @@ impl Alarm {
     #[must_use]
     pub fn lasting(self, steps: u64) -> Self {
         Self { steps, ..self }
+    }
+
+    /// With a second finding of the same detector about the same thing, which becomes an alarm of its own.
+    fn and(self, other: &Self) -> Self {
+        debug_assert_eq!((self.subject, other.also), (other.subject, None));
+        Self {
+            also: Some((other.found, other.steps)),
+            ..self
+        }
+    }
+
+    /// The first finding, and the second if there is one, each as an alarm.
+    pub(crate) fn one_by_one(mut self) -> impl Iterator<Item = Self> {
+        let second = self.also.take().map(|(found, steps)| Self {
+            found,
+            steps,
+            ..self.clone()
+        });
+        core::iter::once(self).chain(second)
     }
 
     /// The detector's name.
@@ -333,7 +374,7 @@ impl Alarm {
     pub fn value(&self) -> f64 {
         match self.found {
             Found::NonFinite { nan, inf, .. } => (nan + inf) as f64,
-            Found::Bound { value, .. } => value,
+            Found::Bound { value, .. } => value.to_f64(),
         }
     }
 
@@ -351,16 +392,16 @@ impl Alarm {
     pub fn bound(&self) -> f64 {
         match self.found {
             Found::NonFinite { .. } => 0.0,
-            Found::Bound { bound, .. } => bound,
+            Found::Bound { bound, .. } => bound.to_f64(),
         }
     }
 
-    /// The sentence without the step.
     /// The same, found by another.
     pub(crate) fn by(self, detector: &'static str) -> Self {
         Self { detector, ..self }
     }
 
+    /// The sentence without the step.
     pub(crate) fn finding(&self) -> Finding<'_> {
         Finding(self)
     }
@@ -387,7 +428,11 @@ impl Alarm {
 
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}: {}", self.step, self.finding())
+        write!(f, "step {}", self.step)?;
+        for (i, alarm) in self.clone().one_by_one().enumerate() {
+            write!(f, "{} {}", if i == 0 { ":" } else { ";" }, alarm.finding())?;
+        }
+        Ok(())
     }
 }
 
@@ -396,16 +441,21 @@ struct Thing<'a>(&'a Alarm);
 
 impl fmt::Display for Thing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = match self.0.subject {
-            Subject::Loss => ("the loss", ""),
-            Subject::Gradients => ("the gradients", ""),
-            Subject::Parameters => ("the parameters", ""),
-            Subject::Gradient(_) => ("the gradient", "gradient"),
-            Subject::Parameter(_) => ("the parameter", "parameter"),
+        let (index, part) = match self.0.subject {
+            Subject::Loss => return f.write_str("the loss"),
+            Subject::Gradients => return f.write_str("the gradients"),
+            Subject::Parameters => return f.write_str("the parameters"),
+            Subject::Gradient(index) => (index, "gradient"),
+            Subject::Parameter(index) => (index, "parameter"),
         };
         match self.0.tensor() {
-            Some(name) if !name.is_empty() => write!(f, "{part} {name}"),
-            _ => f.write_str(whole),
+            Some(name) if !name.is_empty() => write!(f, "{part} {name}")?,
+            _ => write!(f, "the {part}")?,
+        }
+        // Several tensors of one name, or of none.
+        match &self.0.names {
+            Some(names) if names.share(index) => write!(f, " (tensor {index})"),
+            _ => Ok(()),
         }
     }
 }
@@ -433,9 +483,13 @@ impl fmt::Display for Finding<'_> {
                 relation,
                 bound,
             } => {
-                // So that nothing is said to be 1.000, above 1.000.
-                let figures = Figures::apart(value, bound);
-                let (value, bound) = (Figures(value, figures), Figures(bound, figures));
+                // So that nothing is said to be 1.000, above 1.000; and NaN is above nothing.
+                let relation = if value.to_f64().is_nan() {
+                    "where there is a bound of"
+                } else {
+                    relation
+                };
+                let [value, bound] = Figures::apart(value, bound);
                 write!(
                     f,
                     "the {quantity} of {thing} is {value}, {relation} {bound}"

@@ -1,11 +1,14 @@
 //! A norm above a bound.
 
 use super::{Alarm, Detector, StepView, Subject, threshold};
-use crate::{Needs, Norm, Result, Wide};
+use crate::{Needs, Norm, Result, Stats, Wide};
 
 /// Fires when the norm of all gradients, or of one tensor, is above a bound.
 ///
-/// A norm that is NaN is not within any bound, so it fires too.
+/// Elements that are not finite make no norm, and what becomes of them is the policy's to say
+/// ([`OnNonFinite`](crate::OnNonFinite)): the detector abstains, and watched tensor by tensor it leaves out those
+/// that hold them. A norm of finite elements that is not known, since a device's own sum overflowed, is within no
+/// bound.
 ///
 /// # Examples
 ///
@@ -38,7 +41,8 @@ impl NormThreshold {
     /// use steadygrad::{detect::NormThreshold, Guard};
     /// let mut guard = Guard::new().detect(NormThreshold::new(5.0)?);
     /// assert!(guard.step(&mut [3.0_f32, 4.0])?.alarms().is_empty());   // equality is not above
-    /// assert_eq!(guard.step(&mut [f32::NAN])?.alarms().len(), 1);
+    /// assert_eq!(guard.step(&mut [3.1_f32, 4.0])?.alarms().len(), 1);
+    /// assert!(guard.step(&mut [f32::NAN])?.alarms().is_empty());       // skipped, as the policy says
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
@@ -69,11 +73,10 @@ impl NormThreshold {
         }
     }
 
-    fn above(&self, norm: Wide) -> bool {
-        !matches!(
-            norm.partial_cmp(&Wide::from(self.max)),
-            Some(core::cmp::Ordering::Less | core::cmp::Ordering::Equal)
-        )
+    /// The norm, if it is one and not within the bound.
+    fn above(&self, stats: &Stats) -> Option<Wide> {
+        let norm = stats.norm(Norm::L2);
+        (stats.is_finite() && !(norm <= Wide::from(self.max))).then_some(norm)
     }
 }
 
@@ -84,34 +87,23 @@ impl Detector for NormThreshold {
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let (subject, norm) = if self.per_tensor {
-            let norms = step
-                .grads
-                .tensors()
-                .iter()
-                .map(|stats| stats.norm(Norm::L2));
-            // A NaN is not within any bound, so it counts as the largest.
-            let worse = |norm: Wide, than: Wide| {
-                norm > than || norm.to_f64().is_nan() && !than.to_f64().is_nan()
-            };
-            let worst = norms
-                .enumerate()
-                .reduce(|worst, next| if worse(next.1, worst.1) { next } else { worst })?;
-            (Subject::Gradient(worst.0), worst.1)
+            let tensors = step.grads.tensors().iter().enumerate();
+            let (index, norm) = tensors
+                .filter_map(|(index, stats)| Some((index, self.above(stats)?)))
+                .reduce(|worst, next| if next.1 > worst.1 { next } else { worst })?;
+            (Subject::Gradient(index), norm)
         } else {
-            (Subject::Gradients, step.grads.total().norm(Norm::L2))
+            (Subject::Gradients, self.above(step.grads.total())?)
         };
-        let alarm = || {
-            Alarm::new(
-                "norm threshold",
-                step,
-                subject,
-                "norm",
-                norm.to_f64(),
-                "above",
-                self.max,
-            )
-        };
-        self.above(norm).then(alarm)
+        let bound = Wide::from(self.max);
+        Some(Alarm::above(
+            "norm threshold",
+            step,
+            subject,
+            "norm",
+            norm,
+            bound,
+        ))
     }
 }
 
@@ -119,10 +111,10 @@ impl Detector for NormThreshold {
 mod tests {
     use super::super::tests::fires_on_norms;
     use super::*;
-    use crate::Error;
+    use crate::{Error, Measurement};
 
     #[test]
-    fn above_is_not_equal_and_nan_is_above() {
+    fn above_is_not_equal_and_what_is_not_finite_is_the_policys() {
         let norms = [
             0.0,
             2.0,
@@ -134,16 +126,33 @@ mod tests {
         ];
         assert_eq!(
             fires_on_norms(&mut NormThreshold::new(2.0).unwrap(), &norms),
-            [3, 4, 5, 6]
+            [3, 4]
         );
         assert_eq!(
             fires_on_norms(&mut NormThreshold::new(2.0).unwrap().per_tensor(), &norms),
-            [3, 4, 5, 6]
+            [3, 4]
         );
         assert_eq!(
             fires_on_norms(&mut NormThreshold::new(f64::INFINITY).unwrap(), &norms),
-            [6]
+            []
         );
+    }
+
+    #[test]
+    fn a_norm_that_a_device_could_not_sum_is_within_no_bound() {
+        let mut grads = Measurement::default();
+        grads.push(
+            "w",
+            Stats::from_sums(4, 1e30, Wide::INFINITY, Wide::INFINITY),
+        );
+        let mut threshold = NormThreshold::new(1e300).unwrap().per_tensor();
+        let view = StepView {
+            number: 1,
+            grads: &grads,
+            params: None,
+            loss: None,
+        };
+        assert!(threshold.observe(&view).is_some());
     }
 
     #[test]

@@ -73,23 +73,19 @@ impl Detector for PersistentNorm {
         if !norm.is_finite() {
             return None;
         }
-        self.row = if norm > Wide::from(self.max) {
-            self.row + 1
-        } else {
-            0
-        };
-        let alarm = || {
-            Alarm::new(
+        let max = Wide::from(self.max);
+        self.row = if norm > max { self.row + 1 } else { 0 };
+        (self.row >= self.steps).then(|| {
+            Alarm::above(
                 "persistent norm",
                 step,
                 Subject::Gradients,
                 "norm",
-                norm.to_f64(),
-                "above",
-                self.max,
+                norm,
+                max,
             )
-        };
-        (self.row >= self.steps).then(|| alarm().lasting(self.row))
+            .lasting(self.row)
+        })
     }
 }
 

@@ -3,8 +3,15 @@
 use super::{Alarm, Detector, StepView, Subject, at_least_one, threshold};
 use crate::{Error, Needs, Result};
 
-/// Fires when the loss has not improved by `delta` over `steps` steps, or was worse than a given
+/// Fires when the loss has not improved by more than `delta` over `steps` steps, or was worse than a given
 /// baseline on each of them.
+///
+/// ```text
+/// L_t ≥ best − delta on each of `steps` steps,   an improvement by exactly delta being none
+/// L_t > baseline on each of `steps` steps,       where one was given
+/// ```
+///
+/// Either is an alarm of its own, also on the same step.
 ///
 /// After an alarm the count begins anew from the loss as it is then, so a loss that moved to a higher
 /// level and falls from there is not held to a level that is gone. A loss that is NaN or infinite, and a
@@ -39,8 +46,8 @@ impl Plateau {
     ///
     /// ```
     /// use steadygrad::{detect::Plateau, Guard, Step};
-    /// let mut guard = Guard::new().detect(Plateau::new(0.1, 2)?);
-    /// for (loss, fires) in [(1.0, false), (0.95, false), (0.91, true), (0.5, false)] {
+    /// let mut guard = Guard::new().detect(Plateau::new(0.25, 2)?);
+    /// for (loss, fires) in [(1.0, false), (0.875, false), (0.75, true), (0.25, false)] {   // by 0.25 is not by more
     ///     assert_eq!(!guard.step(Step::new(&mut [0.0_f32]).loss(loss))?.alarms().is_empty(), fires);
     /// }
     /// # Ok::<(), steadygrad::Error>(())
@@ -98,6 +105,7 @@ impl Detector for Plateau {
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let loss = step.loss.filter(|loss| loss.is_finite())?;
+        let steps = self.steps;
         let alarm = |relation, bound| {
             Alarm::new(
                 "plateau",
@@ -108,34 +116,38 @@ impl Detector for Plateau {
                 relation,
                 bound,
             )
-            .lasting(self.steps)
+            .lasting(steps)
         };
-        let mut found = None;
 
-        match self.best {
-            Some(best) if loss >= best - self.delta => {
+        let mut stuck = None;
+        match self.best.map(|best| best - self.delta) {
+            Some(enough) if loss >= enough => {
                 self.without_improvement += 1;
                 // A slow descent by less than delta at a time still counts from where it began.
-                if self.without_improvement >= self.steps {
-                    found = Some(alarm("not enough better than", best));
+                if self.without_improvement >= steps {
+                    stuck = Some(alarm("not below", enough));
                     (self.best, self.without_improvement) = (Some(loss), 0);
                 }
             }
             _ => (self.best, self.without_improvement) = (Some(loss), 0),
         }
 
+        let mut worse = None;
         if let Some(baseline) = self.baseline {
             self.above_baseline = if loss > baseline {
                 self.above_baseline + 1
             } else {
                 0
             };
-            if self.above_baseline >= self.steps {
-                found = Some(alarm("worse than the baseline", baseline));
+            if self.above_baseline >= steps {
+                worse = Some(alarm("worse than the baseline", baseline));
                 self.above_baseline = 0;
             }
         }
-        found
+        match (stuck, worse) {
+            (Some(stuck), Some(worse)) => Some(stuck.and(&worse)),
+            (stuck, worse) => stuck.or(worse),
+        }
     }
 }
 

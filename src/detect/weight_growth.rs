@@ -5,17 +5,18 @@ use alloc::vec::Vec;
 
 use super::{Alarm, Detector, StepView, Subject, at_least_one};
 use crate::names::Names;
-use crate::{Error, Needs, Norm, Result};
+use crate::{Error, Needs, Norm, Result, Wide};
 
 /// Fires when the norm of a parameter tensor is above `ratio` times its first value, or grew by more
 /// than a given amount per step over a window of steps.
 ///
 /// ```text
-/// ‖w_t‖ > ratio · max(‖w_first‖, floor),      floor = 0 unless set
-/// (‖w_t‖ − ‖w_{t−window}‖)/window > growth,   where asked for
+/// ‖w_t‖ > ratio · max(‖w_first‖, floor),   floor = 0 unless set
+/// (‖w_t‖ − ‖w_s‖)/(t − s) > growth,        where asked for: s is the step of the window-th norm before this one
 /// ```
 ///
-/// The step must carry the parameters ([`Step::params`](crate::Step::params)). The first value of a tensor is
+/// Over a row of steps with parameters s is t − window; steps without them go by and count. Norms beyond the range
+/// of `f64` are compared like any other. The step must carry the parameters ([`Step::params`](crate::Step::params)). The first value of a tensor is
 /// its first finite norm above 0, so a bias that starts at zero is compared with its first value that says
 /// anything. One that starts at almost zero grows many times over and is none the worse for it: set a
 /// [`floor`](WeightGrowth::floor). Norms that are not finite teach nothing. Parameters of other names or
@@ -58,9 +59,9 @@ const LONGEST_WINDOW: usize = 1_000_000;
 /// What is remembered of one tensor.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Track {
-    first: Option<f64>,
-    /// The norms of the last steps, a ring.
-    window: Vec<f64>,
+    first: Option<Wide>,
+    /// The last norms, each with the number of its step: a ring.
+    window: Vec<(u64, Wide)>,
     oldest: usize,
 }
 
@@ -125,7 +126,8 @@ impl WeightGrowth {
         }
     }
 
-    /// Also watches for norms that grew by more than `growth` per step over the last `window` steps.
+    /// Also watches for norms that grew by more than `growth` per step over the last `window` steps with
+    /// parameters.
     ///
     /// ```
     /// use steadygrad::{detect::WeightGrowth, Guard, Step};
@@ -165,22 +167,22 @@ impl WeightGrowth {
 }
 
 impl Track {
-    /// The norm `window` steps ago, if there is one.
-    fn past(&self, window: usize) -> Option<f64> {
+    /// The step and the norm `window` norms ago, if there are so many.
+    fn past(&self, window: usize) -> Option<(u64, Wide)> {
         self.window
             .get(self.oldest)
             .copied()
             .filter(|_| self.window.len() == window)
     }
 
-    fn learn(&mut self, norm: f64, window: usize) {
-        if self.first.is_none() && norm > 0.0 {
+    fn learn(&mut self, step: u64, norm: Wide, window: usize) {
+        if self.first.is_none() && norm > Wide::ZERO {
             self.first = Some(norm);
         }
         if self.window.len() < window {
-            self.window.push(norm);
+            self.window.push((step, norm));
         } else if window > 0 {
-            self.window[self.oldest] = norm;
+            self.window[self.oldest] = (step, norm);
             self.oldest = (self.oldest + 1) % window;
         }
     }
@@ -208,37 +210,35 @@ impl Detector for WeightGrowth {
                 ..Track::default()
             });
         }
-        let mut worst: Option<(f64, Alarm)> = None;
+        let mut worst: Option<(Wide, Alarm)> = None;
+        let (ratio, floor) = (Wide::from(self.ratio), Wide::from(self.floor));
         for (index, (track, stats)) in self.tensors.iter_mut().zip(params.tensors()).enumerate() {
-            let norm = stats.norm(Norm::L2).to_f64();
+            let norm = stats.norm(Norm::L2);
             if !norm.is_finite() {
                 continue;
             }
-            let mut check = |quantity, value: f64, bound: f64| {
+            let mut check = |quantity, value: Wide, bound: Wide| {
                 let excess = value / bound;
                 if value > bound && worst.as_ref().is_none_or(|(worst, _)| excess > *worst) {
                     let subject = Subject::Parameter(index);
-                    worst = Some((
-                        excess,
-                        Alarm::new(
-                            "weight growth",
-                            step,
-                            subject,
-                            quantity,
-                            value,
-                            "above",
-                            bound,
-                        ),
-                    ));
+                    let alarm =
+                        Alarm::above("weight growth", step, subject, quantity, value, bound);
+                    worst = Some((excess, alarm));
                 }
             };
             if let Some(first) = track.first {
-                check("norm", norm, self.ratio * first.max(self.floor));
+                check(
+                    "norm",
+                    norm,
+                    ratio * if first < floor { floor } else { first },
+                );
             }
-            if let (Some((growth, _)), Some(past)) = (self.per_step, track.past(window)) {
-                check("growth per step", (norm - past) / window as f64, growth);
+            if let (Some((growth, _)), Some((then, past))) = (self.per_step, track.past(window)) {
+                let steps = step.number.saturating_sub(then).max(1);
+                let growth_of = norm.beyond(past) / Wide::from(steps as f64);
+                check("growth per step", growth_of, Wide::from(growth));
             }
-            track.learn(norm, window);
+            track.learn(step.number, norm, window);
         }
         worst.map(|(_, alarm)| alarm)
     }

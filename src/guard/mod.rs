@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use self::chain::{Chain, Rule, Valid, overflows};
 use self::paired::Paired;
+use self::plan::check_units;
 use self::policy::meet;
 use crate::clip::Clipper;
 use crate::detect::{Detector, StepView, non_finite};
@@ -28,8 +29,10 @@ pub use step::{Step, Watch};
 /// After the first call a step allocates nothing (for arrays of up to four axes).
 ///
 /// Anything that is not finite is met by the policy first ([`OnNonFinite`], by default
-/// [`OnNonFinite::Skip`]). Skips are counted: after [`Guard::max_skips`] in a row (10) the next one is
-/// [`Verdict::Stop`].
+/// [`OnNonFinite::Skip`]). A norm rule has nothing to say of it and abstains. Skips are counted: after
+/// [`Guard::max_skips`] in a row (10) the next one is [`Verdict::Stop`], and so it is for rollbacks
+/// ([`Guard::max_rollbacks`], 3). A step that ends in an error is not taken either and counts as a skip. What
+/// ends a row is a step that is taken.
 ///
 /// # Examples
 ///
@@ -62,6 +65,10 @@ pub struct Guard {
     needs: Needs,
     on_non_finite: OnNonFinite,
     max_skips: u32,
+    max_rollbacks: u32,
+    requires_gradients: bool,
+    /// The skips and the rollbacks of the row that this step may go on with.
+    row: [u32; 2],
     params: Measurement,
     paired: Paired,
     /// The gradients as the edits planned so far would leave them.
@@ -97,6 +104,9 @@ impl Guard {
             needs: Needs::LEAST,
             on_non_finite: OnNonFinite::default(),
             max_skips: 10,
+            max_rollbacks: 3,
+            requires_gradients: false,
+            row: [0; 2],
             params: Measurement::default(),
             paired: Paired::default(),
             now: Measurement::default(),
@@ -192,8 +202,8 @@ impl Guard {
     fn push(mut self, rule: Rule) -> Self {
         self.needs = self.needs.or(rule.needs());
         self.rules.push(rule);
-        // Room for every rule to speak, so that no step has to make it.
-        self.report.alarms.reserve(self.rules.len());
+        // Room for every rule to speak, of two things at most, so that no step has to make it.
+        self.report.alarms.reserve(2 * self.rules.len());
         self.report.abstained.reserve(self.rules.len());
         self.report.edits.make_room(1);
         self
@@ -218,7 +228,8 @@ impl Guard {
     }
 
     /// Sets how many steps may be skipped in a row, for whatever reason; the next one is to
-    /// [`Verdict::Stop`]. 10 by default.
+    /// [`Verdict::Stop`]. 10 by default. Steps refused by an error count too, and the error that ends the row is
+    /// [`Error::Stop`].
     ///
     /// ```
     /// use steadygrad::{Guard, Verdict};
@@ -233,6 +244,46 @@ impl Guard {
     pub fn max_skips(self, in_a_row: u32) -> Self {
         Self {
             max_skips: in_a_row,
+            ..self
+        }
+    }
+
+    /// Sets how many steps in a row may be answered by [`Verdict::Rollback`]; the next one is to
+    /// [`Verdict::Stop`]. 3 by default: going back once more to where a run goes wrong each time leads nowhere.
+    ///
+    /// ```
+    /// use steadygrad::{detect, Guard, Verdict};
+    /// let mut guard = Guard::new()
+    ///     .detect_with(Verdict::Rollback, detect::NormThreshold::new(10.0)?)
+    ///     .max_rollbacks(1);
+    /// assert_eq!(guard.step(&mut [99.0_f32])?.verdict(), Verdict::Rollback);
+    /// assert_eq!(guard.step(&mut [99.0_f32])?.verdict(), Verdict::Stop);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn max_rollbacks(self, in_a_row: u32) -> Self {
+        Self {
+            max_rollbacks: in_a_row,
+            ..self
+        }
+    }
+
+    /// Refuses a step in which there is nothing to be seen: an empty set, or one none of whose tensors has a
+    /// gradient. Without this it is an ordinary step of norm 0, of which the report says so
+    /// ([`Report::nothing_seen`]).
+    ///
+    /// ```
+    /// use steadygrad::{Error, Guard};
+    /// let mut grads = [("w", None::<Vec<f32>>), ("b", None)];   // was backward forgotten?
+    /// assert!(Guard::new().step(&mut grads)?.nothing_seen());
+    /// let error = Guard::new().require_gradients().step(&mut grads).unwrap_err();
+    /// assert_eq!(error, Error::NothingSeen { tensors: 2 });
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn require_gradients(self) -> Self {
+        Self {
+            requires_gradients: true,
             ..self
         }
     }
@@ -255,9 +306,13 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Error::NonFinite`](crate::Error::NonFinite) under [`OnNonFinite::Error`]; [`Error::Name`](crate::Error::Name),
-    /// [`Error::Count`](crate::Error::Count) or [`Error::Shape`](crate::Error::Shape) if the parameters are not those
-    /// of the gradients, which does not count as a step; and what the tensors give.
+    /// [`Error::NonFinite`] under [`OnNonFinite::Error`], [`Error::NothingSeen`] after
+    /// [`Guard::require_gradients`], [`Error::Axis`] or [`Error::Count`] if a rule scales units that a tensor does
+    /// not have, [`Error::Name`], [`Error::Count`] or [`Error::Shape`] if the parameters are not those of the
+    /// gradients, which does not count as a step; and what the tensors give. All these leave every gradient as it is, but for a storage that fails
+    /// while it is written to: then the tensors before it are edited, those behind it are not, and the norm
+    /// [after](Report::after) is NaN. A step with an error is not taken and counts as skipped; the first beyond
+    /// [`Guard::max_skips`] in a row gives [`Error::Stop`].
     pub fn step<'s, G: TensorSetMut + ?Sized + 's>(
         &mut self,
         step: impl Into<Step<'s, G>>,
@@ -275,6 +330,10 @@ impl Guard {
     ///
     /// The plan can be carried out with [`Plan::apply`], or its factors can be folded into an optimiser's
     /// own loop: a clipped step then costs one read and no extra write.
+    ///
+    /// A plan is a step, whether it is carried out or dropped: it has a number of its own, detectors have seen it,
+    /// and a verdict to skip counts. To look at gradients twice in one step, look at the plan's
+    /// [report](Plan::report), or read them with [`Measurement::of`].
     ///
     /// ```
     /// use steadygrad::{clip, Guard};
@@ -319,6 +378,7 @@ impl Guard {
         &self.report
     }
 
+    /// Measures, judges, and counts.
     fn decide<G>(
         &mut self,
         grads: &G,
@@ -328,11 +388,37 @@ impl Guard {
     where
         G: TensorSet + ?Sized,
     {
+        self.row = [self.report.skips, self.report.rollbacks];
+        let judged = self.judge(grads, params, loss);
+        self.close(judged)
+    }
+
+    /// Measures, and has the policy and the rules decide.
+    fn judge<G>(
+        &mut self,
+        grads: &G,
+        params: Option<&dyn TensorSet>,
+        loss: Option<f64>,
+    ) -> Result<()>
+    where
+        G: TensorSet + ?Sized,
+    {
+        let report = &mut self.report;
+        report.begin(loss);
         if let Some(error) = &self.unmet {
             return Err(error.clone());
         }
-        let report = &mut self.report;
         report.before.read(grads, self.needs, &Edits::default())?;
+        report
+            .edits
+            .reset(report.before.len(), Some(report.before.names()));
+        report.after.same(&report.before);
+        self.now.make_room(&report.before);
+        if self.requires_gradients && report.nothing_seen() {
+            return Err(Error::NothingSeen {
+                tensors: report.before.len(),
+            });
+        }
         if let Some(params) = params {
             self.params.read(
                 params,
@@ -346,15 +432,6 @@ impl Guard {
             )?;
             self.paired.check(&self.params, &report.before)?;
         }
-        report.step += 1;
-        report.loss = loss;
-        report.alarms.clear();
-        report.abstained.clear();
-        report
-            .edits
-            .reset(report.before.len(), Some(report.before.names()));
-        report.after.same(&report.before);
-        self.now.make_room(&report.before);
 
         let view = StepView {
             number: report.step,
@@ -363,18 +440,9 @@ impl Guard {
             loss,
         };
         report.fault = non_finite::find(&view);
-        report.verdict = match &report.fault {
-            None => Verdict::Apply,
-            Some(fault) => match meet(self.on_non_finite, fault, &view, &mut report.edits) {
-                Ok(verdict) => verdict,
-                Err(error) => {
-                    // Whoever reads the report all the same may not find the last step's verdict in it.
-                    report.verdict = Verdict::Skip;
-                    report.skips = report.skips.saturating_add(1);
-                    return Err(error);
-                }
-            },
-        };
+        if let Some(fault) = &report.fault {
+            report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
+        }
         let clips = report.verdict.is_apply();
         let mut chain = Chain {
             grads,
@@ -398,12 +466,15 @@ impl Guard {
                 Rule::Detect(verdict, detector) => {
                     if let Some(alarm) = detector.observe(&chain.look(needs)?.0) {
                         report.verdict = report.verdict.max(*verdict);
-                        report.alarms.push(alarm);
+                        report.alarms.extend(alarm.one_by_one());
                     }
                 }
             }
         }
 
+        if report.verdict.is_apply() {
+            check_units(grads, Some(&report.before), &report.edits)?;
+        }
         let propagates = self.on_non_finite == OnNonFinite::Propagate;
         if report.verdict.is_apply()
             && !propagates
@@ -419,12 +490,25 @@ impl Guard {
                 report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
             }
         }
-        report.skips = if report.verdict == Verdict::Skip {
-            report.skips.saturating_add(1)
-        } else {
-            0
+        Ok(())
+    }
+
+    /// Counts what is not taken in a row, ends a row that is too long, and says what the step came to. An error is
+    /// a step not taken: whoever reads the report all the same may not find another verdict in it.
+    fn close(&mut self, judged: Result<()>) -> Result<()> {
+        let report = &mut self.report;
+        if judged.is_err() {
+            report.verdict = report.verdict.max(Verdict::Skip);
+        }
+        let [skips, rollbacks] = self.row;
+        [report.skips, report.rollbacks] = match report.verdict {
+            Verdict::Apply => [0, 0],
+            Verdict::Skip => [skips.saturating_add(1), rollbacks],
+            Verdict::Rollback => [skips, rollbacks.saturating_add(1)],
+            Verdict::Stop => [skips, rollbacks],
         };
-        if report.skips > self.max_skips {
+        let too_long = report.skips > self.max_skips || report.rollbacks > self.max_rollbacks;
+        if too_long {
             report.verdict = Verdict::Stop;
         }
         if report.verdict.is_apply() {
@@ -434,6 +518,15 @@ impl Guard {
                 .edits
                 .reset(report.before.len(), Some(report.before.names()));
         }
-        Ok(())
+        judged.map_err(|cause| {
+            if too_long {
+                Error::Stop {
+                    in_a_row: report.skips.saturating_add(report.rollbacks),
+                    cause: Box::new(cause),
+                }
+            } else {
+                cause
+            }
+        })
     }
 }

@@ -2,7 +2,10 @@
 
 use super::Guard;
 use crate::set::{Found, Pairing};
-use crate::{Factor, Measurement, Report, Result, Tensor, TensorSet, TensorSetMut, Verdict};
+use crate::{
+    Ask, Edits, Factor, Measurement, Needs, Op, Report, Result, Tensor, TensorSet, TensorSetMut,
+    Verdict,
+};
 
 /// What a guard decided, before anything is written.
 ///
@@ -40,23 +43,27 @@ impl<'g> Plan<'g> {
         self.guard.report.verdict
     }
 
-    /// The factor for tensor `index`: 1 to keep it, `None` if more than scaling is to be done, or if no
-    /// normal `f64` holds the factor.
+    /// The factor for tensor `index`: 1 to keep it, `None` if the step is not to be taken, if more than scaling is
+    /// to be done, if no normal `f64` holds the factor, or if there is no such tensor.
     ///
     /// ```
     /// use steadygrad::{clip, Guard};
     /// let grads = [[8.0_f32], [1.0]];
     /// let mut guard = Guard::new().clip(clip::TensorNorm::new(2.0)?);
     /// let plan = guard.plan(&grads)?;
-    /// assert_eq!((plan.factor(0), plan.factor(1)), (Some(0.25), Some(1.0)));
+    /// assert_eq!((plan.factor(0), plan.factor(1), plan.factor(2)), (Some(0.25), Some(1.0), None));
     /// let mut guard = Guard::new().clip(clip::Value::new(2.0)?);
-    /// assert_eq!(guard.plan(&grads)?.factor(0), None);   // a clamp is no factor
+    /// assert_eq!(guard.plan(&grads)?.factor(0), None);         // a clamp is no factor
+    /// assert_eq!(guard.plan(&[f32::NAN])?.factor(0), None);    // nor is a step to be skipped
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn factor(&self, index: usize) -> Option<f64> {
-        self.guard
-            .report
+        let report = &self.guard.report;
+        if !report.verdict.is_apply() || index >= report.edits.len() {
+            return None;
+        }
+        report
             .edits
             .get(index)
             .factor()
@@ -92,20 +99,64 @@ impl<'g> Plan<'g> {
     /// # Errors
     ///
     /// [`Error::Name`](crate::Error::Name), [`Error::Count`](crate::Error::Count) or
-    /// [`Error::Shape`](crate::Error::Shape) if these are other gradients, by their names, number, sizes or
-    /// shapes; nothing is changed then. And what the tensors give.
+    /// [`Error::Shape`](crate::Error::Shape) if these are other gradients, by their names, number, sizes, shapes or
+    /// units; nothing is changed then. And what the tensors give ([`Guard::step`] says what holds when a storage
+    /// fails half-way).
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<&'g Report> {
-        fits(&self.guard.report.before, &*grads)?;
+        let report = &self.guard.report;
+        fits(&report.before, &*grads)?;
+        check_units(&*grads, None, &report.edits)?;
         self.carry_out(grads)
     }
 
     pub(super) fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<&'g Report> {
-        let report = &mut self.guard.report;
-        report
-            .after
-            .carry_out(grads, &report.before, &report.edits)?;
-        Ok(report)
+        let Self { guard } = self;
+        let report = &mut guard.report;
+        let written = report.after.carry_out(grads, &report.before, &report.edits);
+        if written.is_err() {
+            report.after.lose();
+            guard.close(written)?;
+        }
+        Ok(&guard.report)
     }
+}
+
+/// Whether each list of factors fits the units of its tensor, so that none is found wanting when others are
+/// edited already. `seen` tells at no cost, if the units of these gradients were measured along that axis; else the
+/// tensor is read as the edit would leave it, and says so itself.
+pub(super) fn check_units<G: TensorSet + ?Sized>(
+    grads: &G,
+    seen: Option<&Measurement>,
+    edits: &Edits,
+) -> Result<()> {
+    if edits.common_factor().is_some() {
+        return Ok(());
+    }
+    let along = |op: &Op<'_>| match *op {
+        Op::ScaleUnits { axis, .. } => Some(axis),
+        _ => None,
+    };
+    let units = |index: usize| edits.get(index).ops().filter_map(move |op| along(&op));
+    if (0..edits.len()).all(|index| units(index).next().is_none()) {
+        return Ok(());
+    }
+    let mut index = 0;
+    grads.visit(&mut |_, tensor| {
+        let edit = edits.get(index);
+        let known = seen.filter(|seen| units(index).all(|axis| seen.needs().units == Some(axis)));
+        let checked = match known {
+            Some(seen) => edit.check_units(|_| Ok(seen.units(index).len())),
+            None => tensor
+                .stats(&mut Ask {
+                    after: edit,
+                    p: Needs::LEAST.p,
+                    ..Ask::default()
+                })
+                .map(drop),
+        };
+        index += 1;
+        checked
+    })
 }
 
 /// Whether `grads` are those that `seen` tells of.

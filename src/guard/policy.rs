@@ -33,7 +33,8 @@ pub enum OnNonFinite {
     /// Leave the gradients untouched and skip the step.
     #[default]
     Skip,
-    /// Leave the gradients untouched and return [`Error::NonFinite`](crate::Error::NonFinite).
+    /// Leave the gradients untouched and return [`Error::NonFinite`](crate::Error::NonFinite); in the end
+    /// [`Error::Stop`](crate::Error::Stop), since such steps count as skipped.
     Error,
     /// Zero the tensors that hold it, then go on with the rules.
     ZeroTensor,

@@ -124,7 +124,13 @@ impl Init {
     ) -> Result<Array2<A>> {
         let mut stack = Array2::zeros((blocks * rows, cols));
         for mut block in stack.axis_chunks_iter_mut(Axis(0), rows.max(1)) {
-            block.assign(&self.block(rows, cols, draws)?.mapv(A::narrow));
+            let drawn = self.block(rows, cols, draws)?;
+            // A matrix may be drawn as zeros, but not become them.
+            match largest(&drawn) {
+                0.0 => (),
+                largest => check_size::<A>(largest)?,
+            }
+            block.assign(&drawn.mapv(A::narrow));
         }
         match stack.iter().find(|w| !w.is_finite()) {
             None => Ok(stack),
@@ -162,6 +168,25 @@ impl Init {
     }
 }
 
+/// Refuses weights that are all too small for the element type: what is left of them would have another spectral
+/// radius, or none.
+fn check_size<A: Real>(largest: f64) -> Result<()> {
+    if A::narrow(largest) >= A::min_positive_value() {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        what: "largest weight",
+        expected: "a normal number of the element type",
+        found: largest,
+    })
+}
+
+fn largest(weights: &Array2<f64>) -> f64 {
+    weights
+        .iter()
+        .fold(0.0, |max, w| Float::max(max, Float::abs(*w)))
+}
+
 fn check_square(rows: usize, cols: usize, radius: f64) -> Result<()> {
     linear::check(
         "matrix with a spectral radius",
@@ -190,7 +215,9 @@ fn scaled(weights: Array2<f64>, radius: f64) -> Result<Array2<f64>> {
     }
     let drawn = spectral_radius(&weights)?;
     check_positive("spectral radius of the drawn matrix", drawn)?;
-    Ok(weights / drawn * radius)
+    let weights = weights / drawn * radius;
+    check_size::<f64>(largest(&weights))?;
+    Ok(weights)
 }
 
 /// The caller's uniform numbers, checked, and what is made of them.

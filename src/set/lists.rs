@@ -92,14 +92,6 @@ macro_rules! forward_set_mut {
             ) -> Result<()> {
                 (**self).apply_and_measure(edits, before, into)
             }
-<<<<<<< HEAD
-
-            fn clamp_and_total(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
-                (**self).clamp_and_total(min, max)
-            }
-        }
-=======
->>>>>>> wt-b
 
             fn clamp_and_total(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
                 (**self).clamp_and_total(min, max)

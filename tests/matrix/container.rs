@@ -1,13 +1,13 @@
 //! A container as these tests see it: a name, its tensors, and a function that builds it over given numbers.
 
-use steadygrad::{MemberMut, TensorSet, TensorSetMut};
+use steadygrad::{TensorSet, TensorSetMut};
 
 use crate::numbers::Format;
 
 /// Elements of which lists are tensors.
-pub(crate) trait Number: Format + MemberMut + 'static {}
+pub(crate) trait Number: Format + TensorSetMut + 'static {}
 
-impl<E: Format + MemberMut + 'static> Number for E {}
+impl<E: Format + TensorSetMut + 'static> Number for E {}
 
 /// How many elements a tensor of a container has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
