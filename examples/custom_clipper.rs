@@ -3,9 +3,15 @@
 //! This one clips to the norm that gradients have had so far, a moving average times a factor: large
 //! gradients early on are normal, the same ones later are not.
 
+use std::io::Write;
+use std::process::ExitCode;
+
 use steadygrad::clip::Clipper;
 use steadygrad::detect::StepView;
-use steadygrad::{Edits, Factor, Guard, Norm, Result, Wide, detect};
+use steadygrad::{Edits, Factor, Guard, Norm, Wide, detect};
+use tell::{Told, tell};
+
+mod tell;
 
 #[derive(Debug)]
 struct Usual {
@@ -38,7 +44,11 @@ impl Clipper for Usual {
     }
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    tell(program)
+}
+
+fn program(out: &mut dyn Write) -> Told {
     let mut guard = Guard::new()
         .clip(Usual {
             times: 2.0,
@@ -48,7 +58,7 @@ fn main() -> Result<()> {
     // A spike at the fourth step, and a NaN at the sixth, which the guard skips.
     for norm in [1.0_f32, 1.2, 0.9, 50.0, 1.1, f32::NAN, 1.0] {
         let mut grads = [norm, 0.0];
-        println!("{}", guard.step(&mut grads)?);
+        writeln!(out, "{}", guard.step(&mut grads)?)?;
     }
     Ok(())
 }

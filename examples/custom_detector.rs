@@ -2,8 +2,14 @@
 //!
 //! This one compares the loss with the best so far, and has the training go back to the weights that gave it.
 
+use std::io::Write;
+use std::process::ExitCode;
+
 use steadygrad::detect::{Alarm, Detector, StepView, Subject};
-use steadygrad::{Guard, Result, Step, Verdict};
+use steadygrad::{Guard, Step, Verdict};
+use tell::{Told, tell};
+
+mod tell;
 
 #[derive(Debug)]
 struct Worse {
@@ -24,7 +30,11 @@ impl Detector for Worse {
     }
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    tell(program)
+}
+
+fn program(out: &mut dyn Write) -> Told {
     let worse = Worse {
         times: 1.0,
         best: f64::INFINITY,
@@ -37,7 +47,7 @@ fn main() -> Result<()> {
     for _ in 0..10 {
         let (loss, mut grad) = (w.powi(4) / 4.0, [w.powi(3)]);
         let report = guard.step(Step::new(&mut grad).loss(loss))?;
-        println!("w {w:7.4}; {report}");
+        writeln!(out, "w {w:7.4}; {report}")?;
         if report.verdict() == Verdict::Rollback {
             (w, rate) = (last_good, 0.5 * rate);
         } else {
@@ -45,6 +55,6 @@ fn main() -> Result<()> {
             w -= rate * grad[0];
         }
     }
-    println!("w is {w:.4}, the rate {rate:.3}");
+    writeln!(out, "w is {w:.4}, the rate {rate:.3}")?;
     Ok(())
 }

@@ -3,13 +3,23 @@
 //! Needs no feature but a source of elementary functions:
 //! `cargo run --example slices --no-default-features --features libm`.
 
-use steadygrad::{Guard, OnNonFinite, Result, Step, TensorMut, Verdict, clip, detect};
+use std::io::Write;
+use std::process::ExitCode;
 
-fn main() -> Result<()> {
+use steadygrad::{Guard, OnNonFinite, Step, TensorMut, Verdict, clip, detect};
+use tell::{Told, tell};
+
+mod tell;
+
+fn main() -> ExitCode {
+    tell(program)
+}
+
+fn program(out: &mut dyn Write) -> Told {
     // Squares of these overflow in f32; the direction is kept nevertheless.
     let mut huge = [1e25_f32, 1e25, 1.0];
     let clipped = clip::global_norm(&mut huge, 1.0)?;
-    println!("{huge:?}: {clipped}");
+    writeln!(out, "{huge:?}: {clipped}")?;
 
     // Fit y = a·x + b in two buffers of different types, with a rate and data that would explode.
     let data: Vec<(f64, f64)> = (-10_i32..=10)
@@ -36,7 +46,7 @@ fn main() -> Result<()> {
         let mut grads: [(&str, &mut dyn TensorMut); 2] = [("a", &mut da), ("b", &mut db)];
         let report = guard.step(Step::new(&mut grads).loss(loss))?;
         if [1, 100, 200, 400].contains(&step) {
-            println!("{report}");
+            writeln!(out, "{report}")?;
         }
         if report.verdict() == Verdict::Apply {
             let rate = 0.1 / f64::from(step).sqrt();
@@ -44,6 +54,6 @@ fn main() -> Result<()> {
             b[0] -= rate * db[0];
         }
     }
-    println!("a = {:.2}, b = {:.2}", a[0], b[0]);
+    writeln!(out, "a = {:.2}, b = {:.2}", a[0], b[0])?;
     Ok(())
 }

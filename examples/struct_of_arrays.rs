@@ -1,7 +1,13 @@
 //! Gradients in a struct: one line makes it a set of named tensors, and the names reach the report.
 
+use std::io::Write;
+use std::process::ExitCode;
+
 use ndarray::{Array1, Array2, array};
-use steadygrad::{Guard, OnNonFinite, Result, clip, detect, tensor_set};
+use steadygrad::{Guard, OnNonFinite, clip, detect, tensor_set};
+use tell::{Told, tell};
+
+mod tell;
 
 struct Layer {
     w: Array2<f32>,
@@ -16,7 +22,11 @@ struct Model {
 }
 tensor_set!(Model { layers, scale });
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    tell(program)
+}
+
+fn program(out: &mut dyn Write) -> Told {
     let mut grads = Model {
         layers: vec![
             Layer {
@@ -37,18 +47,19 @@ fn main() -> Result<()> {
         .on_non_finite(OnNonFinite::ZeroTensor);
 
     let report = guard.step(&mut grads)?;
-    println!("{report}");
+    writeln!(out, "{report}")?;
     for tensor in report.tensors() {
         let after = tensor.after.map_or(f64::NAN, |stats| stats.l2());
-        println!(
+        writeln!(
+            out,
             "  {:12} {:7.4} -> {after:.4}",
             tensor.name,
             tensor.before.l2()
-        );
+        )?;
     }
 
     grads.layers[1].w[[1, 0]] = f32::INFINITY;
-    println!("{}", guard.step(&mut grads)?);
-    println!("layers.1.w is now {}", grads.layers[1].w);
+    writeln!(out, "{}", guard.step(&mut grads)?)?;
+    writeln!(out, "layers.1.w is now {}", grads.layers[1].w)?;
     Ok(())
 }

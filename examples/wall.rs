@@ -4,7 +4,13 @@
 //! the plane of (w, b) the error is flat, but for a wall that rises where the unit's two resting states part
 //! (Pascanu, Mikolov and Bengio, 2013, arXiv:1211.5063, figure 6).
 
-use steadygrad::{Result, clip};
+use std::io::Write;
+use std::process::ExitCode;
+
+use steadygrad::clip;
+use tell::{Told, tell};
+
+mod tell;
 
 /// The error at (w, b), and its gradient by backpropagation through time.
 fn error([w, b]: [f64; 2]) -> (f64, [f64; 2]) {
@@ -27,29 +33,37 @@ fn error([w, b]: [f64; 2]) -> (f64, [f64; 2]) {
 const RATE: f64 = 0.01;
 
 /// A descent that starts on the wall.
-fn descend(title: &str, max_norm: f64) -> Result<()> {
-    println!("{title}");
+fn descend(out: &mut dyn Write, title: &str, max_norm: f64) -> Told {
+    writeln!(out, "{title}")?;
     let mut at = [4.69, -2.42];
     for step in 0..=40 {
         let (error, mut grad) = error(at);
         let clipped = clip::global_norm(&mut grad, max_norm)?;
         let [w, b] = at;
         if step < 3 || step % 10 == 0 {
-            println!("  step {step:2}: w {w:8.4}, b {b:8.4}, error {error:.6}, gradient {clipped}");
+            writeln!(
+                out,
+                "  step {step:2}: w {w:8.4}, b {b:8.4}, error {error:.6}, gradient {clipped}"
+            )?;
         }
         at = [w - RATE * grad[0], b - RATE * grad[1]];
     }
     Ok(())
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    tell(program)
+}
+
+fn program(out: &mut dyn Write) -> Told {
     for (at, digits) in [([4.69, -2.42], 3), ([5.0, -2.0], 7)] {
         let norm = clip::global_norm(&mut error(at).1, f64::INFINITY)?.before();
-        println!(
+        writeln!(
+            out,
             "at w = {}, b = {} the gradient has norm {norm:.digits$}",
             at[0], at[1]
-        );
+        )?;
     }
-    descend("plain", f64::INFINITY)?;
-    descend("clipped to norm 0.03", 0.03)
+    descend(out, "plain", f64::INFINITY)?;
+    descend(out, "clipped to norm 0.03", 0.03)
 }

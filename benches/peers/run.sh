@@ -2,15 +2,38 @@
 # Builds the peers and prints one table. Options: benches/peers/run.sh --help
 set -eu
 cd "$(dirname "$0")/../.."
-env="${CARGO_TARGET_DIR:-target}/peers-python"
+target="${CARGO_TARGET_DIR:-target}"
+env="$target/peers-python"
 if [ -z "${PEERS_PYTHON:-}" ] && [ -x "$env/bin/python" ]; then
     PEERS_PYTHON="$env/bin/python"
     export PEERS_PYTHON
 fi
-cargo build --quiet --release -p steadygrad-peers --features candle,burn
+
+# Of two frameworks that take minutes to compile, only what `--peers` names.
+features=candle,burn
+previous=
+for word in "$@"; do
+    if [ "$previous" = --peers ]; then
+        features=
+        case "$word" in *candle*) features=candle ;; esac
+        case "$word" in *burn*) features="$features,burn" ;; esac
+    fi
+    previous=$word
+done
+# The checks take what the tests compiled; what is timed is optimised.
+profile="${PEERS_PROFILE:-release}"
+cargo build --quiet --profile "$profile" -p steadygrad-peers --features "$features"
+if [ "$profile" = test ]; then
+    profile=debug
+fi
+peers="$target/$profile/peers"
+
+case " $* " in
+*" --help "* | *" -h "*) exec "$peers" --help ;;
+esac
 processor=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo 2>/dev/null | head -n 1)
 echo "$(date +%F), ${processor:-$(uname -m)}, $(getconf _NPROCESSORS_ONLN) cores, $(rustc --version)"
 echo
 echo "\`benches/peers/run.sh${*:+ $*}\`"
 echo
-exec "${CARGO_TARGET_DIR:-target}/release/peers" "$@"
+exec "$peers" "$@"

@@ -5,10 +5,10 @@ use crate::data::Series;
 /// The order of the autoregression.
 const ORDER: usize = 9;
 
-/// Next month is like this month. One prediction for each test month.
+/// Next month is like this month. One prediction for each month that is judged.
 pub(crate) fn persistence(series: &Series) -> Vec<f64> {
     series
-        .test
+        .judged
         .clone()
         .map(|month| series.values[month - 1])
         .collect()
@@ -30,7 +30,7 @@ pub(crate) fn autoregression(series: &Series) -> Vec<f64> {
         let terms = regressors(series, month).into_iter().zip(weights);
         series.unscale(terms.map(|(x, w)| x * w).sum())
     };
-    series.test.clone().map(predict).collect()
+    series.judged.clone().map(predict).collect()
 }
 
 /// 1 and the months before this one, scaled so that the normal equations are well conditioned.

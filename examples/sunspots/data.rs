@@ -15,8 +15,10 @@ pub(crate) struct Series {
     /// The year in which the first value was taken, if that is known.
     pub(crate) first_year: Option<f64>,
     pub(crate) train: Range<usize>,
-    pub(crate) validation: Range<usize>,
-    pub(crate) test: Range<usize>,
+    validation: Range<usize>,
+    /// The months that are predicted in the end, and what they are called.
+    pub(crate) judged: Range<usize>,
+    pub(crate) judged_as: &'static str,
     mean: f64,
     deviation: f64,
 }
@@ -46,7 +48,8 @@ impl Series {
                 first_year,
                 train: 0..train,
                 validation: train..test,
-                test: test..values.len(),
+                judged: test..values.len(),
+                judged_as: "test",
                 mean,
                 deviation,
             })
@@ -55,6 +58,15 @@ impl Series {
                 "expected a series that varies over its first 70 %, by 1e-150 to 1e150; \
                  found a standard deviation of {deviation:e}"
             ))
+        }
+    }
+
+    /// The same series, judged by its validation months.
+    pub(crate) fn validated(self) -> Self {
+        Self {
+            judged: self.validation.clone(),
+            judged_as: "validation",
+            ..self
         }
     }
 
@@ -99,16 +111,36 @@ impl Series {
     }
 }
 
-/// Reads the last column of a CSV text. Empty lines, comments (#) and one header line are passed over.
+/// Reads the last column of a CSV text. Comments (#), one header line, and empty lines above and below the values
+/// are passed over; an empty line between two values is a value that is missing.
 pub(crate) fn parse(text: &str) -> Result<Vec<f64>, String> {
     let mut values = Vec::new();
-    let (mut columns, mut header_at) = (None, None);
+    let (mut columns, mut header_at, mut gap_at) = (None, None, None);
     for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
         let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+        if line.is_empty() {
+            gap_at = gap_at.or((!values.is_empty()).then_some(number));
             continue;
         }
-        let fields: Vec<&str> = line.split(',').collect();
+        if line.starts_with('#') {
+            continue;
+        }
+        if let Some(gap) = gap_at {
+            return Err(format!(
+                "line {gap}: expected a value, found an empty line: the values above and below it would count as \
+                 neighbours"
+            ));
+        }
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        // Of "1749,5;58,0" the last column would be 0.
+        let foreign = [(';', "semicolons"), ('\t', "tabs")]
+            .into_iter()
+            .find(|(mark, _)| fields.iter().any(|field| field.contains(*mark)));
+        if let Some((_, marks)) = foreign {
+            return Err(format!(
+                "line {number}: expected columns separated by commas, and decimal points; found {marks}"
+            ));
+        }
         let expected = *columns.get_or_insert(fields.len());
         if fields.len() != expected {
             let found = fields.len();
@@ -116,14 +148,19 @@ pub(crate) fn parse(text: &str) -> Result<Vec<f64>, String> {
                 "line {number}: found {found} columns where the lines above have {expected}"
             ));
         }
-        let field = fields[expected - 1].trim().trim_matches('"');
+        let field = fields[expected - 1].trim_matches('"');
         let is_header = values.is_empty() && header_at.is_none();
         match field.parse::<f64>() {
             Ok(value) if value.is_finite() => values.push(value),
             Err(_) if is_header => header_at = Some(number),
             _ => {
+                let hint = if field.contains(' ') {
+                    "; columns are separated by commas"
+                } else {
+                    ""
+                };
                 return Err(format!(
-                    "line {number}: expected a finite number, found \"{field}\""
+                    "line {number}: expected a finite number, found \"{field}\"{hint}"
                 ));
             }
         }

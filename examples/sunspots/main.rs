@@ -16,19 +16,24 @@ mod model;
 mod output;
 mod plots;
 mod runs;
+#[path = "../tell/mod.rs"]
+mod tell;
 mod train;
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use data::Series;
 use runs::RUNS;
+use tell::{Told, tell};
 use train::{Outcome, Plan};
 
 /// Trains next-month predictors of sunspots with and without steady gradients, and compares them.
@@ -59,50 +64,49 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
-        Ok(options) => options,
-        Err(answer) if !answer.use_stderr() => {
-            print!("{}", answer.render());
-            return ExitCode::SUCCESS;
-        }
+    tell(|out| match Options::try_parse() {
+        Ok(options) => compare(&options, out),
+        Err(answer) if !answer.use_stderr() => Ok(write!(out, "{}", answer.render())?),
         Err(error) => {
             let text = error.render().to_string();
-            eprintln!("{}", text.lines().next().unwrap_or("error: bad options"));
-            return ExitCode::from(2);
+            let sentence = text.lines().next().unwrap_or("bad options");
+            Err(sentence.trim_start_matches("error: ").into())
         }
-    };
-    match compare(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            eprintln!("error: {sentence}");
-            ExitCode::from(2)
-        }
-    }
+    })
 }
 
-fn compare(options: &Options) -> Result<(), String> {
+fn compare(options: &Options, out: &mut dyn Write) -> Told {
     let mut series = match &options.data {
         None => Series::sunspots()?,
         Some(path) => read(path).map_err(|why| format!("{}: {why}", path.display()))?,
     };
     if options.validate {
-        series.test = series.validation.clone();
+        series = series.validated();
     }
-    // Better to know now than after the training.
-    let unwritable = |why| format!("cannot write to {}: {why}", options.out.display());
-    fs::create_dir_all(&options.out).map_err(unwritable)?;
-
+    let pictures = plots::prepare(&options.out)?;
     let plan = Plan {
         seed: options.seed,
         steps: options.steps,
         hidden: options.hidden as usize,
     };
-    let outcomes = train_all(&plan, &series).map_err(|why| why.to_string())?;
-    let pictures = plots::draw_all(&options.out, &plan, &series, &outcomes)?;
+    let wait = plan.about();
+    if wait > Duration::from_secs(20) {
+        let text = format!(
+            "{} nets of {} units, steps of each: {}; this takes about {}",
+            RUNS.len(),
+            plan.hidden,
+            plan.steps,
+            output::coarse(wait)
+        );
+        // Standard error may be closed, and the training is none the worse for that.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+    let outcomes = train_all(&plan, &series)?;
+    plots::draw_all(&pictures, &plan, &series, &outcomes)?;
     if options.json {
-        println!("{}", output::json(&series, &outcomes, &pictures));
+        writeln!(out, "{}", output::json(&series, &outcomes, &pictures))?;
     } else {
-        print!("{}", output::table(&series, &outcomes, &pictures));
+        write!(out, "{}", output::table(&series, &outcomes, &pictures))?;
     }
     Ok(())
 }
@@ -115,8 +119,11 @@ fn read(path: &Path) -> Result<Series, String> {
 /// Trains in two threads; which thread takes which run changes no number.
 fn train_all(plan: &Plan, series: &Series) -> steadygrad::Result<Vec<Outcome>> {
     let bar = ProgressBar::new(RUNS.len() as u64 * plan.steps);
-    let style = ProgressStyle::with_template("{msg:28} {bar:40} {percent:>3} %, {eta} left");
+    let style =
+        ProgressStyle::with_template("{msg:28} {bar:40} {percent:>3} %, {elapsed}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    // A step of large nets takes minutes.
+    bar.enable_steady_tick(Duration::from_secs(1));
 
     // The LSTM takes longest, so it is taken first.
     let waiting = Mutex::new((0..RUNS.len()).collect::<Vec<_>>());

@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 use steadygrad::recurrent::{Init, RecurrentCell};
-use steadygrad::{Measurement, Result, TensorSetMut, tensor_set};
+use steadygrad::{Edits, Measurement, Result, TensorSetMut, tensor_set};
 
 use crate::data::{Random, Series, WINDOW};
 
@@ -24,8 +24,14 @@ pub(crate) struct NetGrads<G> {
     w_out: Array1<f64>,
 }
 
-/// The part of a state, and the norm of its gradient at each step.
-pub(crate) type Flow = (String, Vec<f64>);
+/// How an error flows back through one part of a state.
+pub(crate) struct Flow {
+    pub(crate) part: String,
+    /// Whether every way through the other part was cut.
+    pub(crate) is_alone: bool,
+    /// The norm of the gradient at each step.
+    pub(crate) norms: Vec<f64>,
+}
 
 tensor_set!(impl[C: TensorSetMut] Net<C> { cell, w_out });
 tensor_set!(impl[G: TensorSetMut] NetGrads<G> { cell, w_out });
@@ -65,7 +71,8 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
     }
 
     /// How the error of the last prediction of each window flows back: for each part of the state
-    /// (h, and c of an LSTM) its name and the norms of the gradient `∂L/∂h_t` from the first step to the last.
+    /// (h, and c of an LSTM) the norms of the gradient `∂L/∂h_t` from the first step to the last. For c also
+    /// what they are if nothing flows through h, and so through the gates, at any step but the last.
     pub(crate) fn gradient_flow(
         &self,
         xs: &Array3<f64>,
@@ -81,17 +88,31 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
         self.d_outputs_at(last, &(errors * (2.0 / batch as f64)), &mut d_outputs);
 
         let mut flows: Vec<Flow> = Vec::new();
-        self.cell
-            .backward_with(&pass, d_outputs.view(), &mut |t, d_state| {
-                let seen = Measurement::of(d_state)?;
-                for (part, stats) in seen.tensors().iter().enumerate() {
-                    if flows.len() == part {
-                        flows.push((seen.name(part).into(), vec![0.0; time]));
+        for is_alone in [false, true] {
+            let first = flows.len();
+            self.cell
+                .backward_with(&pass, d_outputs.view(), &mut |t, d_state| {
+                    let seen = Measurement::of(d_state)?;
+                    // Alone, h is silent and what is left to watch comes after it.
+                    let watched = usize::from(is_alone)..seen.len();
+                    for (flow, part) in (first..).zip(watched) {
+                        if flows.len() == flow {
+                            flows.push(Flow {
+                                part: seen.name(part).into(),
+                                is_alone,
+                                norms: vec![0.0; time],
+                            });
+                        }
+                        flows[flow].norms[t] = seen.tensor(part).l2();
                     }
-                    flows[part].1[t] = stats.l2();
-                }
-                Ok(ControlFlow::Continue(()))
-            })?;
+                    if is_alone && t < last {
+                        let mut cut = Edits::for_count(seen.len());
+                        cut.zero(0);
+                        d_state.apply(&cut)?;
+                    }
+                    Ok(ControlFlow::Continue(()))
+                })?;
+        }
         Ok(flows)
     }
 

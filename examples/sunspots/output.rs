@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,9 +13,11 @@ use crate::train::{DIVERGED, Outcome};
 
 /// The table, what the alarms said, and where the pictures are.
 pub(crate) fn table(series: &Series, outcomes: &[Outcome], pictures: &[PathBuf]) -> String {
+    let error = format!("{} RMSE", series.judged_as);
+    let width = error.len();
     let mut text = format!(
-        "{:24} {:24} {:>12} {:>8} {:>10} {:>9}\n",
-        "run", "first alarm", "largest norm", "clipped", "final loss", "test RMSE"
+        "{:24} {:24} {:>12} {:>8} {:>10} {error}\n",
+        "run", "first alarm", "largest norm", "clipped", "final loss",
     );
     for (run, outcome) in RUNS.iter().zip(outcomes) {
         let alarm = outcome.alarms.first().map_or("none".into(), |alarm| {
@@ -22,12 +25,12 @@ pub(crate) fn table(series: &Series, outcomes: &[Outcome], pictures: &[PathBuf])
         });
         let _ = writeln!(
             text,
-            "{:24} {alarm:24} {:>12} {:>6.1} % {:>10} {:>9}",
+            "{:24} {alarm:24} {:>12} {:>6.1} % {:>10} {:>width$}",
             format!("({}) {}", run.name, run.title),
             short(outcome.max_norm()),
             100.0 * outcome.clipped_share(),
             short(outcome.final_loss),
-            short(test_rmse(series, &outcome.predictions)),
+            short(judged_rmse(series, &outcome.predictions)),
         );
     }
     for (name, predictions) in [
@@ -36,8 +39,8 @@ pub(crate) fn table(series: &Series, outcomes: &[Outcome], pictures: &[PathBuf])
     ] {
         let _ = writeln!(
             text,
-            "{name:82} {:>9}",
-            short(test_rmse(series, &predictions))
+            "{name:82} {:>width$}",
+            short(judged_rmse(series, &predictions))
         );
     }
 
@@ -64,7 +67,8 @@ pub(crate) fn table(series: &Series, outcomes: &[Outcome], pictures: &[PathBuf])
 
 /// One JSON object.
 pub(crate) fn json(series: &Series, outcomes: &[Outcome], pictures: &[PathBuf]) -> Value {
-    let rmse = |predictions: &[f64]| number(test_rmse(series, predictions));
+    let rmse = |predictions: &[f64]| number(judged_rmse(series, predictions));
+    let error = format!("{}_rmse", series.judged_as);
     let runs = RUNS.iter().zip(outcomes).map(|(run, outcome)| {
         let alarm = outcome.alarms.first();
         json!({
@@ -74,7 +78,7 @@ pub(crate) fn json(series: &Series, outcomes: &[Outcome], pictures: &[PathBuf]) 
             "clipped_share": number(outcome.clipped_share()),
             "final_loss": number(outcome.final_loss),
             "diverged_at": outcome.diverged_at,
-            "test_rmse": rmse(&outcome.predictions),
+            (&error): rmse(&outcome.predictions),
         })
     });
     json!({
@@ -84,8 +88,8 @@ pub(crate) fn json(series: &Series, outcomes: &[Outcome], pictures: &[PathBuf]) 
     })
 }
 
-fn test_rmse(series: &Series, predictions: &[f64]) -> f64 {
-    series.rmse(series.test.clone(), predictions)
+fn judged_rmse(series: &Series, predictions: &[f64]) -> f64 {
+    series.rmse(series.judged.clone(), predictions)
 }
 
 /// JSON has no word for what is not finite.
@@ -109,4 +113,20 @@ pub(crate) fn short(x: f64) -> String {
     } else {
         format!("{x:.4}")
     }
+}
+
+/// A time as one says it.
+pub(crate) fn coarse(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let units = [
+        (365.25 * 86_400.0, "years"),
+        (86_400.0, "days"),
+        (3_600.0, "hours"),
+        (60.0, "minutes"),
+    ];
+    let (unit, name) = units
+        .into_iter()
+        .find(|(unit, _)| seconds > 1.5 * unit)
+        .unwrap_or((1.0, "seconds"));
+    format!("{:.0} {name}", seconds / unit)
 }

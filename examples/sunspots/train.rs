@@ -1,13 +1,15 @@
 //! One run: a guarded training loop, and what came of it.
 
+use std::time::Duration;
+
 use steadygrad::detect::Alarm;
 use steadygrad::penalty::{L2, Penalty};
 use steadygrad::recurrent::{Init, Lstm, RecurrentCell, Rnn};
 use steadygrad::{Measurement, Result, Step, Tensor, TensorSet, TensorSetMut, Verdict};
 
-use crate::data::{Random, Series};
+use crate::data::{Random, Series, WINDOW};
 use crate::model::{Flow, Net};
-use crate::runs::{BATCH, Cell, FORGET_BIAS, LEARNING_RATE, MOMENTUM, Run, SPECTRAL_RADIUS};
+use crate::runs::{BATCH, Cell, FORGET_BIAS, LEARNING_RATE, MOMENTUM, RUNS, Run, SPECTRAL_RADIUS};
 
 /// A run has diverged once its loss is this many times the first one.
 pub(crate) const DIVERGED: f64 = 100.0;
@@ -18,6 +20,23 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) steps: u64,
     pub(crate) hidden: usize,
+}
+
+impl Plan {
+    /// How long training takes, near enough to decide whether to wait: a passage of a window through an RNN
+    /// multiplies its matrix once a month on the way there and twice on the way back, an LSTM has four, and the first
+    /// step is preceded by a picture of the flow.
+    pub(crate) fn about(&self) -> Duration {
+        /// Of both threads, a processor of 2023.
+        const OPERATIONS_A_SECOND: f64 = 2e10;
+        let matrices: usize = RUNS
+            .map(|run| if run.cell == Cell::Lstm { 4 } else { 1 })
+            .iter()
+            .sum();
+        let passages = 3.0 * (self.steps + 1) as f64 * matrices as f64;
+        let product = (2 * BATCH * WINDOW) as f64 * (self.hidden as f64).powi(2);
+        Duration::from_secs_f64(passages * product / OPERATIONS_A_SECOND)
+    }
 }
 
 /// What a run came to.
@@ -142,7 +161,7 @@ where
             sgd.step(&mut net, &grads, LEARNING_RATE * rest)?;
         }
     }
-    outcome.predictions = net.predict(series, series.test.clone())?;
+    outcome.predictions = net.predict(series, series.judged.clone())?;
     Ok(outcome)
 }
 

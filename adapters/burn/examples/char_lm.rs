@@ -10,6 +10,7 @@
 //! the sources of steadygrad itself.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -22,14 +23,23 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use plotters::prelude::*;
 use steadygrad::{Guard, Measurement, Step, clip};
 use steadygrad_burn::BurnGrads;
+
+#[path = "../../../examples/tell/curves.rs"]
+mod curves;
+#[path = "../../../examples/tell/mod.rs"]
+mod tell;
+
+use curves::Course;
+use tell::{Told, tell};
 
 const EMBEDDED: usize = 32;
 const HIDDEN: usize = 128;
 const BATCH: usize = 16;
 const TIME: usize = 48;
+/// The last steps, over which a loss is averaged.
+const TAIL: u64 = 20;
 /// Held-out sequences.
 const HELD_OUT: usize = 64;
 
@@ -49,11 +59,18 @@ struct Args {
     #[arg(long, value_name = "DIR", default_value = "target/char_lm")]
     out: PathBuf,
     /// Learning rate
-    #[arg(long, default_value_t = 14.0)]
+    #[arg(long, default_value_t = 14.0, value_parser = positive)]
     rate: f64,
     /// Global norm that the guard clips to
-    #[arg(long, default_value_t = 0.05)]
+    #[arg(long, default_value_t = 0.05, value_parser = positive)]
     max_norm: f64,
+}
+
+fn positive(text: &str) -> Result<f64> {
+    let number = text.parse().ok();
+    number
+        .filter(|number: &f64| *number > 0.0 && number.is_finite())
+        .ok_or("expected a finite number above 0".into())
 }
 
 /// Anything that ends the program: one sentence.
@@ -83,6 +100,9 @@ impl Corpus {
         }
         letters.sort_unstable();
         letters.dedup();
+        if letters.len() < 2 {
+            return Err("the text has no two different characters".into());
+        }
         let number = |letter| letters.binary_search(&letter).unwrap_or_default() as i32;
         let mut train: Vec<i32> = text.chars().map(number).collect();
         let held_out = train.split_off(train.len() - train.len() / 10);
@@ -247,7 +267,7 @@ fn train(
             break; // Nothing comes back from NaN weights.
         }
     }
-    bar.finish();
+    bar.finish_and_clear();
     let model = model.valid();
     let device = device.inner();
     let gap = (corpus.held_out.len() - TIME - 1) / HELD_OUT;
@@ -262,22 +282,29 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-fn print_table(runs: &[Run], letters: usize) {
-    println!(
+fn print_table(out: &mut dyn Write, runs: &[Run], letters: usize, steps: u64) -> Told {
+    writeln!(
+        out,
         "\nLosses in nats per letter; a model that knows nothing has ln {letters} = {:.2}.\n",
         (letters as f64).ln()
-    );
-    println!(
-        "| run | first loss | highest loss | last 20 steps | held out | largest gradient norm | clipped | skipped | steps | seconds |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
+    )?;
+    let last = match steps {
+        1 => "last step".into(),
+        steps => format!("last {} steps", steps.min(TAIL)),
+    };
+    writeln!(
+        out,
+        "| run | first loss | highest loss | {last} | held out | largest gradient norm | clipped | skipped | steps | seconds |"
+    )?;
+    writeln!(out, "|---|---|---|---|---|---|---|---|---|---|")?;
     for run in runs {
-        let last = &run.losses[run.losses.len().saturating_sub(20)..];
+        let last = &run.losses[run.losses.len().saturating_sub(TAIL as usize)..];
         let [highest, largest] = [&run.losses, &run.norms].map(|values| {
             let larger = |a: f64, &b: &f64| if b > a || b.is_nan() { b } else { a };
             values.iter().fold(0.0, larger)
         });
-        println!(
+        writeln!(
+            out,
             "| {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.3} | {} | {} | {} | {:.0} |",
             run.name,
             run.losses[0],
@@ -289,95 +316,44 @@ fn print_table(runs: &[Run], letters: usize) {
             run.skipped,
             run.losses.len(),
             run.seconds
-        );
+        )?;
     }
-}
-
-/// One number for each step of a run.
-type Curve = fn(&Run) -> &[f64];
-
-/// Loss and gradient norm of both runs, on logarithmic scales.
-fn draw(runs: &[Run], path: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let root = SVGBackend::new(path, (900, 640)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let panels = root.split_evenly((2, 1));
-    let values: [(&str, Curve); 2] = [
-        ("loss, nats per letter", |run| &run.losses),
-        ("gradient norm", |run| &run.norms),
-    ];
-    for (panel, (title, of)) in panels.iter().zip(values) {
-        let drawn = |x: &&f64| x.is_finite() && **x > 0.0;
-        let all = || runs.iter().flat_map(of).filter(drawn).copied();
-        let (low, high) = (
-            all().fold(f64::MAX, f64::min),
-            all().fold(f64::MIN_POSITIVE, f64::max),
-        );
-        let steps = runs.iter().map(|run| run.losses.len()).max().unwrap_or(1);
-        let mut chart = ChartBuilder::on(panel)
-            .caption(title, ("sans-serif", 22))
-            .margin(10)
-            .x_label_area_size(28)
-            .y_label_area_size(64)
-            .build_cartesian_2d(0..steps, (low * 0.8..high * 1.25).log_scale())?;
-        let plain = |y: &f64| format!("{y}");
-        chart
-            .configure_mesh()
-            .x_desc("step")
-            .y_label_formatter(&plain)
-            .label_style(("sans-serif", 16))
-            .draw()?;
-        for (run, color) in runs.iter().zip([RED, BLUE]) {
-            let points = of(run)
-                .iter()
-                .enumerate()
-                .filter(|(_, x)| drawn(x))
-                .map(|(i, x)| (i, *x));
-            chart
-                .draw_series(LineSeries::new(points, &color))?
-                .label(run.name)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color));
-        }
-        chart
-            .configure_series_labels()
-            .label_font(("sans-serif", 16))
-            .background_style(WHITE)
-            .border_style(BLACK)
-            .draw()?;
-    }
-    root.present()?;
     Ok(())
 }
 
-fn program(args: &Args) -> Result<()> {
-    let told = |error: steadygrad::Error| error.to_string();
-    clip::GlobalNorm::new(args.max_norm).map_err(told)?;
+fn program(args: &Args, out: &mut dyn Write) -> Told {
     let corpus = Corpus::read(args.text.as_deref())?;
-    fs::create_dir_all(&args.out)
-        .map_err(|error| format!("cannot make {}: {error}", args.out.display()))?;
-    println!(
-        "{} letters of text, {} different ones; learning rate {}, guard clips to {}",
+    let path = curves::prepare(&args.out, "char_lm.svg")?;
+    let letters = corpus.letters.len();
+    writeln!(
+        out,
+        "{} letters of text, {letters} different ones; learning rate {}, guard clips to {}",
         corpus.train.len() + corpus.held_out.len(),
-        corpus.letters.len(),
         args.rate,
         args.max_norm
-    );
+    )?;
     let runs = [
-        train("without guard", &corpus, args, false).map_err(told)?,
-        train("with guard", &corpus, args, true).map_err(told)?,
+        train("without guard", &corpus, args, false)?,
+        train("with guard", &corpus, args, true)?,
     ];
-    print_table(&runs, corpus.letters.len());
-    let path = args.out.join("char_lm.svg");
-    draw(&runs, &path).map_err(|error| format!("cannot draw {}: {error}", path.display()))?;
-    println!("\npicture: {}", path.display());
+    print_table(out, &runs, letters, args.steps)?;
+    let bound = format!("the guard clips to {}", args.max_norm);
+    curves::draw(
+        &path,
+        "Character LSTM of burn's, SGD with momentum: without and with a guard",
+        &runs.each_ref().map(|run| Course {
+            name: run.name,
+            losses: &run.losses,
+            norms: &run.norms,
+        }),
+        &[((letters as f64).ln(), "knowing nothing")],
+        &[(args.max_norm, &bound)],
+    )?;
+    writeln!(out, "\npicture: {}", path.display())?;
     Ok(())
 }
 
 fn main() -> ExitCode {
-    match program(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            eprintln!("error: {sentence}");
-            ExitCode::from(2)
-        }
-    }
+    let args = Args::parse();
+    tell(|out| program(&args, out))
 }

@@ -7,6 +7,8 @@
 //! Gradients in the shapes of GPT-2 small (148 tensors, 124 million `f32`) and of a small LSTM
 //! (8 tensors, 1.3 million). All that is compared runs in turn in every round; medians over rounds.
 
+use std::io::Write;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use burn::grad_clipping::GradientClippingConfig;
@@ -19,12 +21,20 @@ use steadygrad::detect::StepView;
 use steadygrad::{Edits, Guard, Measurement, Report};
 use steadygrad_burn::BurnGrads;
 
+#[path = "../../../examples/tell/mod.rs"]
+mod tell;
+
+use tell::{Told, tell};
+
 /// Measures a guarded step on burn's gradients beside burn's own clipping.
 #[derive(Parser)]
 struct Args {
-    /// Rounds, each running everything once.
+    /// Rounds, each running everything once
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(3..))]
     rounds: u32,
+    /// Leave out the large set
+    #[arg(long)]
+    small: bool,
 }
 
 #[derive(Module, Debug)]
@@ -129,7 +139,7 @@ impl Clipper for Tightening {
 
 const SHRINK: f64 = 0.999;
 
-fn compare(name: &str, model: &Shapes, rounds: u32, repeats: u32) -> steadygrad::Result<()> {
+fn compare(out: &mut dyn Write, name: &str, model: &Shapes, rounds: u32, repeats: u32) -> Told {
     for clips in [true, false] {
         let (mut ours, mut theirs) = (model.grads(), model.grads());
         let norm = Measurement::of(&BurnGrads::new(&mut ours, model))?
@@ -157,23 +167,35 @@ fn compare(name: &str, model: &Shapes, rounds: u32, repeats: u32) -> steadygrad:
         }
         let [us, them] = [us, them].map(|times| median(times) / f64::from(repeats));
         let what = if clips { "clips" } else { "does not clip" };
-        println!(
+        writeln!(
+            out,
             "| {name} | {what} | {us:.3} | {them:.3} | {:.2} |",
             us / them
-        );
+        )?;
     }
     Ok(())
 }
 
-fn main() -> steadygrad::Result<()> {
-    let rounds = Args::parse().rounds;
-    println!("| gradients | step | guard.step ms | burn's GradientClipping ms | ratio |");
-    println!("|---|---|---|---|---|");
-    compare(
-        "GPT-2 small, 148 tensors, 124 M f32",
-        &Shapes::gpt2(),
-        rounds,
-        1,
+fn program(args: &Args, out: &mut dyn Write) -> Told {
+    writeln!(
+        out,
+        "| gradients | step | guard.step ms | burn's GradientClipping ms | ratio |"
     )?;
-    compare("LSTM, 8 tensors, 1.3 M f32", &Shapes::lstm(), rounds, 20)
+    writeln!(out, "|---|---|---|---|---|")?;
+    if !args.small {
+        let name = "GPT-2 small, 148 tensors, 124 M f32";
+        compare(out, name, &Shapes::gpt2(), args.rounds, 1)?;
+    }
+    compare(
+        out,
+        "LSTM, 8 tensors, 1.3 M f32",
+        &Shapes::lstm(),
+        args.rounds,
+        20,
+    )
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    tell(|out| program(&args, out))
 }

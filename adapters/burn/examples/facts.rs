@@ -2,12 +2,20 @@
 //!
 //! `cargo run --release -p steadygrad-burn --example facts`
 
+use std::io::Write;
+use std::process::ExitCode;
+
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Element, Tensor, TensorData, f16};
 use steadygrad::clip;
 use steadygrad_burn::BurnGrads;
+
+#[path = "../../../examples/tell/mod.rs"]
+mod tell;
+
+use tell::{Told, tell};
 
 #[derive(Module, Debug)]
 struct Two {
@@ -37,7 +45,7 @@ fn short(tensor: Tensor<1>) -> String {
 }
 
 /// The gradients `a` and `b` clipped to `max` by either.
-fn row(what: &str, a: &Tensor<1>, b: &Tensor<1>, max: f32) {
+fn row(out: &mut dyn Write, what: &str, a: &Tensor<1>, b: &Tensor<1>, max: f32) -> Told {
     let burns = GradientClippingConfig::Norm(max).init();
     let [x, y] = [a, b].map(|grad| short(burns.clip_gradient(grad.clone())));
     let burns = format!("{x} {y}");
@@ -58,52 +66,81 @@ fn row(what: &str, a: &Tensor<1>, b: &Tensor<1>, max: f32) {
         }
         Err(error) => format!("error, untouched: {error}"),
     };
-    println!("{what}, max {max:?}\n    burn        {burns}\n    steadygrad  {ours}");
+    writeln!(
+        out,
+        "{what}, max {max:?}\n    burn        {burns}\n    steadygrad  {ours}"
+    )?;
+    Ok(())
 }
 
-fn main() {
-    println!("Gradients of two parameters; burn's GradientClipping::Norm takes each by itself.\n");
-    row("f32 [3] [4]", &tensor(&[3.0_f32]), &tensor(&[4.0_f32]), 1.0);
+fn main() -> ExitCode {
+    tell(program)
+}
+
+fn program(out: &mut dyn Write) -> Told {
+    writeln!(
+        out,
+        "Gradients of two parameters; burn's GradientClipping::Norm takes each by itself.\n"
+    )?;
+    row(
+        out,
+        "f32 [3] [4]",
+        &tensor(&[3.0_f32]),
+        &tensor(&[4.0_f32]),
+        1.0,
+    )?;
     let small = tensor(&[0.0_f32]);
     row(
+        out,
         "f32 [1e25, 1e25, 1] [0]",
         &tensor(&[1e25_f32, 1e25, 1.0]),
         &small,
         1.0,
-    );
-    row("f32 [3e38] [0]", &tensor(&[3e38_f32]), &small, 1.0);
+    )?;
+    row(out, "f32 [3e38] [0]", &tensor(&[3e38_f32]), &small, 1.0)?;
     row(
+        out,
         "f32 [1e-25, 1e-25] [0]",
         &tensor(&[1e-25_f32, 1e-25]),
         &small,
         1e-26,
-    );
+    )?;
     row(
+        out,
         "f32 [1, NaN, 2] [0.5]",
         &tensor(&[1.0, f32::NAN, 2.0]),
         &tensor(&[0.5_f32]),
         1.0,
-    );
+    )?;
     row(
+        out,
         "f32 [1, inf, 2] [0.5]",
         &tensor(&[1.0, f32::INFINITY, 2.0]),
         &tensor(&[0.5_f32]),
         1.0,
-    );
+    )?;
     let half = |x: f32| f16::from_f32(x);
     row(
+        out,
         "f16 [300] [0]",
         &tensor(&[half(300.0)]),
         &tensor(&[half(0.0)]),
         1.0,
-    );
+    )?;
     let wide = tensor(&[1e200_f64, 1e200]);
     assert_eq!(wide.dtype(), DType::F64);
-    row("f64 [1e200, 1e200] [0]", &wide, &tensor(&[0.0_f64]), 1.0);
     row(
+        out,
+        "f64 [1e200, 1e200] [0]",
+        &wide,
+        &tensor(&[0.0_f64]),
+        1.0,
+    )?;
+    row(
+        out,
         "f32 [3] [4]",
         &tensor(&[3.0_f32]),
         &tensor(&[4.0_f32]),
         -1.0,
-    );
+    )
 }

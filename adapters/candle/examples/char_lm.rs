@@ -10,6 +10,7 @@
 //! arXiv:1708.02182: SGD at 30, the norm clipped to 0.25): with the guard it learns, without it the loss
 //! ends above that of blind guessing.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -19,9 +20,16 @@ use candle_nn::rnn::{LSTM, RNN};
 use candle_nn::{Embedding, LSTMConfig, Linear, Module, Optimizer, SGD, VarBuilder, VarMap};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use plotters::prelude::*;
 use steadygrad::{Guard, Measurement, Step, Wide, clip};
 use steadygrad_candle::{CandleGrads, CandleParams, Vars};
+
+#[path = "../../../examples/tell/curves.rs"]
+mod curves;
+#[path = "../../../examples/tell/mod.rs"]
+mod tell;
+
+use curves::Course as Curves;
+use tell::{Told, tell};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -46,14 +54,21 @@ struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The learning rate of SGD
-    #[arg(long, default_value_t = 30.0)]
+    #[arg(long, default_value_t = 30.0, value_parser = positive)]
     rate: f64,
     /// The bound of the guard on the global norm
-    #[arg(long, default_value_t = 0.25)]
+    #[arg(long, default_value_t = 0.25, value_parser = positive)]
     max_norm: f64,
     /// Where the picture goes
     #[arg(long, value_name = "DIR", default_value = "target")]
     out: PathBuf,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number: &f64| *number > 0.0 && number.is_finite())
+        .ok_or("expected a finite number above 0".into())
 }
 
 /// `SplitMix64`.
@@ -99,6 +114,9 @@ impl Corpus {
         let mut letters: Vec<char> = text.chars().collect();
         letters.sort_unstable();
         letters.dedup();
+        if letters.len() < 2 {
+            return Err("the text has no two different characters".into());
+        }
         let number = |letter| letters.binary_search(&letter).unwrap_or_default() as u32;
         let all: Vec<u32> = text.chars().map(number).collect();
         let least = 20 * (TIME + 1);
@@ -146,13 +164,23 @@ impl Corpus {
     }
 }
 
+/// The Rust files of this package, in the order of their paths.
 fn own_sources() -> std::io::Result<String> {
+    fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                collect(&path, files)?;
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+        Ok(())
+    }
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![];
-    for folder in ["src", "examples", "tests/adapter"] {
-        for entry in std::fs::read_dir(package.join(folder))? {
-            files.push(entry?.path());
-        }
+    for folder in ["src", "examples", "tests"] {
+        collect(&package.join(folder), &mut files)?;
     }
     files.sort();
     files.iter().map(std::fs::read_to_string).collect()
@@ -238,9 +266,12 @@ struct Course {
     sample: String,
 }
 
+/// The last steps, over which a loss is averaged.
+const TAIL: usize = 20;
+
 impl Course {
     fn last(&self) -> f64 {
-        let tail = &self.losses[self.losses.len() - self.losses.len().min(20)..];
+        let tail = &self.losses[self.losses.len().saturating_sub(TAIL)..];
         tail.iter().sum::<f64>() / tail.len() as f64
     }
 
@@ -249,6 +280,8 @@ impl Course {
         let below = |bound: f64| self.last() < bound && self.valid < bound;
         if below(unigram) {
             "yes"
+        } else if self.losses.len() < TAIL && self.last().is_finite() {
+            "too few steps to tell"
         } else if below(blind) {
             "hardly"
         } else {
@@ -324,89 +357,40 @@ fn train(corpus: &Corpus, options: &Options, mut guard: Option<Guard>) -> Outcom
     })
 }
 
-fn picture(path: &Path, without: &Course, with: &Course, guess: f64) -> Outcome<()> {
-    let finite = |losses: &[f64]| {
-        losses
-            .iter()
-            .copied()
-            .take_while(|loss| loss.is_finite())
-            .collect::<Vec<_>>()
-    };
-    let (without, with) = (finite(&without.losses), finite(&with.losses));
-    let steps = without.len().max(with.len()) as f64;
-    let top = without
-        .iter()
-        .chain(&with)
-        .fold(guess, |top, &loss| top.max(loss))
-        * 1.2;
-    let area = SVGBackend::new(path, (900, 480)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
-        .caption(
-            "Character LSTM, plain SGD: without and with a guard",
-            ("sans-serif", 20),
-        )
-        .margin(12)
-        .x_label_area_size(40)
-        .y_label_area_size(60)
-        .build_cartesian_2d(0.0..steps, (0.5..top).log_scale())?;
-    chart
-        .configure_mesh()
-        .x_desc("step")
-        .y_desc("loss, nats per character")
-        .y_label_formatter(&|loss| format!("{loss:.1}"))
-        .draw()?;
-    let points = |losses: Vec<f64>| {
-        losses
-            .into_iter()
-            .enumerate()
-            .map(|(step, loss)| (step as f64, loss))
-    };
-    let key = |color: RGBColor| move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], color);
-    chart
-        .draw_series(LineSeries::new(points(without), &RED))?
-        .label("without")
-        .legend(key(RED));
-    chart
-        .draw_series(LineSeries::new(points(with), &BLUE))?
-        .label("with")
-        .legend(key(BLUE));
-    let line = [(0.0, guess), (steps, guess)];
-    chart
-        .draw_series(LineSeries::new(line, &BLACK.mix(0.5)))?
-        .label("blind guessing")
-        .legend(key(BLACK));
-    chart
-        .configure_series_labels()
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK)
-        .draw()?;
-    area.present()?;
-    Ok(())
-}
-
-fn run(corpus: &Corpus, options: &Options) -> Outcome<()> {
-    let guess = (corpus.letters.len() as f64).ln();
-    println!(
+fn program(options: &Options, out: &mut dyn Write) -> Told {
+    let corpus = Corpus::read(options.text.as_deref())?;
+    let path = curves::prepare(&options.out, "char_lm.svg")?;
+    let (blind, unigram) = ((corpus.letters.len() as f64).ln(), corpus.unigram());
+    writeln!(
+        out,
         "{} characters to learn, {} different; LSTM of {HIDDEN}, SGD at {}, {} steps of {BATCH} x {TIME}",
         corpus.train.len(),
         corpus.letters.len(),
         options.rate,
         options.steps,
-    );
+    )?;
     let guard = Guard::new()
         .clip(clip::GlobalNorm::new(options.max_norm)?)
         .max_skips(100);
-    let without = train(corpus, options, None)?;
-    let with = train(corpus, options, Some(guard))?;
-    println!(
-        "\nnats per character; blind guessing {guess:.3}, letter frequencies {:.3}\n",
-        corpus.unigram()
-    );
-    println!("|  | first loss | last 20 steps | held-out text | largest norm | clipped | learns |");
-    println!("|---|---:|---:|---:|---:|---:|---|");
-    for (name, course) in [("without", &without), ("with guard", &with)] {
-        println!(
+    let without = train(&corpus, options, None)?;
+    let with = train(&corpus, options, Some(guard))?;
+    let courses = [("without", &without), ("with guard", &with)];
+    writeln!(
+        out,
+        "\nnats per character; blind guessing {blind:.3}, letter frequencies {unigram:.3}\n"
+    )?;
+    writeln!(
+        out,
+        "|  | first loss | last {} | held-out text | largest norm | clipped | learns |",
+        match options.steps {
+            1 => "step".into(),
+            steps => format!("{} steps", steps.min(TAIL as u32)),
+        }
+    )?;
+    writeln!(out, "|---|---:|---:|---:|---:|---:|---|")?;
+    for (name, course) in courses {
+        writeln!(
+            out,
             "| {name} | {:.3} | {:.3} | {:.3} | {} | {} of {} | {} |",
             course.losses[0],
             course.last(),
@@ -414,39 +398,37 @@ fn run(corpus: &Corpus, options: &Options) -> Outcome<()> {
             Wide::from(course.largest_norm()),
             course.clipped,
             course.losses.len(),
-            course.outcome(guess, corpus.unigram()),
-        );
+            course.outcome(blind, unigram),
+        )?;
     }
-    println!(
+    writeln!(
+        out,
         "\ntrained for {:.0} s and {:.0} s",
         without.seconds, with.seconds
-    );
-    println!(
+    )?;
+    writeln!(
+        out,
         "\nwith the guard it writes:\n{}\n\nwithout:\n{}\n",
         with.sample,
         without.sample.escape_debug()
-    );
-    std::fs::create_dir_all(&options.out)?;
-    let path = options.out.join("char_lm.svg");
-    picture(&path, &without, &with, guess)?;
-    println!("the picture is {}", path.display());
+    )?;
+    let bound = format!("the guard clips to {}", options.max_norm);
+    curves::draw(
+        &path,
+        "Character LSTM of candle's, plain SGD: without and with a guard",
+        &courses.map(|(name, course)| Curves {
+            name,
+            losses: &course.losses,
+            norms: &course.norms,
+        }),
+        &[(blind, "blind guessing"), (unigram, "letter frequencies")],
+        &[(options.max_norm, &bound)],
+    )?;
+    writeln!(out, "the picture is {}", path.display())?;
     Ok(())
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let corpus = match Corpus::read(options.text.as_deref()) {
-        Ok(corpus) => corpus,
-        Err(message) => {
-            eprintln!("error: {message}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(&corpus, &options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tell(|out| program(&options, out))
 }

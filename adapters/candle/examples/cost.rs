@@ -7,6 +7,8 @@
 //! Both clip the same gradients in turn, round by round; the table gives medians and the fastest rounds. "By hand" is the loop
 //! pasted in candle's issue 2962: a square, a sum and one scalar read per tensor, then a product.
 
+use std::io::Write;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use candle_core::backprop::GradStore;
@@ -15,14 +17,20 @@ use clap::Parser;
 use steadygrad::{Edits, Factor, Guard, TensorSetMut, clip};
 use steadygrad_candle::CandleGrads;
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+#[path = "../../../examples/tell/mod.rs"]
+mod tell;
+
+use tell::{Told, tell};
 
 #[derive(Parser)]
 #[command(about = "Measures a guarded step beside the loop that candle users write by hand")]
 struct Options {
-    /// How often each is measured.
-    #[arg(long, default_value_t = 15)]
-    rounds: usize,
+    /// How often each is measured
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Leave out the large set
+    #[arg(long)]
+    small: bool,
 }
 
 /// 148 tensors, 124,439,808 elements.
@@ -80,7 +88,13 @@ fn summary(times: &mut [Duration]) -> [f64; 2] {
     [times[times.len() / 2], times[0]].map(|time| time.as_secs_f64() * 1e3)
 }
 
-fn measure(name: &str, shapes: &[Vec<usize>], rounds: usize, repeat: usize) -> Outcome<()> {
+fn measure(
+    out: &mut dyn Write,
+    name: &str,
+    shapes: &[Vec<usize>],
+    rounds: u32,
+    repeat: usize,
+) -> Told {
     let mut grads = GradStore::default();
     let mut vars = vec![];
     let mut elements = 0;
@@ -96,11 +110,12 @@ fn measure(name: &str, shapes: &[Vec<usize>], rounds: usize, repeat: usize) -> O
     let norm = (elements as f64).sqrt();
     let mut twice = Edits::for_count(vars.len());
     twice.scale_all(Factor::new(2.0)?);
-    println!("\n{name}: {} tensors, {elements} elements", vars.len());
-    println!(
+    writeln!(out, "\n{name}: {} tensors, {elements} elements", vars.len())?;
+    writeln!(
+        out,
         "| step | by hand, ms | guard.step, ms | ratio | fastest by hand | fastest guard.step | ratio |"
-    );
-    println!("|---|---:|---:|---:|---:|---:|---:|");
+    )?;
+    writeln!(out, "|---|---:|---:|---:|---:|---:|---:|")?;
     for (label, max) in [
         ("clipped to half", norm / 2.0),
         ("under the bound", norm * 2.0),
@@ -131,17 +146,22 @@ fn measure(name: &str, shapes: &[Vec<usize>], rounds: usize, repeat: usize) -> O
             }
         }
         let ([hand, hand_least], [ours, ours_least]) = (summary(&mut hand), summary(&mut ours));
-        println!(
+        writeln!(
+            out,
             "| {label} | {hand:.3} | {ours:.3} | {:.2} | {hand_least:.3} | {ours_least:.3} | {:.2} |",
             ours / hand,
             ours_least / hand_least,
-        );
+        )?;
     }
     Ok(())
 }
 
-fn main() -> Outcome<()> {
-    let rounds = Options::parse().rounds.max(1);
-    measure("GPT-2 small", &gpt2_small(), rounds, 1)?;
-    measure("small LSTM", &lstm(256, 288), rounds, 20)
+fn main() -> ExitCode {
+    let options = Options::parse();
+    tell(|out| {
+        if !options.small {
+            measure(out, "GPT-2 small", &gpt2_small(), options.rounds, 1)?;
+        }
+        measure(out, "small LSTM", &lstm(256, 288), options.rounds, 20)
+    })
 }

@@ -4,10 +4,18 @@
 //! cargo run --release -p steadygrad-candle --example facts
 //! ```
 
+use std::io::Write;
+use std::process::ExitCode;
+
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use steadygrad::{Guard, clip};
 use steadygrad_candle::CandleGrads;
+
+#[path = "../../../examples/tell/mod.rs"]
+mod tell;
+
+use tell::{Told, tell};
 
 /// The loop that users paste, since candle has no clipping: its issue 2962.
 fn by_hand(grads: &mut GradStore, var: &Var, max: f64) -> Result<f64> {
@@ -48,7 +56,11 @@ fn show(values: &[f64]) -> String {
     )
 }
 
-fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    tell(program)
+}
+
+fn program(out: &mut dyn Write) -> Told {
     let cases: [(&str, &[f64], DType, f64); 8] = [
         ("f32 [1e25, 1e25, 1]", &[1e25, 1e25, 1.0], DType::F32, 1.0),
         ("f16 [300]", &[300.0], DType::F16, 1.0),
@@ -69,10 +81,11 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         ("f32 [1, NaN]", &[1.0, f64::NAN], DType::F32, 0.5),
         ("f32 [1, inf]", &[1.0, f64::INFINITY], DType::F32, 0.5),
     ];
-    println!(
+    writeln!(
+        out,
         "| gradient (max 1 unless told) | by hand: norm | becomes | guard: norm | becomes | verdict |"
-    );
-    println!("|---|---|---|---|---|---|");
+    )?;
+    writeln!(out, "|---|---|---|---|---|---|")?;
     for (title, values, dtype, max) in cases {
         let var = Var::zeros(values.len(), dtype, &Device::Cpu)?;
         let fresh = || -> Result<GradStore> {
@@ -96,13 +109,14 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             &mut grads,
             std::slice::from_ref(&var),
         ))?;
-        println!(
+        writeln!(
+            out,
             "| {title} | {} | {becomes} | {} | {} | {} |",
             show(&[norm]).trim_matches(['[', ']']),
             show(&[report.before()]).trim_matches(['[', ']']),
             left(&grads)?,
             report.verdict(),
-        );
+        )?;
     }
 
     let long = Tensor::ones(20_000_000, DType::F32, &Device::Cpu)?.affine(0.1, 0.0)?;
@@ -110,11 +124,12 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let exact = 20e6 * f64::from(0.1f32).powi(2);
     let candle = f64::from(var.sqr()?.sum_all()?.to_scalar::<f32>()?);
     let ours = f64::from(steadygrad_candle::l2(&[var], 2.0)?.to_scalar::<f32>()?);
-    println!(
+    writeln!(
+        out,
         "\nΣw² of 20 million f32 of 0.1: candle is off by {:.1e}, steadygrad_candle::l2 by {:.1e}",
         (candle / exact - 1.0).abs(),
         (ours / exact - 1.0).abs()
-    );
+    )?;
 
     let zero = Var::zeros(1, DType::F32, &Device::Cpu)?;
     let gradient = |penalty: Tensor| -> Result<f32> {
@@ -123,10 +138,11 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             .get(&zero)
             .map_or(Ok(0.0), |grad| grad.to_vec1::<f32>().map(|xs| xs[0]))
     };
-    println!(
+    writeln!(
+        out,
         "gradient of |w| at w = 0: candle {:+}, steadygrad_candle::l1 {:+}",
         gradient(zero.abs()?.sum_all()?)?,
         gradient(steadygrad_candle::l1(std::slice::from_ref(&zero), 1.0)?)?
-    );
+    )?;
     Ok(())
 }

@@ -5,9 +5,17 @@
 //! cargo run --release -p steadygrad-candle --example train
 //! ```
 
+use std::io::Write;
+use std::process::ExitCode;
+
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::{Linear, Module, Optimizer, SGD, VarBuilder, VarMap, loss, ops};
 use steadygrad_candle::GuardedStep; // 1
+
+#[path = "../../../examples/tell/mod.rs"]
+mod tell;
+
+use tell::{Told, tell};
 
 const CLASSES: usize = 10;
 const PIXELS: usize = 64;
@@ -39,7 +47,11 @@ fn images(patterns: &Tensor, count: usize) -> candle_core::Result<(Tensor, Tenso
     Ok(((patterns.index_select(&labels, 0)? + noise)?, labels))
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    tell(program)
+}
+
+fn program(out: &mut dyn Write) -> Told {
     let patterns = Tensor::randn(0f32, 1.0, (CLASSES, PIXELS), &Device::Cpu)?;
     let (train_images, train_labels) = images(&patterns, 2000)?;
     let (test_images, test_labels) = images(&patterns, 500)?;
@@ -65,12 +77,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .to_dtype(DType::F32)?
             .mean_all()?
             .to_scalar::<f32>()?;
-        println!(
+        writeln!(
+            out,
             "{epoch:4} train loss {:8.5} test acc: {:5.2}%",
             sum / 40.0,
             100.0 * right
-        );
+        )?;
     }
-    println!("{}", guard.report());
+    writeln!(out, "{}", guard.report())?;
     Ok(())
 }

@@ -48,8 +48,7 @@ pub(crate) trait Peer {
 }
 
 /// Answers requests until standard input ends.
-pub(crate) fn serve(peer: &mut dyn Peer) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+pub(crate) fn serve(peer: &mut dyn Peer, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "ready {}", peer.about())?;
     out.flush()?;
     for line in io::stdin().lock().lines() {

@@ -9,6 +9,8 @@ mod orchestra;
 mod ours;
 mod sets;
 mod table;
+#[path = "../../../examples/tell/mod.rs"]
+mod tell;
 mod work;
 
 #[cfg(feature = "burn")]
@@ -20,31 +22,24 @@ mod guarded_burn;
 #[cfg(feature = "candle")]
 mod guarded_candle;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use child::Peer;
-use orchestra::Options;
+use orchestra::{Options, USAGE};
+use tell::tell;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let done = match words[..] {
+    tell(|out| match words[..] {
         ["child", name, threads] => match peer(name, threads.parse().unwrap_or(1)) {
-            Ok(mut peer) => child::serve(&mut *peer).map_err(|error| error.to_string()),
-            Err(missing) => {
-                println!("missing {missing}");
-                Ok(())
-            }
+            Ok(mut peer) => Ok(child::serve(&mut *peer, out)?),
+            Err(missing) => Ok(writeln!(out, "missing {missing}")?),
         },
-        _ => Options::parse(&words).and_then(|options| orchestra::play(&options)),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::FAILURE
-        }
-    }
+        ["--help" | "-h"] => Ok(writeln!(out, "{USAGE}")?),
+        _ => orchestra::play(&Options::parse(&words)?, out),
+    })
 }
 
 fn peer(name: &str, threads: usize) -> Result<Box<dyn Peer>, String> {

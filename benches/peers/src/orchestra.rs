@@ -1,15 +1,17 @@
 //! Starts every peer in a process of its own and lets them run in turn, round after round.
 
-use std::io::{BufRead, BufReader, Write};
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::facts::FACTS;
 use crate::sets::{self, Set};
 use crate::table::{self, Row};
+use crate::tell::Told;
 use crate::work::{PASSES, TYPES, WORKS, Work};
 
-const USAGE: &str = "\
+pub(crate) const USAGE: &str = "\
 peers [facts] [OPTIONS]
 
   facts            what each peer makes of inputs that overflow, vanish or are not finite
@@ -50,7 +52,17 @@ impl Options {
                 words
                     .next()
                     .copied()
-                    .ok_or(format!("{word} wants a value\n\n{USAGE}"))
+                    .ok_or(format!("expected a value after {word}"))
+            };
+            let names = |text: &str, known: &[&str]| -> Result<Vec<String>, String> {
+                let unknown = text.split(',').find(|name| !known.contains(name));
+                match unknown {
+                    Some(name) => Err(format!(
+                        "expected {word} of {}; found {name}",
+                        known.join(", ")
+                    )),
+                    None => Ok(text.split(',').map(str::to_owned).collect()),
+                }
             };
             let number = |text: &str| match text.parse() {
                 Ok(n) if n > 0 => Ok(n),
@@ -61,14 +73,24 @@ impl Options {
                 "--quick" => (options.rounds, options.budget_ms) = (1, 20),
                 "--rounds" => options.rounds = number(value()?)?,
                 "--threads" => options.threads = vec![number(value()?)?],
-                "--set" => options.sets = Some(value()?.split(',').map(str::to_owned).collect()),
-                "--peers" => options.peers = Some(value()?.split(',').map(str::to_owned).collect()),
-                "--only" => {
-                    let work =
-                        |name| Work::from_name(name).ok_or(format!("no work {name}\n\n{USAGE}"));
-                    options.only = Some(value()?.split(',').map(work).collect::<Result<_, _>>()?);
+                "--set" => {
+                    let sets = [sets::nets(), sets::buffers()].concat();
+                    let known: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+                    options.sets = Some(names(value()?, &known)?);
                 }
-                _ => return Err(USAGE.to_owned()),
+                "--peers" => options.peers = Some(names(value()?, &PEERS[1..])?),
+                "--only" => {
+                    let known = WORKS.map(|work| work.name());
+                    let known = known.each_ref().map(String::as_str);
+                    let works = names(value()?, &known)?;
+                    options.only = Some(
+                        works
+                            .iter()
+                            .filter_map(|name| Work::from_name(name))
+                            .collect(),
+                    );
+                }
+                _ => return Err(format!("found {word}; --help lists the options")),
             }
         }
         Ok(options)
@@ -281,11 +303,16 @@ impl Ensemble {
     }
 }
 
+/// Tells on standard error how far it is. Where that is closed, it need not be told.
+fn progress(text: fmt::Arguments<'_>) {
+    let _ = io::stderr().write_fmt(text);
+}
+
 /// Runs everything and prints the table.
-pub(crate) fn play(options: &Options) -> Result<(), String> {
+pub(crate) fn play(options: &Options, out: &mut dyn Write) -> Told {
     let mut missing = Vec::new();
     if options.facts {
-        return play_facts(options, &mut missing);
+        return play_facts(options, &mut missing, out);
     }
     let mut rows = Vec::new();
     let mut about = Vec::new();
@@ -304,10 +331,9 @@ pub(crate) fn play(options: &Options) -> Result<(), String> {
             rows.extend(play_buffer(options, &mut ensemble, set, threads)?);
         }
     }
-    println!("{}", table::header(options.rounds, &about));
-    println!("{}", table::render(&mut rows));
-    report(&missing);
-    Ok(())
+    writeln!(out, "{}", table::header(options.rounds, &about))?;
+    writeln!(out, "{}", table::render(&mut rows))?;
+    report(&missing, out)
 }
 
 fn play_net(
@@ -316,12 +342,12 @@ fn play_net(
     set: &Set,
     threads: usize,
 ) -> Result<Vec<Row>, String> {
-    eprint!("{}, {threads} thread(s): loading", set.title);
+    progress(format_args!("{}, {threads} thread(s): loading", set.title));
     ensemble.load(set, &PEERS)?;
     let works = WORKS.into_iter().filter(|&work| options.wants_work(work));
     let mut rows: Vec<Row> = works.map(|work| Row::new(set, work, threads)).collect();
     for round in 1..=options.rounds {
-        eprint!(" {round}");
+        progress(format_args!(" {round}"));
         for row in &mut rows {
             // Beside each work, since memory is not equally fast at all times.
             let (read, _) = ensemble.run("limits", &Work::Read.name(), options)?;
@@ -339,7 +365,7 @@ fn play_net(
             }
         }
     }
-    eprintln!();
+    progress(format_args!("\n"));
     Ok(rows)
 }
 
@@ -350,11 +376,11 @@ fn compare(row: &Row, values: &[(&str, f64)]) {
     };
     for (peer, value) in values.iter().filter(|(_, value)| value.is_finite()) {
         if (value / first - 1.0).abs() > 0.05 {
-            eprintln!(
-                "\n{}, {}: {peer} finds {value}, expected {first}",
+            progress(format_args!(
+                "\n{}, {}: {peer} finds {value}, expected {first}\n",
                 row.set,
                 row.work.title()
-            );
+            ));
         }
     }
 }
@@ -370,11 +396,11 @@ fn play_buffer(
     if types.is_empty() {
         return Ok(types);
     }
-    eprint!("{}, {threads} thread(s):", set.title);
+    progress(format_args!("{}, {threads} thread(s):", set.title));
     ensemble.load(set, &["limits", "ours"])?;
     let mut passes = PASSES.map(|pass| Row::new(set, pass, threads));
     for round in 1..=options.rounds {
-        eprint!(" {round}");
+        progress(format_args!(" {round}"));
         for row in &mut passes {
             row.limit
                 .push(ensemble.run("limits", &row.work.name(), options)?.0);
@@ -391,11 +417,11 @@ fn play_buffer(
             row.times[0].push(ensemble.run("ours", &row.work.name(), options)?.0);
         }
     }
-    eprintln!();
+    progress(format_args!("\n"));
     Ok(passes.into_iter().chain(types).collect())
 }
 
-fn play_facts(options: &Options, missing: &mut Vec<String>) -> Result<(), String> {
+fn play_facts(options: &Options, missing: &mut Vec<String>, out: &mut dyn Write) -> Told {
     let mut ensemble = Ensemble::start(options, 1, missing);
     let mut columns = Vec::new();
     for process in ensemble
@@ -412,14 +438,14 @@ fn play_facts(options: &Options, missing: &mut Vec<String>) -> Result<(), String
         columns.push((process.about.clone(), results));
     }
     let titles: Vec<_> = FACTS.iter().map(|fact| fact.title).collect();
-    println!("{}", table::facts(&titles, &columns));
-    report(missing);
-    Ok(())
+    writeln!(out, "{}", table::facts(&titles, &columns))?;
+    report(missing, out)
 }
 
 /// Paragraphs of their own, since a line right below a table belongs to it.
-fn report(missing: &[String]) {
+fn report(missing: &[String], out: &mut dyn Write) -> Told {
     for what in missing {
-        println!("\nMissing: {what}");
+        writeln!(out, "\nMissing: {what}")?;
     }
+    Ok(())
 }

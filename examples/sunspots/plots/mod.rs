@@ -4,6 +4,7 @@ mod flow;
 mod gradients;
 mod predictions;
 
+use std::fs::{self, File};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -11,12 +12,15 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::data::Series;
+use crate::output::short;
 use crate::runs::Run;
 use crate::train::{Outcome, Plan};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Fallible = Result<(), Box<dyn std::error::Error>>;
 
+/// As wide as a page shows it, so that letters stay as high as they are here.
+const WIDTH: u32 = 800;
 const FONT: &str = "sans-serif";
 const INK: RGBColor = RGBColor(40, 44, 52);
 const QUIET: RGBColor = RGBColor(120, 126, 138);
@@ -31,31 +35,84 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(70, 70, 180),
 ];
 
-/// Draws everything into the directory and returns the paths.
+/// The paths of the pictures in a directory, once each of them can be written: better to know before the training.
+pub(crate) fn prepare(dir: &Path) -> Result<[PathBuf; 3], String> {
+    let paths = ["gradients.svg", "flow.svg", "predictions.svg"].map(|name| dir.join(name));
+    let made = fs::create_dir_all(dir);
+    made.map_err(|why| format!("cannot write to {}: {why}", dir.display()))?;
+    for path in &paths {
+        // What was drawn before stays until there is something to take its place.
+        let opened = File::options().append(true).create(true).open(path);
+        opened.map_err(|why| format!("cannot write to {}: {why}", path.display()))?;
+    }
+    Ok(paths)
+}
+
+/// Draws everything.
 pub(crate) fn draw_all(
-    dir: &Path,
+    paths: &[PathBuf; 3],
     plan: &Plan,
     series: &Series,
     outcomes: &[Outcome],
-) -> Result<Vec<PathBuf>, String> {
-    let [gradients, flow, predictions] =
-        ["gradients.svg", "flow.svg", "predictions.svg"].map(|name| dir.join(name));
-    gradients::draw(&gradients, plan, outcomes)
-        .and_then(|()| flow::draw(&flow, outcomes))
-        .and_then(|()| predictions::draw(&predictions, series, outcomes))
-        .map_err(|why| format!("cannot write the pictures to {}: {why}", dir.display()))?;
-    Ok(vec![gradients, flow, predictions])
+) -> Result<(), String> {
+    let [gradients, flow, predictions] = paths;
+    gradients::draw(gradients, plan, outcomes)
+        .and_then(|()| flow::draw(flow, outcomes))
+        .and_then(|()| predictions::draw(predictions, series, outcomes))
+        .map_err(|why| format!("cannot draw the pictures: {why}"))
 }
 
-/// A white sheet with a title, cut into rows and columns.
-fn panels<'a>(
-    root: &Area<'a>,
+/// A white sheet under a title.
+fn sheet<'a>(
+    path: &'a Path,
+    height: u32,
     title: &str,
-    cut: (usize, usize),
-) -> Result<Vec<Area<'a>>, Box<dyn std::error::Error>> {
+) -> Result<Area<'a>, Box<dyn std::error::Error>> {
+    let root = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
     root.fill(&WHITE)?;
-    let style = (FONT, 22).into_font().color(&INK);
-    Ok(root.titled(title, style)?.split_evenly(cut))
+    Ok(root.titled(title, text(20, INK))?)
+}
+
+fn text(size: u32, colour: RGBColor) -> TextStyle<'static> {
+    (FONT, size).into_font().color(&colour)
+}
+
+/// A curve as far as the frame holds it: where it leaves it ends at the edge, and where it returns it begins there.
+/// Nothing runs along the edge, and nothing joins what is not a number.
+fn pieces(points: impl Iterator<Item = (f64, f64)>, frame: &Range<f64>) -> Vec<Vec<(f64, f64)>> {
+    let mut pieces: Vec<Vec<(f64, f64)>> = Vec::new();
+    let mut before = f64::NAN;
+    for (x, y) in points {
+        let is_joined = (frame.contains(&before) || frame.contains(&y)) && !(before + y).is_nan();
+        match pieces.last_mut() {
+            Some(piece) if is_joined => piece.push((x, y)),
+            _ => pieces.push(vec![(x, y)]),
+        }
+        before = y;
+    }
+    pieces.retain(|piece| piece.len() > 1 || frame.contains(&piece[0].1));
+    for (_, y) in pieces.iter_mut().flatten() {
+        *y = y.clamp(frame.start, frame.end);
+    }
+    pieces
+}
+
+/// Says how many values the frame does not hold, if any.
+fn off_scale(values: &[f64], frame: &Range<f64>) -> Option<String> {
+    let off = values.iter().filter(|y| !frame.contains(y));
+    let (low, high) = off.clone().fold((f64::NAN, f64::NAN), |(low, high), &y| {
+        (f64::min(low, y), f64::max(high, y))
+    });
+    let mut which = match (low, high) {
+        _ if low.is_nan() => "NaN".into(),
+        _ if low == high => short(low),
+        _ => format!("{} to {}", short(low), short(high)),
+    };
+    if off.clone().any(|y| y.is_nan()) && !low.is_nan() {
+        which += " and NaN";
+    }
+    let count = off.count();
+    (count > 0).then(|| format!("{count} of {} off the scale: {which}", values.len()))
 }
 
 fn title(run: &Run) -> String {
