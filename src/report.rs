@@ -210,6 +210,16 @@ impl PartialEq for Report {
 }
 
 impl Report {
+    /// The step ends in an error: whoever reads the report all the same finds it skipped and nothing done, not
+    /// what was decided before, on this step or the last.
+    pub(crate) fn refuse(&mut self) {
+        self.verdict = Verdict::Skip;
+        self.skips = self.skips.saturating_add(1);
+        self.edits
+            .reset(self.before.len(), Some(self.before.names()));
+        self.after.same(&self.before);
+    }
+
     /// The number of the step, from 1.
     ///
     /// ```

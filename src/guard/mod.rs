@@ -361,9 +361,7 @@ impl Guard {
             Some(fault) => match meet(self.on_non_finite, fault, &view, &mut report.edits) {
                 Ok(verdict) => verdict,
                 Err(error) => {
-                    // Whoever reads the report all the same may not find the last step's verdict in it.
-                    report.verdict = Verdict::Skip;
-                    report.skips = report.skips.saturating_add(1);
+                    report.refuse();
                     return Err(error);
                 }
             },
@@ -407,9 +405,20 @@ impl Guard {
                 ..view
             };
             let fault = non_finite::find(&view).map(|fault| fault.by("non-finite, left by a rule"));
-            report.fault = fault;
-            if let Some(fault) = &report.fault {
-                report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
+            if let Some(fault) = fault {
+                let met = meet(self.on_non_finite, &fault, &view, &mut report.edits);
+                // What came in is the first that was found; what a rule made of it is told beside it.
+                match report.fault {
+                    None => report.fault = Some(fault),
+                    Some(_) => report.alarms.push(fault),
+                }
+                report.verdict = match met {
+                    Ok(verdict) => verdict,
+                    Err(error) => {
+                        report.refuse();
+                        return Err(error);
+                    }
+                };
             }
         }
         report.skips = if report.verdict == Verdict::Skip {
