@@ -532,6 +532,13 @@ pub(crate) struct Held {
     pub(crate) max: f64,
 }
 
+impl Held {
+    /// In a set of so many tensors.
+    fn applies_to_whole(self, count: usize) -> bool {
+        !self.each || count == 1
+    }
+}
+
 /// Of as many tensors and the same [`Edit`] for each.
 impl PartialEq for Edits {
     fn eq(&self, other: &Self) -> bool {
@@ -794,10 +801,19 @@ impl Edits {
         self.held.push(held);
     }
 
+    /// Whether what was measured lies a little above a norm that rules have seen to.
+    pub(crate) fn settles(&self, total: &Stats, tensors: &[Stats]) -> bool {
+        self.held.iter().any(|held| {
+            let above = |stats: &Stats| stats.norm(held.norm) > Wide::from(held.max);
+            held.applies_to_whole(self.count) && above(total)
+                || held.each && tensors.iter().any(above)
+        })
+    }
+
     /// Takes the norm of the whole, measured or followed by arithmetic, for what the rules have made of it.
     pub(crate) fn settle_total(&self, total: &mut Stats) {
         for held in &self.held {
-            if !held.each || self.count == 1 {
+            if held.applies_to_whole(self.count) {
                 total.hold(held.norm, held.max);
             }
         }

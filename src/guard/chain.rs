@@ -47,8 +47,18 @@ impl<G: TensorSet + ?Sized> Chain<'_, G> {
     pub(super) fn look(&mut self, needs: Needs) -> Result<(StepView<'_>, &mut Edits)> {
         let pushed = self.edits.pushed();
         let fresh = match self.valid {
-            Valid::Before => pushed == 0 && self.view.grads.needs().covers(needs),
-            Valid::Now(at) => pushed == at && self.now.needs().covers(needs),
+            Valid::Before => {
+                let seen = self.view.grads;
+                // A norm that equals its bound as far as it can be told is kept, and known to be no more.
+                let settled = || !self.edits.settles(seen.total(), seen.tensors());
+                pushed == 0 && seen.needs().covers(needs) && (needs.units.is_some() || settled())
+            }
+            Valid::Now(at) => {
+                if pushed == at {
+                    self.now.settle(self.edits);
+                }
+                pushed == at && self.now.needs().covers(needs)
+            }
         };
         if !fresh {
             let told = self.view.grads.needs().covers(needs)

@@ -485,9 +485,14 @@ impl Guard {
                 ..view
             };
             let fault = non_finite::find(&view).map(|fault| fault.by("non-finite, left by a rule"));
-            report.fault = fault;
-            if let Some(fault) = &report.fault {
-                report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
+            if let Some(fault) = fault {
+                let met = meet(self.on_non_finite, &fault, &view, &mut report.edits);
+                // What came in is the first that was found; what a rule made of it is told beside it.
+                match report.fault {
+                    None => report.fault = Some(fault),
+                    Some(_) => report.alarms.push(fault),
+                }
+                report.verdict = met?;
             }
         }
         Ok(())

@@ -135,3 +135,33 @@ fn the_type_of_the_elements_decides() {
         Verdict::Apply
     );
 }
+
+#[test]
+fn a_refused_step_is_told_as_skipped_with_nothing_done() {
+    let mut guard = Guard::new()
+        .clip(Odd::Times(1e300))
+        .on_non_finite(OnNonFinite::Error);
+    for row in 1..3 {
+        assert!(guard.step(&mut [1_f32, 2.0]).is_err());
+        let report = guard.report();
+        assert_eq!((report.verdict(), report.skips()), (Verdict::Skip, row));
+        assert!(!report.is_clipped());
+        assert_eq!(report.after(), report.before());
+    }
+}
+
+#[test]
+fn what_came_in_is_named_before_what_a_rule_made_of_the_rest() {
+    let mut guard = Guard::new()
+        .clip(Odd::Times(1e300))
+        .on_non_finite(OnNonFinite::ZeroTensor);
+    let mut grads = [("w", [1_f32, 2.0]), ("b", [f32::NAN, 1.0])];
+    let report = guard.step(&mut grads).unwrap();
+    assert_eq!(
+        report.non_finite().and_then(|fault| fault.tensor()),
+        Some("b")
+    );
+    let left: Vec<_> = report.alarms().iter().map(|alarm| alarm.tensor()).collect();
+    assert_eq!(left, [Some("w")]);
+    assert_eq!(grads, [("w", [0.0, 0.0]), ("b", [0.0, 0.0])]);
+}

@@ -3,7 +3,7 @@
 use steadygrad::{
     Guard, Norm, Verdict,
     clip::{GlobalNorm, TensorNorm, Value},
-    detect::PersistentNorm,
+    detect::{NormThreshold, PersistentNorm},
 };
 
 use crate::random::{Random, Watch};
@@ -98,4 +98,24 @@ fn a_second_clip_of_the_same_bound_has_nothing_to_do() {
         assert!(report.edits().get(0).ops().count() <= 1, "{}", *report);
         assert!(report.after() <= 1.0 || !report.is_clipped());
     }
+}
+
+#[test]
+fn a_norm_that_is_kept_since_it_equals_its_bound_is_no_news_either() {
+    // The computed norm is one unit above the bound, which the exact one is not told apart from.
+    let grads = [9.511_685_564_203_751e24, 3.836_907_128_124_781e58];
+    let max = 3.836_907_128_124_780_6e58;
+    let mut guard = Guard::new()
+        .clip(GlobalNorm::new(max).unwrap())
+        .detect_with(Verdict::Stop, NormThreshold::new(max).unwrap())
+        .detect_with(Verdict::Stop, PersistentNorm::new(max, 1).unwrap());
+    let mut left = grads;
+    let report = guard.step(&mut left).unwrap();
+    assert_eq!(
+        (report.verdict(), report.after()),
+        (Verdict::Apply, max),
+        "{}",
+        *report
+    );
+    assert_eq!(left, grads);
 }

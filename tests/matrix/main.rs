@@ -2,6 +2,7 @@
 //!
 //! A new container is a line in `containers.rs` or `layouts.rs`, a new operation a line in `operations.rs`.
 
+mod chains;
 mod container;
 mod containers;
 mod every;
