@@ -279,7 +279,7 @@ fn non_finite<G: TensorSet + ?Sized>(grads: &G, index: usize, stats: &Stats) -> 
         what.push_str("gradient");
     }
     if of_this_name > 1 {
-        what.push_str(&format!(" (tensor {index})"));
+        what = format!("{what} (tensor {index})");
     }
     found.err().unwrap_or(Error::NonFinite {
         what,

@@ -76,7 +76,8 @@ impl NormThreshold {
     /// The norm, if it is one and not within the bound.
     fn above(&self, stats: &Stats) -> Option<Wide> {
         let norm = stats.norm(Norm::L2);
-        (stats.is_finite() && !(norm <= Wide::from(self.max))).then_some(norm)
+        let within = norm <= Wide::from(self.max);
+        (stats.is_finite() && !within).then_some(norm)
     }
 }
 

@@ -128,7 +128,7 @@ mod weights {
     /// The spectral radius of what is drawn, relative to what was asked for.
     fn drawn<A: Real>(init: Init, radius: f64) -> Result<f64> {
         let w = init.matrix::<A>(8, 8, &mut uniform())?;
-        Ok(spectral_radius(&w.mapv(|x| x.widen() / radius))?)
+        spectral_radius(&w.mapv(|x| x.widen() / radius))
     }
 
     fn of_radius(radius: f64) -> [Init; 2] {

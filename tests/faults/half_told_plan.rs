@@ -219,18 +219,20 @@ fn a_storage_that_fails_half_way_leaves_what_the_docs_say() {
     }
 }
 
+/// A set whose first tensor can be read.
+#[derive(Debug)]
+struct Lost;
+impl TensorSet for Lost {
+    fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
+        f("w", TensorRef::Other(&[2.0]))?;
+        Err(Error::Storage("gone".into()))
+    }
+}
+
 #[test]
 fn a_report_of_what_could_not_be_read_says_nothing_of_another_step() {
     let mut guard = Guard::new();
     assert_eq!(guard.step(&mut [3.0, 4.0]).unwrap().before(), 5.0);
-    #[derive(Debug)]
-    struct Lost;
-    impl TensorSet for Lost {
-        fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
-            f("w", TensorRef::Other(&[2.0]))?;
-            Err(Error::Storage("gone".into()))
-        }
-    }
     assert!(guard.plan(&Lost).is_err());
     let report = guard.report();
     // The one that was read.

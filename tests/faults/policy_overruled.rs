@@ -22,7 +22,7 @@ fn step(guard: &mut Guard, [w, b]: [f64; 2]) -> Report {
     let mut grads = [("w", [w]), ("b", [b])];
     let params = [("w", [1.0]), ("b", [1.0])];
     let report = guard.step(Step::new(&mut grads).params(&params));
-    Report::clone(&report.unwrap())
+    (*report.unwrap()).clone()
 }
 
 #[test]

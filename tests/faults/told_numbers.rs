@@ -4,7 +4,7 @@ use steadygrad::clip::{self, Clipped};
 use steadygrad::detect::{
     Alarm, Detector, NormThreshold, Plateau, StepView, Subject, WeightGrowth,
 };
-use steadygrad::{Error, Factor, Guard, Measurement, OnNonFinite, Report, Step, Wide};
+use steadygrad::{Error, Factor, Guard, Measurement, OnNonFinite, Step, Wide};
 
 /// What the guard says of losses, one after the other.
 fn plateau(plateau: Plateau, losses: &[f64]) -> Vec<Vec<String>> {
@@ -201,7 +201,8 @@ fn tensors_of_one_name_are_told_apart() {
     let mut watch = |w: f64| {
         let params = [("w", [1.0]), ("w", [w])];
         let mut grads = [("w", [1.0]), ("w", [1.0])];
-        Report::to_string(&guard.step(Step::new(&mut grads).params(&params)).unwrap())
+        let report = guard.step(Step::new(&mut grads).params(&params)).unwrap();
+        report.to_string()
     };
     watch(1.0);
     let said = watch(3.0);
