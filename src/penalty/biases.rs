@@ -49,10 +49,16 @@ fn is_named_like_a_bias(name: &str) -> bool {
     is_bias(own) || is_norm(own) || parts.next().is_some_and(is_norm)
 }
 
-/// The words of a name, without the numbers at their ends.
+/// The words of a name, without the numbers at their ends, as in `b1` and `BatchNorm2d`.
 fn words(part: &str) -> impl DoubleEndedIterator<Item = &str> {
+    let is_digit = |c: char| c.is_ascii_digit();
     part.split('_')
-        .map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()))
+        .map(move |word| {
+            let before_d = word
+                .strip_suffix('d')
+                .filter(|word| word.ends_with(is_digit));
+            before_d.unwrap_or(word).trim_end_matches(is_digit)
+        })
         .filter(|word| !word.is_empty())
 }
 
