@@ -505,11 +505,11 @@ impl<'a> Edit<'a> {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Edits {
-    /// What is done to every tensor, unless `apart`.
+    /// What is done to every tensor that has no list of its own.
     all: List,
-    /// What is done to each. The first `count` belong to tensors, what follows is kept for larger sets.
+    /// What is done to each of the first `apart` tensors. What follows is kept for later.
     lists: Vec<List>,
-    apart: bool,
+    apart: usize,
     count: usize,
     arena: Vec<f64>,
     names: Option<Arc<Names>>,
@@ -542,7 +542,8 @@ impl Held {
 /// Of as many tensors and the same [`Edit`] for each.
 impl PartialEq for Edits {
     fn eq(&self, other: &Self) -> bool {
-        self.count == other.count && (0..self.count).all(|i| self.get(i) == other.get(i))
+        let different = self.different().max(other.different());
+        self.count == other.count && (0..different).all(|i| self.get(i) == other.get(i))
     }
 }
 
@@ -570,13 +571,12 @@ impl Edits {
     }
 
     pub(crate) fn reset(&mut self, count: usize, names: Option<&Arc<Names>>) {
-        if self.apart {
-            self.lists.iter_mut().for_each(List::clear);
-        }
-        self.apart = false;
+        self.lists[..self.apart].iter_mut().for_each(List::clear);
+        self.apart = 0;
         self.all.clear();
         if self.room > 0 {
             self.all.reserve(self.room);
+            // All at once, so that no later step allocates.
             self.make_lists(count);
         }
         self.arena.clear();
@@ -589,11 +589,21 @@ impl Edits {
         }
     }
 
-    fn make_lists(&mut self, count: usize) {
-        let room = self.room;
-        if self.lists.len() < count {
+    /// Makes lists for the first `count` tensors, if there is memory for so many.
+    fn make_lists(&mut self, count: usize) -> bool {
+        let (room, made) = (self.room, self.lists.len());
+        if made < count {
+            if self.lists.try_reserve(count - made).is_err() {
+                return false;
+            }
             self.lists.resize_with(count, || List::with_room(room));
         }
+        true
+    }
+
+    /// How many tensors tell of all: those that have a list of their own, and the first behind them.
+    fn different(&self) -> usize {
+        self.count.min(self.apart + 1)
     }
 
     /// The number of tensors.
@@ -648,11 +658,7 @@ impl Edits {
         if index >= self.count {
             return Edit::KEEP;
         }
-        let list = if self.apart {
-            &self.lists[index]
-        } else {
-            &self.all
-        };
+        let list = self.lists[..self.apart].get(index).unwrap_or(&self.all);
         Edit {
             ops: list.as_slice(),
             arena: &self.arena,
@@ -872,14 +878,13 @@ impl Edits {
             return Some(Factor::ONE);
         }
         let first = self.get(0);
-        let alike = !self.apart || (1..self.count).all(|i| self.get(i).ops == first.ops);
+        let alike = (1..self.different()).all(|i| self.get(i).ops == first.ops);
         if alike { first.factor() } else { None }
     }
 
     /// The smallest factor by which a tensor is scaled; 1 for those that are kept or only clamped.
     pub(crate) fn least_factor(&self) -> f64 {
-        let different = if self.apart { self.count } else { 1 };
-        let factors = (0..different).map(|i| self.get(i).least_factor());
+        let factors = (0..self.different()).map(|i| self.get(i).least_factor());
         factors.reduce(f64::min).unwrap_or(1.0)
     }
 
@@ -887,27 +892,27 @@ impl Edits {
         if index >= self.count {
             return;
         }
-        if !self.apart {
-            self.make_lists(self.count);
-            for list in &mut self.lists[..self.count] {
+        if index >= self.apart {
+            // No set has more tensors than there is memory for lists, so that nobody misses an edit.
+            if !self.make_lists(index + 1) {
+                return;
+            }
+            for list in &mut self.lists[self.apart..=index] {
                 list.copy(&self.all);
             }
-            self.apart = true;
+            self.apart = index + 1;
         }
         self.note_growth(op);
         self.lists[index].push(op);
-        self.pushed += 1;
+        self.pushed = self.pushed.saturating_add(1);
     }
 
     fn push_all(&mut self, op: Stored) {
         self.note_growth(op);
-        if self.apart {
-            for list in &mut self.lists[..self.count] {
-                list.push(op);
-            }
-        } else {
-            self.all.push(op);
+        for list in &mut self.lists[..self.apart] {
+            list.push(op);
         }
-        self.pushed += self.count as u64;
+        self.all.push(op);
+        self.pushed = self.pushed.saturating_add(self.count as u64);
     }
 }

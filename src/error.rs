@@ -57,6 +57,14 @@ pub enum Error {
         /// The shape it has.
         found: Vec<usize>,
     },
+    /// An array that no memory holds.
+    #[error("{what}: expected a shape that fits into memory, found {found:?}")]
+    TooLarge {
+        /// Which array.
+        what: &'static str,
+        /// The shape asked for.
+        found: Vec<usize>,
+    },
     /// Two things that go together differ in number.
     #[error("{what}: expected {expected}, found {found}")]
     Count {

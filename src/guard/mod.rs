@@ -309,9 +309,9 @@ impl Guard {
     /// [`Error::NonFinite`] under [`OnNonFinite::Error`], [`Error::NothingSeen`] after
     /// [`Guard::require_gradients`], [`Error::Axis`] or [`Error::Count`] if a rule scales units that a tensor does
     /// not have, [`Error::Name`], [`Error::Count`] or [`Error::Shape`] if the parameters are not those of the
-    /// gradients, which does not count as a step; and what the tensors give. All these leave every gradient as it is, but for a storage that fails
-    /// while it is written to: then the tensors before it are edited, those behind it are not, and the norm
-    /// [after](Report::after) is NaN. A step with an error is not taken and counts as skipped; the first beyond
+    /// gradients, and what the tensors give. All these leave every gradient as it is, but for a storage that
+    /// fails while it is written to: then the tensors before it are edited, those behind it are not, and the
+    /// norm [after](Report::after) is NaN. A step with an error is not taken and counts as skipped; the first beyond
     /// [`Guard::max_skips`] in a row gives [`Error::Stop`].
     pub fn step<'s, G: TensorSetMut + ?Sized + 's>(
         &mut self,

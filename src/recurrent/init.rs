@@ -104,7 +104,8 @@ impl Init {
     ///
     /// [`Error::Setting`] for a radius or a number of nonzeros that is out of range, for a draw outside
     /// [0, 1), for draws so poor that the matrix has spectral radius 0 and cannot be scaled, and for weights
-    /// that the element type cannot hold; [`Error::Shape`] for a spectral radius of a matrix that is not square.
+    /// that the element type cannot hold; [`Error::Shape`] for a spectral radius of a matrix that is not square;
+    /// [`Error::TooLarge`] for a matrix that does not fit into memory.
     pub fn matrix<A: Real>(
         self,
         rows: usize,
@@ -122,7 +123,10 @@ impl Init {
         cols: usize,
         draws: &mut Draws<'_>,
     ) -> Result<Array2<A>> {
-        let mut stack = Array2::zeros((blocks * rows, cols));
+        let shape = [blocks.saturating_mul(rows), cols];
+        // Whatever the elements, they are drawn as f64.
+        linear::fits::<f64>("weights", &shape)?;
+        let mut stack = Array2::zeros(shape);
         for mut block in stack.axis_chunks_iter_mut(Axis(0), rows.max(1)) {
             let drawn = self.block(rows, cols, draws)?;
             // A matrix may be drawn as zeros, but not become them.

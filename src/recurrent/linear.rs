@@ -24,6 +24,41 @@ pub(super) fn check(what: &'static str, found: &[usize], expected: &[usize]) -> 
     }
 }
 
+/// Bytes for which nobody asks the allocator beforehand whether it has them.
+const MODEST: usize = 1 << 30;
+
+/// Refuses the shape of an array that is about to be made if no memory holds it.
+pub(super) fn fits<A>(what: &'static str, shape: &[usize]) -> Result<()> {
+    // An array without elements has strides all the same, made of its other axes.
+    let lengths = shape.iter().filter(|&&len| len > 0);
+    let bytes = lengths
+        .copied()
+        .try_fold(size_of::<A>(), usize::checked_mul);
+    let fits = bytes
+        .filter(|&bytes| bytes <= isize::MAX as usize)
+        .is_some_and(|bytes| {
+            bytes <= MODEST
+                || shape.contains(&0)
+                || Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
+        });
+    if fits {
+        Ok(())
+    } else {
+        Err(Error::TooLarge {
+            what,
+            found: Vec::from(shape),
+        })
+    }
+}
+
+/// The shape of a state of zeros: nothing at all if no memory holds it, which every cell refuses.
+pub(super) fn state_shape<A>(batch: usize, hidden: usize) -> (usize, usize) {
+    match fits::<A>("state", &[batch, hidden]) {
+        Ok(()) => (batch, hidden),
+        Err(_) => (0, 0),
+    }
+}
+
 /// The matrix M of the products x·M that a cell takes step after step.
 ///
 /// Contiguous rows are what both routines below want, so a transposed M is copied once here and not

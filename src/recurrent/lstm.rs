@@ -5,7 +5,9 @@ use ndarray::{
 };
 
 use super::activation::sigmoid;
-use super::linear::{Times, affine, around, check, collect, flat, flat_mut, own, trajectory};
+use super::linear::{
+    Times, affine, around, check, collect, fits, flat, flat_mut, own, state_shape, trajectory,
+};
 use super::{Backward, Hook, LstmBuilder, Real, RecurrentCell};
 use crate::{Element, Result, tensor_set};
 
@@ -225,9 +227,10 @@ impl<A: Real> Lstm<A> {
 
     fn check_parameters(&self) -> Result<()> {
         let hidden = self.hidden();
-        check("w_rec", self.w_rec.shape(), &[4 * hidden, hidden])?;
-        check("w_in", self.w_in.shape(), &[4 * hidden, self.inputs()])?;
-        check("bias", self.bias.shape(), &[4 * hidden])
+        let rows = hidden.saturating_mul(4);
+        check("w_rec", self.w_rec.shape(), &[rows, hidden])?;
+        check("w_in", self.w_in.shape(), &[rows, self.inputs()])?;
+        check("bias", self.bias.shape(), &[rows])
     }
 
     fn check_state(&self, s: &LstmState<A>, batch: usize, what: [&'static str; 2]) -> Result<()> {
@@ -344,7 +347,7 @@ impl<A: Real> RecurrentCell for Lstm<A> {
     type Grads = LstmGrads<A>;
 
     fn zero_state(&self, batch: usize) -> LstmState<A> {
-        let zeros = Array2::zeros((batch, self.hidden()));
+        let zeros = Array2::zeros(state_shape::<A>(batch, self.hidden()));
         LstmState {
             h: zeros.clone(),
             c: zeros,
@@ -377,6 +380,7 @@ impl<A: Real> RecurrentCell for Lstm<A> {
         let (time, batch, _) = xs.dim();
         check("inputs", xs.shape(), &[time, batch, self.inputs()])?;
         self.check_state(s0, batch, ["state h", "state c"])?;
+        fits::<A>("gates", &[time + 1, batch, 4 * self.hidden()])?;
 
         let xs = own(&xs);
         let mut gates = Array3::zeros((time, batch, 4 * self.hidden()));

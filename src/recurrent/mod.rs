@@ -142,7 +142,8 @@ pub trait RecurrentCell: TensorSetMut {
     /// One gradient for each parameter, under the parameter's name.
     type Grads: TensorSetMut;
 
-    /// The state of all zeros.
+    /// The state of all zeros. One that does not fit into memory comes without elements, as `[0, 0]`, which the
+    /// next step or pass refuses.
     ///
     /// # Examples
     ///
@@ -202,7 +203,8 @@ pub trait RecurrentCell: TensorSetMut {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`](crate::Error::Shape) if the inputs or the state do not fit the cell.
+    /// [`Error::Shape`](crate::Error::Shape) if the inputs or the state do not fit the cell,
+    /// [`Error::TooLarge`](crate::Error::TooLarge) if what is to be kept does not fit into memory.
     fn forward(&self, xs: ArrayView3<'_, Self::Elem>, s0: &Self::State) -> Result<Self::Pass>;
 
     /// The outputs of a pass: `[time, batch, hidden]`.

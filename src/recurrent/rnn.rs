@@ -2,7 +2,9 @@
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Slice};
 
-use super::linear::{Times, affine, around, check, collect, flat, flat_mut, own, trajectory};
+use super::linear::{
+    Times, affine, around, check, collect, fits, flat, flat_mut, own, state_shape, trajectory,
+};
 use super::{Activation, Backward, Hook, Real, RecurrentCell, RnnBuilder};
 use crate::{Element, Result, tensor_set};
 
@@ -324,7 +326,7 @@ impl<A: Real> RecurrentCell for Rnn<A> {
 
     fn zero_state(&self, batch: usize) -> RnnState<A> {
         RnnState {
-            h: Array2::zeros((batch, self.hidden())),
+            h: Array2::zeros(state_shape::<A>(batch, self.hidden())),
         }
     }
 
@@ -346,6 +348,7 @@ impl<A: Real> RecurrentCell for Rnn<A> {
         let (time, batch, _) = xs.dim();
         check("inputs", xs.shape(), &[time, batch, self.inputs()])?;
         check("state h", s0.h.shape(), &[batch, self.hidden()])?;
+        fits::<A>("states", &[time + 1, batch, self.hidden()])?;
 
         let xs = own(&xs);
         // The input projections are written where the states will be, and each step finishes its own.

@@ -5,10 +5,10 @@ use core::fmt;
 
 use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
 
-use super::linear::check;
+use super::linear::{check, fits};
 use super::{Backward, Hook, Real, RecurrentCell};
 use crate::set::{Visitor, VisitorMut};
-use crate::{Result, TensorSet, TensorSetMut};
+use crate::{Error, Result, TensorSet, TensorSetMut};
 
 /// One step of a cell of one's own, and its way back; [`Unrolled`] makes a [`RecurrentCell`] of it.
 ///
@@ -365,8 +365,13 @@ impl<C: StepCell> RecurrentCell for Unrolled<C> {
         let shape = (batch, self.cell.output(s0).ncols());
         check("state", self.cell.output(s0).shape(), &[shape.0, shape.1])?;
 
+        fits::<C::Elem>("outputs", &[time, shape.0, shape.1])?;
         let mut outputs = Array3::zeros((time, shape.0, shape.1));
-        let mut tapes = Vec::with_capacity(time);
+        let mut tapes = Vec::new();
+        tapes.try_reserve_exact(time).map_err(|_| Error::TooLarge {
+            what: "tapes of all steps",
+            found: Vec::from([time]),
+        })?;
         let mut state = s0.clone();
         for (x, mut row) in xs.outer_iter().zip(outputs.outer_iter_mut()) {
             let (next, tape) = self.cell.step_forward(x, &state)?;
