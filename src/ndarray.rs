@@ -9,7 +9,9 @@ use crate::edit::Edit;
 use crate::element::Element;
 use crate::kernel::{self, At, Look};
 use crate::set::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
-use crate::tensor::{Ask, SliceMut, SliceRef, Tensor, TensorMut, one_unit, range};
+use crate::tensor::{
+    Ask, SliceMut, SliceRef, Tensor, TensorMut, edit_then_look, look_then_clamp, one_unit, range,
+};
 use crate::{Error, Result, Stats, Total};
 
 /// Elements gathered together from a line that is not contiguous.
@@ -285,19 +287,14 @@ impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, 
         if let Some(run) = self.as_slice_mut().filter(|_| uniform) {
             return Ok(kernel::edit_and_stats(run, edit, None, Look::of(p, false)));
         }
-        self.edit(edit)?;
-        self.stats(&mut Ask {
-            p,
-            ..Ask::default()
-        })
+        edit_then_look(self, edit, p)
     }
 
     fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
         if let Some(run) = self.as_slice_memory_order_mut() {
             return run.clamp_and_measure(min, max, totals);
         }
-        let mut view = self.view_mut().into_dyn();
-        (&mut view as &mut dyn TensorMut).clamp_and_measure(min, max, totals)
+        look_then_clamp(self, min, max, totals)
     }
 
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {

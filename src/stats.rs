@@ -214,6 +214,19 @@ impl Stats {
         self
     }
 
+    /// With the smallest and the largest finite element.
+    ///
+    /// ```
+    /// use steadygrad::{Stats, Wide};
+    /// let sums = Stats::from_sums(2, 4.0, Wide::from(7.0), Wide::from(25.0));
+    /// assert_eq!((sums.range(), sums.with_range(-4.0, 3.0).range()), ((-4.0, 4.0), (-4.0, 3.0)));
+    /// ```
+    #[must_use]
+    pub fn with_range(mut self, low: f64, high: f64) -> Self {
+        (self.low, self.high) = (low, high);
+        self
+    }
+
     /// With the numbers of elements, among all of them, that are NaN, +∞ and −∞, and the row-major
     /// index of the first such element.
     ///

@@ -354,11 +354,7 @@ pub trait TensorMut: Tensor {
     ///
     /// As [`TensorMut::edit`] and [`Tensor::stats`].
     fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        self.edit(edit)?;
-        self.stats(&mut Ask {
-            p,
-            ..Ask::default()
-        })
+        edit_then_look(self, edit, p)
     }
 
     /// Clamps the elements into `[min, max]` and adds to `totals` what they were and what they are, their
@@ -379,20 +375,7 @@ pub trait TensorMut: Tensor {
     ///
     /// As [`TensorMut::edit`] and [`Tensor::stats`].
     fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        let (clamp, p) = (Clamp::new(min, max), Needs::LEAST.p);
-        let before = self.stats(&mut Ask {
-            p,
-            range: clamp.look().range,
-            ..Ask::default()
-        })?;
-        let after = if before.lies_within(min, max) {
-            before
-        } else {
-            self.edit_and_measure(&clamp.edit(), p)?
-        };
-        totals[0].add(&before);
-        totals[1].add(&after);
-        Ok(())
+        look_then_clamp(self, min, max, totals)
     }
 
     /// The elements in row-major order, if they stand so in host memory.
@@ -423,6 +406,45 @@ pub trait TensorMut: Tensor {
     ///
     /// [`Error::Count`] if there are fewer elements, and whatever the storage behind the tensor gives.
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()>;
+}
+
+/// [`TensorMut::edit_and_measure`] in two passes. A function of its own, since whoever overrides a method
+/// cannot go back to its default: a call of it from there, also through `dyn`, is a call of the override.
+pub(crate) fn edit_then_look<T>(tensor: &mut T, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats>
+where
+    T: TensorMut + ?Sized,
+{
+    tensor.edit(edit)?;
+    tensor.stats(&mut Ask {
+        p,
+        ..Ask::default()
+    })
+}
+
+/// [`TensorMut::clamp_and_measure`] in as many passes as it takes.
+pub(crate) fn look_then_clamp<T>(
+    tensor: &mut T,
+    min: f64,
+    max: f64,
+    totals: &mut [Total; 2],
+) -> Result<()>
+where
+    T: TensorMut + ?Sized,
+{
+    let (clamp, p) = (Clamp::new(min, max), Needs::LEAST.p);
+    let before = tensor.stats(&mut Ask {
+        p,
+        range: clamp.look().range,
+        ..Ask::default()
+    })?;
+    let after = if before.lies_within(min, max) {
+        before
+    } else {
+        tensor.edit_and_measure(&clamp.edit(), p)?
+    };
+    totals[0].add(&before);
+    totals[1].add(&after);
+    Ok(())
 }
 
 /// The part of `xs` that starts at `start` and is `len` long.

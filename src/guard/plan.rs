@@ -1,6 +1,6 @@
 //! What a guard decided, to be carried out or folded into an optimiser.
 
-use super::Guard;
+use super::{Guard, Stepped};
 use crate::{Error, Factor, Measurement, Report, Result, Tensor, TensorSet, TensorSetMut, Verdict};
 
 /// What a guard decided, before anything is written.
@@ -72,6 +72,7 @@ impl<'g> Plan<'g> {
     /// assert_eq!(plan.report().to_string(), "step 1: norm 5.000 -> 1.000, scaled by 0.2000; apply");
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
+    #[must_use]
     pub fn report(&self) -> &Report {
         &self.guard.report
     }
@@ -92,17 +93,17 @@ impl<'g> Plan<'g> {
     ///
     /// [`Error::Name`](crate::Error::Name) or [`Error::Count`](crate::Error::Count) if these are other
     /// gradients, by their names, number or sizes; nothing is changed then. And what the tensors give.
-    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<&'g Report> {
+    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
         fits(&self.guard.report.before, &*grads)?;
         self.carry_out(grads)
     }
 
-    pub(super) fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<&'g Report> {
+    pub(super) fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
         let report = &mut self.guard.report;
         report
             .after
             .carry_out(grads, &report.before, &report.edits)?;
-        Ok(report)
+        Ok(Stepped::new(report))
     }
 }
 

@@ -16,7 +16,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use clap::Parser;
 use steadygrad::clip::{self, Clipper};
 use steadygrad::detect::StepView;
-use steadygrad::{Edits, Guard, Measurement, Report};
+use steadygrad::{Edits, Guard, Measurement};
 use steadygrad_burn::BurnGrads;
 
 /// Measures a guarded step on burn's gradients beside burn's own clipping.
@@ -143,7 +143,7 @@ fn compare(name: &str, model: &Shapes, rounds: u32, repeats: u32) -> steadygrad:
         let mut our_step = || {
             let clipped = guard
                 .step(&mut BurnGrads::new(&mut ours, model))
-                .map(Report::is_clipped);
+                .map(|report| report.is_clipped());
             assert_eq!(clipped, Ok(clips));
         };
         let mut their_step = || {

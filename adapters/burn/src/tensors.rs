@@ -94,7 +94,8 @@ impl TensorSet for Tensors {
                 _ => None,
             })
             .collect();
-        let answers = device::measure(&requests, needs.power(), needs.units, &self.transfers)?;
+        let look = (needs.power(), needs.range);
+        let answers = device::measure(&requests, look, needs.units, &self.transfers)?;
         let mut answers = answers.into_iter();
         for (index, (name, place)) in self.iter().enumerate() {
             match place {

@@ -51,7 +51,7 @@ pub(crate) fn check(edit: &Edit<'_>, dims: &[usize]) -> Result<()> {
 /// Measures all tensors with one transfer, and one more if something is not finite.
 pub(crate) fn measure(
     requests: &[Request<'_>],
-    p: Option<f64>,
+    (p, range): (Option<f64>, bool),
     axis: Option<usize>,
     transfers: &Transfers,
 ) -> Result<Vec<Answer>> {
@@ -64,7 +64,7 @@ pub(crate) fn measure(
         let has_elements = dims.iter().product::<usize>() > 0;
         let here = has_elements.then(|| request.tensor.rows(&request.after, axis));
         if let Some(here) = &here {
-            parts.extend(here.sums(p));
+            parts.extend(here.sums(p, range));
         }
         rows.push((units, here));
     }
@@ -78,7 +78,7 @@ pub(crate) fn measure(
         .iter()
         .map(|(units, here)| {
             let found = here.as_ref().and_then(|here| match data.next() {
-                Some([counts, floats]) => Some(here.stats(counts, floats, p)),
+                Some([counts, floats]) => Some(here.stats(counts, floats, p, range)),
                 _ => None,
             });
             found.unwrap_or_else(|| vec![empty(p); *units])
@@ -105,7 +105,7 @@ pub(crate) fn measure(
 
 fn empty(p: Option<f64>) -> Stats {
     match p {
-        Some(_) => Stats::EMPTY.with_power(Wide::ZERO),
+        Some(p) => Stats::EMPTY.with_power(p, Wide::ZERO),
         None => Stats::EMPTY,
     }
 }

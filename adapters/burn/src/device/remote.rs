@@ -42,7 +42,7 @@ impl steadygrad::Tensor for Remote {
             after: ask.after,
         };
         let axis = ask.units.as_ref().map(|(axis, _)| *axis);
-        let answers = measure(&[request], ask.power(), axis, &self.transfers)?;
+        let answers = measure(&[request], (ask.power(), ask.range), axis, &self.transfers)?;
         let answer = answers.into_iter().next();
         let answer = answer.ok_or_else(|| Error::Storage("expected an answer".into()))?;
         if let Some((_, units)) = &mut ask.units {

@@ -78,7 +78,7 @@ impl Rows {
     }
 
     /// For each unit: how many NaN, +∞, −∞; the largest magnitude and the sums, in pieces.
-    pub(super) fn sums(&self, p: Option<f64>) -> [Part; 2] {
+    pub(super) fn sums(&self, p: Option<f64>, range: bool) -> [Part; 2] {
         let nan = self.x.clone().is_nan();
         let pos_inf = self.x.clone().equal_scalar(f64::INFINITY);
         let neg_inf = self.x.clone().equal_scalar(f64::NEG_INFINITY);
@@ -88,10 +88,17 @@ impl Rows {
             .bool_or(neg_inf.clone());
         let counts = [nan, pos_inf, neg_inf].map(|which| which.int().sum_dim(1));
 
-        let magnitude = self.x.clone().abs().mask_fill(bad, 0.0);
+        let magnitude = self.x.clone().abs().mask_fill(bad.clone(), 0.0);
         let max = magnitude.clone().max_dim(1);
         let y = magnitude.clone() * self.scales.on_device(&max);
-        let mut floats = vec![max.clone(), fold(y.clone()), fold(y.clone() * y)];
+        let mut floats = vec![max.clone()];
+        if range {
+            // What is not finite is no end of the range.
+            let end = |end: f64| self.x.clone().mask_fill(bad.clone(), end);
+            floats.push(end(f64::INFINITY).min_dim(1));
+            floats.push(end(f64::NEG_INFINITY).max_dim(1));
+        }
+        floats.extend([fold(y.clone()), fold(y.clone() * y)]);
         if let Some(p) = p {
             let divisor = max.clone().mask_fill(max.equal_scalar(0.0), 1.0);
             floats.push(fold((magnitude / divisor).powf_scalar(p)));
@@ -118,6 +125,7 @@ impl Rows {
         counts: &TensorData,
         floats: &TensorData,
         p: Option<f64>,
+        range: bool,
     ) -> Vec<Stats> {
         let counts: Vec<i64> = counts.iter::<i64>().collect();
         let floats: Vec<f64> = floats.iter::<f64>().collect();
@@ -127,8 +135,9 @@ impl Rows {
             .zip(floats.chunks_exact(width))
             .map(|(counts, floats)| {
                 let max = floats[0];
-                let pieces = (width - 1) / if p.is_some() { 3 } else { 2 };
-                let mut sums = floats[1..]
+                let ends = if range { 2 } else { 0 };
+                let pieces = (width - 1 - ends) / if p.is_some() { 3 } else { 2 };
+                let mut sums = floats[1 + ends..]
                     .chunks_exact(pieces)
                     .map(|s| s.iter().sum::<f64>());
                 let mut next = || Wide::from(sums.next().unwrap_or(0.0));
@@ -136,8 +145,13 @@ impl Rows {
                 let (l1, sum_sq) = (next() / scale, next() / scale / scale);
                 let stats = Stats::from_sums(self.len as u64, max, l1, sum_sq);
                 let stats = match p {
-                    Some(p) => stats.with_power(next() * Wide::from(max).power(p)),
+                    Some(p) => stats.with_power(p, next() * Wide::from(max).power(p)),
                     None => stats,
+                };
+                let stats = if range {
+                    stats.with_range(floats[1], floats[2])
+                } else {
+                    stats
                 };
                 let [nan, pos_inf, neg_inf] = [0, 1, 2].map(|i| counts[i] as u64);
                 stats.with_non_finite(nan, pos_inf, neg_inf, None)

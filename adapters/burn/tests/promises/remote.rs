@@ -15,7 +15,7 @@ use crate::{Mixed, One, tensor, to_f64};
 fn clipped<E: burn::tensor::Element>(values: &[E], max: f64) -> Vec<E> {
     let mut one = One::new(values);
     let mut set = BurnGrads::new(&mut one.grads, &one.model).on_device();
-    let _ = clip::global_norm(&mut set, max).unwrap();
+    clip::global_norm(&mut set, max).unwrap();
     assert_eq!(set.transfers(), 1);
     drop(set);
     one.values()
@@ -40,6 +40,27 @@ fn right_over_the_whole_float_range() {
     assert_eq!(clipped(&[3.0_f32, 4.0], 5.0), [3.0, 4.0]);
     assert_eq!(clipped(&[3.0_f32, 4.0, 12.0], 13.0), [3.0, 4.0, 12.0]);
     assert_eq!(clipped(&[0.0_f32; 3], 0.0), [0.0; 3]);
+}
+
+#[test]
+fn bounds_that_are_not_alike_are_told_apart() {
+    for (min, max, values, outside) in [
+        (0.0, 1.0, vec![0.5_f32, 1.0], false),
+        (0.0, 1.0, vec![-1e-30, 0.5], true),
+        (
+            f64::NEG_INFINITY,
+            1.0,
+            vec![f32::NEG_INFINITY, f32::NAN, 0.5],
+            false,
+        ),
+        (-1.0, f64::INFINITY, vec![-1.5, f32::INFINITY], true),
+    ] {
+        let mut one = One::new(&values);
+        let mut set = BurnGrads::new(&mut one.grads, &one.model).on_device();
+        let clip = clip::Value::between(min, max).unwrap();
+        let said = clip.apply(&mut set).unwrap().is_clipped();
+        assert_eq!(said, outside, "{values:?} in [{min}, {max}]");
+    }
 }
 
 /// Three tensors of ranks 2 to 4 and what they hold.
@@ -114,8 +135,8 @@ fn units_of_every_rank() {
             Measurement::with_needs(
                 &set,
                 Needs {
-                    p: None,
-                    units: Some(2)
+                    units: Some(2),
+                    ..Needs::default()
                 }
             ),
             Err(Error::Axis { axes: 2, axis: 2 })

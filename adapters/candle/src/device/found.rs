@@ -15,7 +15,8 @@ impl Job<'_> {
     /// not counted.
     fn rows(&self, sheet: &Sheet, sums: &[f64], look: Look) -> Option<Vec<Stats>> {
         let field = |index: usize, row: usize| sums[index * sheet.rows + row];
-        let sum_count = 3 + usize::from(self.p.is_some());
+        let range_at = 3 + usize::from(self.p.is_some());
+        let sum_count = range_at + 2 * usize::from(self.range);
         let row = |row: usize| {
             if (0..sum_count).any(|index| !field(index, row).is_finite()) {
                 return None;
@@ -30,7 +31,10 @@ impl Job<'_> {
                 sum(2) * share * share,
             );
             if let Some(p) = self.p {
-                stats = stats.with_power(sum(3) * share.power(p));
+                stats = stats.with_power(p, sum(3) * share.power(p));
+            }
+            if self.range {
+                stats = stats.with_range(field(range_at, row), field(range_at + 1, row));
             }
             if look == Look::NonFinite {
                 let count = |index: usize| field(sum_count + index, row) as u64;
@@ -45,7 +49,7 @@ impl Job<'_> {
     /// What a tensor of no elements says.
     fn nothing(&self) -> Stats {
         self.p
-            .map_or(Stats::EMPTY, |_| Stats::EMPTY.with_power(Wide::ZERO))
+            .map_or(Stats::EMPTY, |p| Stats::EMPTY.with_power(p, Wide::ZERO))
     }
 
     /// Puts the rows together; `None` if something is not finite and was not counted.

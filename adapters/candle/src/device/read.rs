@@ -102,7 +102,7 @@ pub(crate) fn measure(
             let job = Job::new(
                 tensor.values(),
                 after.get(index),
-                needs.power(),
+                (needs.power(), needs.range),
                 needs.units,
             )?;
             jobs.push((index, job));
@@ -149,7 +149,7 @@ mod tests {
 
     /// What a device without `f64` would find.
     fn in_f32(values: &Values, edit: Edit<'_>, p: Option<f64>) -> Stats {
-        let mut job = Job::new(values, edit, p, None).unwrap();
+        let mut job = Job::new(values, edit, (p, false), None).unwrap();
         job.arithmetic = Arithmetic::F32;
         let found = read_together(&[&job], &Transfers::default()).unwrap();
         found.into_iter().next().unwrap().whole

@@ -52,7 +52,7 @@ impl Remote {
 impl Tensor for Remote {
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         let axis = ask.units.as_ref().map(|(axis, _)| *axis);
-        let job = Job::new(&self.values, ask.after, ask.power(), axis)?;
+        let job = Job::new(&self.values, ask.after, (ask.power(), ask.range), axis)?;
         let found = read_together(&[&job], &self.transfers)?;
         let found = found.into_iter().next();
         let found = found.ok_or_else(|| Error::Storage("a tensor was not read".into()))?;
@@ -80,7 +80,7 @@ impl Tensor for Remote {
 
 impl TensorMut for Remote {
     fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
-        let job = Job::new(&self.values, *edit, None, None)?;
+        let job = Job::new(&self.values, *edit, (None, false), None)?;
         let write = || {
             let to = laid_out(&self.values, edit)?;
             let places = to.dim(0)?;

@@ -31,6 +31,7 @@ pub(super) struct Job<'a> {
     pub(super) values: &'a Values,
     pub(super) edit: Edit<'a>,
     pub(super) p: Option<f64>,
+    pub(super) range: bool,
     pub(super) units: Option<usize>,
     pub(super) arithmetic: Arithmetic,
 }
@@ -45,7 +46,7 @@ impl<'a> Job<'a> {
     pub(super) fn new(
         values: &'a Values,
         edit: Edit<'a>,
-        p: Option<f64>,
+        (p, range): (Option<f64>, bool),
         units: Option<usize>,
     ) -> Result<Self> {
         check_dtype(values)?;
@@ -55,6 +56,7 @@ impl<'a> Job<'a> {
             values,
             edit,
             p,
+            range,
             units,
             arithmetic: Arithmetic::of(values.device()),
         })
@@ -126,6 +128,7 @@ impl<'a> Job<'a> {
         let (rows, row_len) = matrix.dims2()?;
         let mut magnitudes = matrix.abs()?;
         let mut counts = vec![];
+        let (mut low, mut high) = (matrix.clone(), matrix.clone());
         if look == Look::NonFinite {
             let largest = self.arithmetic.largest;
             let is_finite = magnitudes.le(largest)?;
@@ -145,12 +148,19 @@ impl<'a> Job<'a> {
                     .min(1)?,
             );
             magnitudes = is_finite.where_cond(&magnitudes, &magnitudes.zeros_like()?)?;
+            // What is not finite is no end of the range.
+            let end = (magnitudes.zeros_like()? + largest)?;
+            low = is_finite.where_cond(matrix, &end)?;
+            high = is_finite.where_cond(matrix, &end.neg()?)?;
         }
         let max = magnitudes.max_keepdim(1)?;
         let shares = magnitudes.broadcast_div(&max.maximum(self.arithmetic.least)?)?;
         let mut fields = vec![max.flatten_all()?, shares.sum(1)?, shares.sqr()?.sum(1)?];
         if let Some(p) = self.p {
             fields.push(shares.powf(p)?.sum(1)?);
+        }
+        if self.range {
+            fields.extend([low.min(1)?, high.max(1)?]);
         }
         fields.extend(counts);
         Ok(Sheet {

@@ -27,6 +27,30 @@ fn many() -> (GradStore, Vec<(String, Var)>) {
 }
 
 #[test]
+fn bounds_that_are_not_alike_are_told_apart() {
+    for (min, max, values, outside) in [
+        (0.0, 1.0, vec![0.5_f32, 1.0], false),
+        (0.0, 1.0, vec![-1e-30, 0.5], true),
+        (
+            f64::NEG_INFINITY,
+            1.0,
+            vec![f32::NEG_INFINITY, f32::NAN, 0.5],
+            false,
+        ),
+        (-1.0, f64::INFINITY, vec![-1.5, f32::INFINITY], true),
+    ] {
+        let var = Var::zeros(values.len(), DType::F32, &Device::Cpu).unwrap();
+        let mut store = GradStore::default();
+        store.insert(&var, Tensor::new(values.as_slice(), &Device::Cpu).unwrap());
+        let vars = [("w", var)];
+        let mut set = CandleGrads::new(&mut store, &vars).on_device();
+        let clip = clip::Value::between(min, max).unwrap();
+        let said = clip.apply(&mut set).unwrap().is_clipped();
+        assert_eq!(said, outside, "{values:?} in [{min}, {max}]");
+    }
+}
+
+#[test]
 fn one_transfer_measures_all_and_a_second_finds_what_is_not_finite() {
     let (mut store, vars) = many();
     let host = Measurement::of(&CandleGrads::new(&mut store, &vars)).unwrap();
@@ -160,6 +184,7 @@ fn statistics_as_if_edited_write_nothing() {
             let mut ask = Ask {
                 after: edits.get(0),
                 p: Some(1.5),
+                range: false,
                 units: Some((0, &mut units)),
             };
             stats = Some(tensor.stats(&mut ask)?);
@@ -209,6 +234,7 @@ fn units_of_large_and_empty_tensors() {
         let needs = Needs {
             p: Some(3.0),
             units: Some(axis),
+            ..Needs::default()
         };
         let host = Measurement::with_needs(&CandleGrads::new(&mut store, &vars), needs).unwrap();
         let set = CandleGrads::new(&mut store, &vars).on_device();

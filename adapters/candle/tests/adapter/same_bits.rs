@@ -88,7 +88,7 @@ proptest! {
             prop_assert_eq!(report.measurement().tensors(), expected.measurement().tensors());
             prop_assert_eq!(report.measurement().total(), expected.measurement().total());
             let after = |report: &steadygrad::Report| -> Vec<_> { report.tensors().map(|t| t.after).collect() };
-            prop_assert_eq!(after(report), after(expected));
+            prop_assert_eq!(after(&report), after(&expected));
             prop_assert_eq!(report.verdict(), expected.verdict());
             prop_assert_eq!(pair.candle_bits(), pair.core_bits());
         }
@@ -171,7 +171,7 @@ proptest! {
         let axis = random.below(dims.len() as u64);
         let other = random.below(dims.len() as u64);
         let factors = |axis: usize| (0..dims[axis]).map(|i| 0.5 + i as f64).collect::<Vec<_>>();
-        let needs = Needs { p: None, units: Some(axis) };
+        let needs = Needs { units: Some(axis), ..Needs::default() };
         let expected = Measurement::with_needs(&array, needs).unwrap();
         for on_device in [false, true] {
             let mut pair = Pair::new();

@@ -1,0 +1,328 @@
+//! The operations.
+
+use steadygrad::penalty::{L1, L2, Penalty};
+use steadygrad::{
+    Ask, Edits, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, SliceMut, Tensor, TensorMut,
+    TensorSet, TensorSetMut, Total, Verdict, clip, detect,
+};
+
+use crate::seen::Seen;
+
+/// In which order numbers must lie for the results to be the same to the bit.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Goes {
+    /// Tensors as a whole are summed: in memory's order, unless sums are exact.
+    ByMemory,
+    /// The same, and what is summed then is not what came in, so no sum need be exact.
+    ByMemoryAgain,
+    /// By row-major indices.
+    ByIndex,
+}
+
+pub(crate) enum Run {
+    /// Only looks. The number is the unit of the input.
+    Read(fn(&dyn TensorSet, f64, &mut Seen)),
+    Write(fn(&mut dyn TensorSetMut, f64, &mut Seen)),
+}
+
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    pub(crate) goes: Goes,
+    pub(crate) run: Run,
+}
+
+#[rustfmt::skip]
+pub(crate) fn all() -> Vec<Operation> {
+    use Goes::{ByIndex, ByMemory, ByMemoryAgain};
+    use Run::{Read, Write};
+    let op = |name, goes, run| Operation { name, goes, run };
+    vec![
+        op("measure", ByMemory, Read(|set, _, seen| measure(set, Needs::default(), seen))),
+        op("measure the least", ByMemory, Read(|set, _, seen| measure(set, Needs::LEAST, seen))),
+        op("measure a power", ByMemory, Read(|set, _, seen| measure(set, CUBES, seen))),
+        op("measure after an edit", ByMemory, Read(measure_after)),
+        op("plan", ByMemoryAgain, Read(plan)),
+        op("read", ByIndex, Read(|set, _, seen| read(set, seen))),
+        op("be weights of a penalty", ByIndex, Read(be_weights)),
+        op("be gradients of a penalty", ByIndex, Write(be_gradients)),
+        op("clip by value", ByMemory, Write(|set, unit, seen| clipped(clip::value(set, 3.0 * unit), seen))),
+        op("clip by value between", ByMemory, Write(|set, unit, seen| clipped(clip::Value::between(-unit, 5.0 * unit).and_then(|rule| rule.apply(set)), seen))),
+        op("clip by value to nothing", ByMemory, Write(|set, _, seen| clipped(clip::value(set, 0.0), seen))),
+        op("clip by value, too high to bite", ByMemory, Write(|set, unit, seen| clipped(clip::value(set, 8.0 * unit), seen))),
+        op("clip by tensor norm", ByMemory, Write(|set, unit, seen| clipped(clip::tensor_norm(set, 5.0 * unit), seen))),
+        op("clip by L1 tensor norm", ByMemory, Write(|set, unit, seen| clipped(clip::TensorNorm::new(5.0 * unit).and_then(|rule| rule.norm(Norm::L1)?.apply(set)), seen))),
+        op("clip by global norm", ByMemory, Write(|set, unit, seen| clipped(clip::global_norm(set, 7.0 * unit), seen))),
+        op("clip by largest element", ByMemory, Write(|set, unit, seen| clipped(clip::GlobalNorm::new(3.0 * unit).and_then(|rule| rule.norm(Norm::Max)?.apply(set)), seen))),
+        op("clip by global norm to nothing", ByMemory, Write(|set, _, seen| clipped(clip::global_norm(set, 0.0), seen))),
+        op("clip by global norm, too high to bite", ByMemory, Write(|set, _, seen| clipped(clip::global_norm(set, f64::INFINITY), seen))),
+        op("guard step", ByMemoryAgain, Write(|set, unit, seen| each_policy(|policy, guard| seen.step(policy, guard(unit).step(&mut *set))))),
+        op("plan and apply", ByMemoryAgain, Write(|set, unit, seen| each_policy(|policy, guard| {
+            let mut guard = guard(unit);
+            seen.step(policy, guard.plan(&*set).and_then(|plan| plan.apply(set)));
+        }))),
+        op("edit", ByMemory, Write(|set, unit, seen| {
+            let edits = edits(count(set), unit);
+            seen.result("edit", set.apply(&edits));
+        })),
+        op("edit and measure", ByMemory, Write(edit_and_measure)),
+        op("edit each tensor", ByMemory, Write(edit_each)),
+        op("clamp each tensor", ByMemory, Write(clamp_each)),
+        op("write", ByIndex, Write(write)),
+        op("write to lent memory", ByIndex, Write(write_to_lent_memory)),
+    ]
+}
+
+const CUBES: Needs = Needs {
+    p: Some(3.0),
+    ..Needs::LEAST
+};
+
+fn count(set: &(impl TensorSet + ?Sized)) -> usize {
+    let mut count = 0;
+    let seen = set.visit(&mut |_, _| {
+        count += 1;
+        Ok(())
+    });
+    seen.map_or(0, |()| count)
+}
+
+fn norms(needs: Needs) -> &'static [Norm] {
+    match needs.p {
+        None => &[Norm::L1, Norm::L2, Norm::Max],
+        Some(3.0) => &[Norm::L2, Norm::Max, Norm::P(3.0)],
+        Some(_) => &[Norm::L2, Norm::Max],
+    }
+}
+
+fn measure(set: &dyn TensorSet, needs: Needs, seen: &mut Seen) {
+    if let Some(found) = seen.result("measure", Measurement::with_needs(set, needs)) {
+        seen.measurement("measure", &found, norms(needs));
+    }
+}
+
+/// Something of everything: scaled, clamped and zeroed by turns.
+fn edits(count: usize, unit: f64) -> Edits {
+    let mut edits = Edits::for_count(count);
+    for i in 0..count {
+        match i % 4 {
+            0 => {
+                edits.scale(i, Factor::new(0.5).unwrap());
+                edits.clamp(i, -unit, 2.0 * unit);
+            }
+            1 => edits.zero(i),
+            2 => (),
+            _ => edits.scale(i, Factor::new(0.25).unwrap()),
+        }
+    }
+    edits
+}
+
+fn measure_after(set: &dyn TensorSet, unit: f64, seen: &mut Seen) {
+    let edits = edits(count(set), unit);
+    let mut i = 0;
+    let result = set.visit(&mut |name, tensor| {
+        let after = edits.get(i);
+        let stats = tensor.stats(&mut Ask {
+            after,
+            ..Ask::default()
+        })?;
+        seen.stats(
+            &format!("after: {i} {name:?}"),
+            &stats,
+            norms(Needs::default()),
+        );
+        i += 1;
+        Ok(())
+    });
+    seen.result("measure after", result);
+}
+
+fn guard(unit: f64) -> Guard {
+    Guard::new()
+        .detect(detect::NormThreshold::new(4.0 * unit).unwrap())
+        .detect(detect::NormThreshold::new(2.0 * unit).unwrap().per_tensor())
+        .detect(detect::NonFinite)
+        .clip(clip::Value::new(3.0 * unit).unwrap())
+        .clip(clip::TensorNorm::new(16.0 * unit).unwrap())
+        .clip(clip::GlobalNorm::new(8.0 * unit).unwrap())
+        .detect_with(
+            Verdict::Stop,
+            detect::PersistentNorm::new(9.0 * unit, 1).unwrap(),
+        )
+}
+
+fn each_policy(mut step: impl FnMut(&str, &dyn Fn(f64) -> Guard)) {
+    for policy in [
+        OnNonFinite::Skip,
+        OnNonFinite::Error,
+        OnNonFinite::Propagate,
+        OnNonFinite::ZeroTensor,
+        OnNonFinite::ZeroAll,
+    ] {
+        step(&format!("{policy:?}"), &|unit| {
+            guard(unit).on_non_finite(policy)
+        });
+    }
+}
+
+fn plan(set: &dyn TensorSet, unit: f64, seen: &mut Seen) {
+    each_policy(|policy, guard| {
+        let mut guard = guard(unit);
+        if let Some(plan) = seen.result(policy, guard.plan(set)) {
+            seen.report(policy, plan.report());
+            for i in 0..count(set) {
+                seen.number(
+                    format_args!("{policy}: factor {i}"),
+                    plan.factor(i).unwrap_or(-1.0),
+                );
+            }
+        }
+    });
+}
+
+impl Seen {
+    fn step(&mut self, policy: &str, report: steadygrad::Result<steadygrad::Stepped<'_>>) {
+        if let Some(report) = self.result(policy, report) {
+            self.report(policy, &report);
+        }
+    }
+}
+
+fn clipped(clipped: steadygrad::Result<clip::Clipped>, seen: &mut Seen) {
+    if let Some(clipped) = seen.result("clip", clipped) {
+        seen.number("before", clipped.before());
+        seen.number("after", clipped.after());
+        seen.number("factor", clipped.factor());
+        seen.say("clipped", clipped.is_clipped());
+    }
+}
+
+/// Every tensor in odd pieces.
+fn read(set: &dyn TensorSet, seen: &mut Seen) {
+    let result = set.visit(&mut |name, tensor| {
+        seen.say(
+            "name",
+            format_args!("{name:?}, {} elements, {}", tensor.len(), tensor.is_empty()),
+        );
+        let mut out = [0.0; 37];
+        for start in (0..tensor.len()).step_by(37) {
+            let out = &mut out[..37.min(tensor.len() - start)];
+            tensor.read(start, out)?;
+            seen.numbers("elements", out);
+        }
+        let beyond = tensor.read(tensor.len(), &mut out).unwrap_err();
+        seen.say("beyond", beyond);
+        Ok(())
+    });
+    seen.result("read", result);
+}
+
+/// Plain tensors of the names and sizes of a set.
+fn partner(set: &dyn TensorSet, unit: f64) -> Vec<(String, Vec<f64>)> {
+    let mut partner = vec![];
+    let seen = set.visit(&mut |name, tensor| {
+        let number = |i| ((i * 37) % 15) as f64 * unit;
+        partner.push((name.to_string(), (0..tensor.len()).map(number).collect()));
+        Ok(())
+    });
+    assert_eq!(seen, Ok(()));
+    partner
+}
+
+fn be_weights(set: &dyn TensorSet, unit: f64, seen: &mut Seen) {
+    let all = |_: &str| true;
+    let (l1, l2) = (L1::new(0.5).unwrap().on(all), L2::new(0.5).unwrap().on(all));
+    let mut grads = partner(set, unit);
+    let values = [
+        l1.value(set),
+        l2.value(set),
+        l1.apply(set, &mut grads),
+        l2.apply(set, &mut grads),
+    ];
+    for value in values {
+        value
+            .into_iter()
+            .for_each(|value| seen.number("penalty", value));
+    }
+    grads
+        .iter()
+        .for_each(|(name, grad)| seen.numbers(name, grad));
+}
+
+fn be_gradients(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
+    let all = |_: &str| true;
+    let weights = partner(set, unit);
+    let value = L2::new(0.5).unwrap().on(all).apply(&weights, set);
+    value
+        .into_iter()
+        .for_each(|value| seen.number("penalty", value));
+    let added = L1::new(unit).unwrap().on(all).add_gradient(&weights, set);
+    seen.result("add", added);
+}
+
+fn edit_and_measure(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
+    let edits = edits(count(set), unit);
+    let Some(before) = seen.result("before", Measurement::of(&*set)) else {
+        return;
+    };
+    let mut after = Measurement::default();
+    let done = set.apply_and_measure(&edits, &before, &mut after);
+    seen.result("edit", done);
+    for (i, stats) in after.tensors().iter().enumerate() {
+        seen.stats(&format!("after: {i}"), stats, norms(Needs::default()));
+    }
+}
+
+fn edit_each(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
+    let edits = edits(count(set), unit);
+    let mut i = 0;
+    let result = set.visit_mut(&mut |name, tensor| {
+        let left = tensor.edit_and_measure(&edits.get(i), Some(3.0))?;
+        seen.stats(&format!("{i} {name:?}"), &left, norms(CUBES));
+        tensor.edit(&edits.get(i))?;
+        i += 1;
+        Ok(())
+    });
+    seen.result("edit", result);
+}
+
+fn clamp_each(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
+    let result = set.visit_mut(&mut |name, tensor| {
+        for bound in [9.0, 4.0, 4.0] {
+            let mut totals = [Total::default(), Total::default()];
+            tensor.clamp_and_measure(-bound * unit, 2.0 * unit, &mut totals)?;
+            for total in totals {
+                seen.stats(&format!("{name:?}"), &total.stats(), norms(Needs::LEAST));
+            }
+        }
+        Ok(())
+    });
+    seen.result("clamp", result);
+}
+
+fn write(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
+    let result = set.visit_mut(&mut |_, tensor| {
+        for start in (0..tensor.len()).step_by(5) {
+            let values = [1.0, -2.0, 0.0, 0.5, 4.0].map(|x| x * unit);
+            tensor.add(start, &values[..5.min(tensor.len() - start)])?;
+        }
+        seen.say("beyond", tensor.add(tensor.len(), &[unit]).unwrap_err());
+        Ok(())
+    });
+    seen.result("write", result);
+}
+
+/// A tensor that lends its memory lends it in row-major order; any other is written by index.
+fn write_to_lent_memory(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
+    let result = set.visit_mut(&mut |_, tensor| {
+        let values: Vec<f64> = (0..tensor.len()).map(|i| (i % 3) as f64 * unit).collect();
+        let lent = tensor.as_slice_ref().map(|slice| slice.len());
+        assert!(lent.is_none_or(|len| len == values.len()));
+        match tensor.as_slice_mut_ref() {
+            Some(SliceMut::F32(xs)) => xs.add(0, &values),
+            Some(SliceMut::F64(xs)) => xs.add(0, &values),
+            _ => tensor.add(0, &values),
+        }
+    });
+    seen.result("write", result);
+}
