@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use steadygrad::{Guard, Report, clip};
+use steadygrad::{Guard, clip};
 
 /// `count` tensors of `len` elements each.
 fn set(count: usize, len: usize) -> Vec<Vec<f32>> {
@@ -32,14 +32,20 @@ fn clips(c: &mut Criterion) {
         });
         let mut guard = Guard::new().clip(clip::GlobalNorm::new(1e9).expect("a bound"));
         group.bench_function("guard, not needed", |b| {
-            b.iter(|| guard.step(black_box(&mut grads)).map(Report::verdict));
+            b.iter(|| {
+                guard
+                    .step(black_box(&mut grads))
+                    .map(|report| report.verdict())
+            });
         });
         // One large element keeps the clip needed, whatever came before.
         let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0).expect("a bound"));
         group.bench_function("guard, needed", |b| {
             b.iter(|| {
                 grads[0][0] = 3.0;
-                guard.step(black_box(&mut grads)).map(Report::verdict)
+                guard
+                    .step(black_box(&mut grads))
+                    .map(|report| report.verdict())
             });
         });
         let mut grads = set(count, len);

@@ -169,7 +169,7 @@ pub use covers::Covers;
 pub use edit::{Edit, Edits, Factor, Op};
 pub use element::Element;
 pub use error::{Error, Result};
-pub use guard::{Guard, OnNonFinite, Plan, Step, Watch};
+pub use guard::{Guard, OnNonFinite, Plan, Step, Stepped, Watch};
 pub use measurement::{Measurement, Total};
 pub use report::{Report, TensorReport, Verdict};
 pub use set::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};

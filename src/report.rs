@@ -195,7 +195,6 @@ pub struct TensorReport<'a> {
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-#[must_use = "its verdict says whether to take the step"]
 pub struct Report {
     pub(crate) step: u64,
     pub(crate) loss: Option<f64>,

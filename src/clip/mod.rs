@@ -14,7 +14,8 @@
 //!
 //! let grads = [[6.0_f64, 8.0], [0.0, 24.0]];
 //! let (mut by_value, mut by_tensor, mut together) = (grads, grads, grads);
-//! let _ = (clip::value(&mut by_value, 5.0)?, clip::tensor_norm(&mut by_tensor, 5.0)?);
+//! clip::value(&mut by_value, 5.0)?;
+//! clip::tensor_norm(&mut by_tensor, 5.0)?;
 //! assert_eq!(by_value, [[5.0, 5.0], [0.0, 5.0]]);
 //! assert_eq!(by_tensor, [[3.0, 4.0], [0.0, 5.0]]);
 //! let clipped = clip::global_norm(&mut together, 13.0)?;
@@ -30,6 +31,7 @@ pub use global_norm::{GlobalNorm, global_norm};
 pub use tensor_norm::{TensorNorm, tensor_norm};
 pub use value::{Value, value};
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use core::fmt::Debug;
@@ -64,9 +66,8 @@ use crate::{
 ///
 /// let mut grads = [8.0_f32];
 /// let mut guard = Guard::new().clip(Careful { half: Factor::new(0.5)? });
-/// let _ = guard.step(Step::new(&mut grads).loss(3.0))?;
-/// assert_eq!(grads, [4.0]);
-/// let _ = guard.step(Step::new(&mut grads).loss(0.3))?;
+/// assert_eq!(guard.step(Step::new(&mut grads).loss(3.0))?.after(), 4.0);
+/// assert_eq!(guard.step(Step::new(&mut grads).loss(0.3))?.after(), 4.0);
 /// assert_eq!(grads, [4.0]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
@@ -111,7 +112,31 @@ pub trait Clipper: Send + Sync + Debug {
     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits);
 }
 
-/// What a one-line clip did.
+/// A boxed rule is the rule: what a training run uses may be chosen when it starts.
+///
+/// ```
+/// use steadygrad::{clip::{Clipper, GlobalNorm, Value}, Guard};
+/// let by_value = std::env::args().any(|flag| flag == "--by-value");
+/// let clipper: Box<dyn Clipper> =
+///     if by_value { Box::new(Value::new(1.0)?) } else { Box::new(GlobalNorm::new(1.0)?) };
+/// assert_eq!(Guard::new().clip(clipper).step(&mut [3.0_f32, 4.0])?.after(), 1.0);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+impl<C: Clipper + ?Sized> Clipper for Box<C> {
+    fn needs(&self) -> Needs {
+        (**self).needs()
+    }
+
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+        (**self).plan(step, edits);
+    }
+}
+
+/// What a one-line clip did. There is nothing to be decided by it, so it need not be looked at.
 ///
 /// # Examples
 ///
@@ -125,7 +150,6 @@ pub trait Clipper: Send + Sync + Debug {
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[must_use = "it says what was done to the gradients"]
 pub struct Clipped {
     before: f64,
     after: f64,

@@ -34,7 +34,7 @@ impl TensorNorm {
     /// ```
     /// use steadygrad::clip::TensorNorm;
     /// let mut grads = [[3.0_f32], [-0.25]];
-    /// let _ = TensorNorm::new(0.5)?.apply(&mut grads)?;
+    /// TensorNorm::new(0.5)?.apply(&mut grads)?;
     /// assert_eq!(grads, [[0.5], [-0.25]]);   // each on its own
     /// assert!(TensorNorm::new(f64::NAN).is_err());
     /// # Ok::<(), steadygrad::Error>(())
@@ -54,7 +54,7 @@ impl TensorNorm {
     /// ```
     /// use steadygrad::{clip::TensorNorm, Norm};
     /// let mut grads = [[3.0_f32, -1.0], [0.5, 0.5]];
-    /// let _ = TensorNorm::new(1.0)?.norm(Norm::L1)?.apply(&mut grads)?;
+    /// TensorNorm::new(1.0)?.norm(Norm::L1)?.apply(&mut grads)?;
     /// assert_eq!(grads, [[0.75, -0.25], [0.5, 0.5]]);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```

@@ -24,7 +24,7 @@ use crate::{Edits, Error, Needs, Result, TensorSetMut};
 /// assert_eq!((clipped.before(), clipped.after()), (f64::INFINITY, 50.25_f64.sqrt()));
 ///
 /// let mut grads = [0.5_f32, -7.0];
-/// let _ = Value::between(0.0, 0.25)?.apply(&mut grads)?;
+/// Value::between(0.0, 0.25)?.apply(&mut grads)?;
 /// assert_eq!(grads, [0.25, 0.0]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
@@ -44,7 +44,7 @@ impl Value {
     /// ```
     /// use steadygrad::clip::Value;
     /// let mut grads = [0.5_f32, -7.0];
-    /// let _ = Value::new(1.0)?.apply(&mut grads)?;
+    /// Value::new(1.0)?.apply(&mut grads)?;
     /// assert_eq!(grads, [0.5, -1.0]);
     /// assert!(Value::new(-1.0).is_err());
     /// # Ok::<(), steadygrad::Error>(())
@@ -74,7 +74,7 @@ impl Value {
     /// ```
     /// use steadygrad::clip::Value;
     /// let mut grads = [-3.0_f32, 0.5, 9.0];
-    /// let _ = Value::between(f64::NEG_INFINITY, 1.0)?.apply(&mut grads)?;   // from above only
+    /// Value::between(f64::NEG_INFINITY, 1.0)?.apply(&mut grads)?;   // from above only
     /// assert_eq!(grads, [-3.0, 0.5, 1.0]);
     /// assert!(Value::between(1.0, 0.0).is_err());
     /// # Ok::<(), steadygrad::Error>(())

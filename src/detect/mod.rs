@@ -114,6 +114,26 @@ pub trait Detector: Send + Sync + Debug {
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm>;
 }
 
+/// A boxed detector is the detector.
+///
+/// ```
+/// use steadygrad::{detect::{Detector, NormThreshold, PersistentNorm}, Guard};
+/// let watch: Vec<Box<dyn Detector>> =
+///     vec![Box::new(NormThreshold::new(4.0)?), Box::new(PersistentNorm::default())];
+/// let mut guard = watch.into_iter().fold(Guard::new(), Guard::detect);
+/// assert_eq!(guard.step(&mut [3.0_f32, 4.0])?.alarms().len(), 1);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+impl<D: Detector + ?Sized> Detector for Box<D> {
+    fn needs(&self) -> Needs {
+        (**self).needs()
+    }
+
+    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+        (**self).observe(step)
+    }
+}
+
 /// What an alarm is about.
 ///
 /// # Examples
@@ -383,7 +403,7 @@ impl Alarm {
     /// ```
     /// use steadygrad::{detect, Guard, Step};
     /// let mut guard = Guard::new().detect(detect::WeightGrowth::new(10.0)?);
-    /// let _ = guard.step(Step::new(&mut [0.0_f32]).params(&[2.0_f32]))?;
+    /// assert!(guard.step(Step::new(&mut [0.0_f32]).params(&[2.0_f32]))?.alarms().is_empty());
     /// let report = guard.step(Step::new(&mut [0.0_f32]).params(&[30.0_f32]))?;
     /// assert_eq!((report.alarms()[0].value(), report.alarms()[0].bound()), (30.0, 20.0));
     /// # Ok::<(), steadygrad::Error>(())

@@ -5,6 +5,7 @@ mod paired;
 mod plan;
 mod policy;
 mod step;
+mod stepped;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -20,6 +21,7 @@ use crate::{Edits, Error, Measurement, Needs, Report, Result, TensorSet, TensorS
 pub use plan::Plan;
 pub use policy::OnNonFinite;
 pub use step::{Step, Watch};
+pub use stepped::Stepped;
 
 /// Clippers and detectors in the order given, and a policy for what is not finite: one call per step.
 ///
@@ -313,15 +315,17 @@ impl Guard {
     /// fails while it is written to: then the tensors before it are edited, those behind it are not, and the
     /// norm [after](Report::after) is NaN. A step with an error is not taken and counts as skipped; the first beyond
     /// [`Guard::max_skips`] in a row gives [`Error::Stop`].
-    pub fn step<'s, G: TensorSetMut + ?Sized + 's>(
-        &mut self,
-        step: impl Into<Step<'s, G>>,
-    ) -> Result<&Report> {
+    pub fn step<'s, G, P>(&mut self, step: impl Into<Step<'s, G, P>>) -> Result<Stepped<'_>>
+    where
+        G: TensorSetMut + ?Sized + 's,
+        P: TensorSet + ?Sized + 's,
+    {
         let Step {
             grads,
             params,
             loss,
         } = step.into();
+        let params = params.as_ref().map(|params| params as &dyn TensorSet);
         self.decide(&*grads, params, loss)?;
         Plan { guard: self }.carry_out(grads)
     }
@@ -352,15 +356,17 @@ impl Guard {
     /// # Errors
     ///
     /// As [`Guard::step`].
-    pub fn plan<'w, G: TensorSet + ?Sized + 'w>(
-        &mut self,
-        watch: impl Into<Watch<'w, G>>,
-    ) -> Result<Plan<'_>> {
+    pub fn plan<'w, G, P>(&mut self, watch: impl Into<Watch<'w, G, P>>) -> Result<Plan<'_>>
+    where
+        G: TensorSet + ?Sized + 'w,
+        P: TensorSet + ?Sized + 'w,
+    {
         let Watch {
             grads,
             params,
             loss,
         } = watch.into();
+        let params = params.as_ref().map(|params| params as &dyn TensorSet);
         self.decide(grads, params, loss)?;
         Ok(Plan { guard: self })
     }
@@ -374,6 +380,7 @@ impl Guard {
     /// assert_eq!((guard.report().step(), guard.report().verdict()), (1, Verdict::Skip));
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
+    #[must_use]
     pub fn report(&self) -> &Report {
         &self.report
     }

@@ -1,6 +1,6 @@
 //! What a guard decided, to be carried out or folded into an optimiser.
 
-use super::Guard;
+use super::{Guard, Stepped};
 use crate::set::{Found, Pairing};
 use crate::{
     Ask, Edits, Factor, Measurement, Needs, Op, Report, Result, Tensor, TensorSet, TensorSetMut,
@@ -80,6 +80,7 @@ impl<'g> Plan<'g> {
     /// assert_eq!(plan.report().to_string(), "step 1: norm 5.000 -> 1.000, scaled by 0.2000; apply");
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
+    #[must_use]
     pub fn report(&self) -> &Report {
         &self.guard.report
     }
@@ -102,14 +103,14 @@ impl<'g> Plan<'g> {
     /// [`Error::Shape`](crate::Error::Shape) if these are other gradients, by their names, number, sizes, shapes or
     /// units; nothing is changed then. And what the tensors give ([`Guard::step`] says what holds when a storage
     /// fails half-way).
-    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<&'g Report> {
+    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
         let report = &self.guard.report;
         fits(&report.before, &*grads)?;
         check_units(&*grads, None, &report.edits)?;
         self.carry_out(grads)
     }
 
-    pub(super) fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<&'g Report> {
+    pub(super) fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
         let Self { guard } = self;
         let report = &mut guard.report;
         let written = report.after.carry_out(grads, &report.before, &report.edits);
@@ -117,7 +118,7 @@ impl<'g> Plan<'g> {
             report.after.lose();
             guard.close(written)?;
         }
-        Ok(&guard.report)
+        Ok(Stepped::new(&guard.report))
     }
 }
 

@@ -2,6 +2,9 @@
 
 use crate::TensorSet;
 
+/// What stands for parameters that were not given.
+type NoParams = [f64; 0];
+
 /// Gradients to be guarded, and what else there is to watch.
 ///
 /// # Examples
@@ -16,9 +19,9 @@ use crate::TensorSet;
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[must_use = "a step does nothing until a guard takes it"]
-pub struct Step<'s, G: ?Sized> {
+pub struct Step<'s, G: ?Sized, P: ?Sized = NoParams> {
     pub(super) grads: &'s mut G,
-    pub(super) params: Option<&'s dyn TensorSet>,
+    pub(super) params: Option<&'s P>,
     pub(super) loss: Option<f64>,
 }
 
@@ -36,9 +39,9 @@ pub struct Step<'s, G: ?Sized> {
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[must_use = "nothing is watched until a guard takes it"]
-pub struct Watch<'w, G: ?Sized> {
+pub struct Watch<'w, G: ?Sized, P: ?Sized = NoParams> {
     pub(super) grads: &'w G,
-    pub(super) params: Option<&'w dyn TensorSet>,
+    pub(super) params: Option<&'w P>,
     pub(super) loss: Option<f64>,
 }
 
@@ -57,7 +60,9 @@ macro_rules! with_more {
             pub fn new(grads: $grads) -> Self {
                 Self { grads, params: None, loss: None }
             }
+        }
 
+        impl<$l, G: ?Sized, P: ?Sized> $name<$l, G, P> {
             /// The parameters that the gradients belong to, as they are before the step.
             ///
             /// Names, number, sizes and, where both tell them, shapes must be those of the gradients. A gradient
@@ -74,8 +79,8 @@ macro_rules! with_more {
             /// assert_eq!(report.non_finite().unwrap().tensor(), Some("w"));
             /// # Ok::<(), steadygrad::Error>(())
             /// ```
-            pub fn params<P: TensorSet>(self, params: &$l P) -> Self {
-                Self { params: Some(params), ..self }
+            pub fn params<Q: TensorSet + ?Sized>(self, params: &$l Q) -> $name<$l, G, Q> {
+                $name { grads: self.grads, params: Some(params), loss: self.loss }
             }
 
             /// The loss.
@@ -98,7 +103,7 @@ macro_rules! with_more {
             }
         }
 
-        impl<G: ?Sized> core::fmt::Debug for $name<'_, G> {
+        impl<G: ?Sized, P: ?Sized> core::fmt::Debug for $name<'_, G, P> {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.debug_struct(stringify!($name)).field("loss", &self.loss).finish_non_exhaustive()
             }

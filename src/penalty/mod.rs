@@ -32,6 +32,7 @@ pub use elastic_net::ElasticNet;
 pub use l1::L1;
 pub use l2::L2;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use self::biases::Choice;
@@ -188,6 +189,25 @@ pub trait Penalty: Sync {
         Self: Sized,
     {
         self.apply(weights, grads).map(|_value| ())
+    }
+}
+
+/// A boxed penalty is the penalty, though one term at a time is asked for through the box.
+///
+/// ```
+/// use steadygrad::penalty::{L1, L2, Penalty};
+/// let all: Vec<Box<dyn Penalty>> = vec![Box::new(L1::new(0.5)?), Box::new(L2::new(1.0)?)];
+/// let values = all.iter().map(|penalty| penalty.value(&[2.0_f32])).collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(values, [1.0, 2.0]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+impl<P: Penalty + ?Sized> Penalty for Box<P> {
+    fn at(&self, w: f64) -> (f64, f64) {
+        (**self).at(w)
+    }
+
+    fn covers(&self, name: &str, dims: Option<&[usize]>) -> bool {
+        (**self).covers(name, dims)
     }
 }
 

@@ -259,7 +259,7 @@ fn empties(
 ) {
     macro_rules! each {
         ($($set:expr),* $(,)?) => {$(
-            f(stringify!($set), &mut |guard| guard.step(&mut $set).cloned());
+            f(stringify!($set), &mut |guard| guard.step(&mut $set).map(|report| report.clone()));
         )*};
     }
     each!(

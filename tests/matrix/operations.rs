@@ -181,9 +181,9 @@ fn plan(set: &dyn TensorSet, unit: f64, seen: &mut Seen) {
 }
 
 impl Seen {
-    fn step(&mut self, policy: &str, report: steadygrad::Result<&steadygrad::Report>) {
+    fn step(&mut self, policy: &str, report: steadygrad::Result<steadygrad::Stepped<'_>>) {
         if let Some(report) = self.result(policy, report) {
-            self.report(policy, report);
+            self.report(policy, &report);
         }
     }
 }

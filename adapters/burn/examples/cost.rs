@@ -18,7 +18,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use clap::Parser;
 use steadygrad::clip::{self, Clipper};
 use steadygrad::detect::StepView;
-use steadygrad::{Edits, Guard, Measurement, Report};
+use steadygrad::{Edits, Guard, Measurement};
 use steadygrad_burn::BurnGrads;
 
 #[path = "../../../examples/tell/mod.rs"]
@@ -153,7 +153,7 @@ fn compare(out: &mut dyn Write, name: &str, model: &Shapes, rounds: u32, repeats
         let mut our_step = || {
             let clipped = guard
                 .step(&mut BurnGrads::new(&mut ours, model))
-                .map(Report::is_clipped);
+                .map(|report| report.is_clipped());
             assert_eq!(clipped, Ok(clips));
         };
         let mut their_step = || {

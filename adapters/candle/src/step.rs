@@ -33,7 +33,8 @@ use crate::{CandleGrads, Vars};
 /// ```
 pub trait GuardedStep: Optimizer {
     /// `backward_step` with a guard between the backward pass and the step: the guard sees the
-    /// gradients of `vars` and the loss, and only a verdict of `Apply` lets the optimiser move.
+    /// gradients of `vars` and the loss, and only a verdict of `Apply` lets the optimiser move. So the report may
+    /// be dropped, where nothing stops a run or rolls it back.
     ///
     /// # Errors
     ///
@@ -51,7 +52,9 @@ pub trait GuardedStep: Optimizer {
         let value = value
             .and_then(|loss| loss.to_scalar::<f64>())
             .map_err(crate::storage)?;
-        let report = guard.step(Step::new(&mut CandleGrads::new(&mut grads, vars)).loss(value))?;
+        let report = guard
+            .step(Step::new(&mut CandleGrads::new(&mut grads, vars)).loss(value))?
+            .report();
         if report.verdict().is_apply() {
             self.step(&grads).map_err(crate::storage)?;
         }

@@ -35,7 +35,7 @@ fn every_policy_on_everything_that_can_be_not_finite() {
                 let mut guard = Guard::new().clip(global(1.0)).on_non_finite(policy);
                 let context = format!("{bad} in {place:?} under {policy:?}");
                 let step = Step::new(&mut grads).params(&params).loss(at(&[Loss], 0.5));
-                let result = guard.step(step).cloned();
+                let result = guard.step(step).map(|report| report.clone());
                 let (nan, inf) = (u64::from(bad.is_nan()), u64::from(bad.is_infinite()));
 
                 if policy == Refuse {

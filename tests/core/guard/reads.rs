@@ -219,17 +219,17 @@ fn rules_that_change_nothing_after_a_clamp_share_one_read() {
 #[test]
 fn the_one_line_functions_read_once_too() {
     let mut grads = Counted::new(&[3.0, 4.0]);
-    let _ = clip::global_norm(&mut grads, 9.0).unwrap();
+    clip::global_norm(&mut grads, 9.0).unwrap();
     assert_eq!(grads.take(), (1, 0));
-    let _ = clip::value(&mut grads, 4.0).unwrap();
+    clip::value(&mut grads, 4.0).unwrap();
     assert_eq!(grads.take(), (1, 0));
-    let _ = clip::tensor_norm(&mut grads, 2.5).unwrap();
+    clip::tensor_norm(&mut grads, 2.5).unwrap();
     assert_eq!(grads.take(), (1, 1));
-    let _ = clip::value(&mut grads, 1.75).unwrap();
+    clip::value(&mut grads, 1.75).unwrap();
     assert_eq!((grads.take(), &grads.xs[..]), ((1, 1), &[1.5, 1.75][..]));
 
     let mut optional = Some(grads);
-    let _ = clip::value(&mut optional, 1.625).unwrap();
+    clip::value(&mut optional, 1.625).unwrap();
     let mut edits = Edits::for_count(1);
     edits.clamp(0, -1.0, 1.0);
     let left = optional.edit_and_measure(&edits.get(0), None).unwrap();

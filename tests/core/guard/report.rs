@@ -12,23 +12,23 @@ fn a_report_says_everything_in_one_line() {
     let line = |report: &Report| report.to_string();
     assert_eq!(line(guard.report()), "step 0: norm 0; apply");
     assert_eq!(
-        line(guard.step(&mut [0.3]).unwrap()),
+        line(&guard.step(&mut [0.3]).unwrap()),
         "step 1: norm 0.3000; apply"
     );
     assert_eq!(
-        line(guard.step(Step::new(&mut [30.0, 40.0]).loss(2.5)).unwrap()),
+        line(&guard.step(Step::new(&mut [30.0, 40.0]).loss(2.5)).unwrap()),
         "step 2: norm 50.00 -> 1.000, scaled by 0.02000, loss 2.500; apply"
     );
     assert_eq!(
-        line(guard.step(&mut [NAN, INF]).unwrap()),
+        line(&guard.step(&mut [NAN, INF]).unwrap()),
         "step 3: norm NaN; skip (1 in a row); the gradient has 1 NaN and 1 infinite elements, the first at index 0 (non-finite)"
     );
     assert_eq!(
-        line(guard.step(Step::new(&mut [1.0]).loss(-INF)).unwrap()),
+        line(&guard.step(Step::new(&mut [1.0]).loss(-INF)).unwrap()),
         "step 4: norm 1.000, loss -inf; skip (2 in a row); the loss is infinite (non-finite)"
     );
     assert_eq!(
-        line(guard.step(&mut [f64::MAX, f64::MAX]).unwrap()),
+        line(&guard.step(&mut [f64::MAX, f64::MAX]).unwrap()),
         "step 5: norm 2.542e308 -> 1.000, scaled by 3.933e-309; apply"
     );
 
@@ -36,7 +36,7 @@ fn a_report_says_everything_in_one_line() {
         .clip(value(2.0))
         .detect_with(Verdict::Rollback, above(100.0));
     assert_eq!(
-        line(guard.step(&mut vec![vec![3.0], vec![1.0], vec![]]).unwrap()),
+        line(&guard.step(&mut vec![vec![3.0], vec![1.0], vec![]]).unwrap()),
         "step 1: norm 3.162 -> 2.236, 1 of 3 tensors edited; apply"
     );
     assert_eq!(
@@ -52,13 +52,13 @@ fn a_report_says_everything_in_one_line() {
         .detect_with(Verdict::Rollback, above(100.0))
         .clip(value(2.0));
     assert_eq!(
-        line(guard.step(&mut [101.0]).unwrap()),
+        line(&guard.step(&mut [101.0]).unwrap()),
         "step 1: norm 101.0; roll back; the norm of the gradients is 101.0, above 100.0 (norm threshold)"
     );
     // A finding of the policy is not said twice.
     let mut guard = Guard::new().detect(detect::NonFinite).max_skips(0);
     assert_eq!(
-        line(guard.step(&mut [("w", [NAN])]).unwrap()),
+        line(&guard.step(&mut [("w", [NAN])]).unwrap()),
         "step 1: norm NaN; stop; gradient w has 1 NaN and 0 infinite elements, the first at index 0 (non-finite)"
     );
 }

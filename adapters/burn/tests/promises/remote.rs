@@ -15,7 +15,7 @@ use crate::{Mixed, One, tensor, to_f64};
 fn clipped<E: burn::tensor::Element>(values: &[E], max: f64) -> Vec<E> {
     let mut one = One::new(values);
     let mut set = BurnGrads::new(&mut one.grads, &one.model).on_device();
-    let _ = clip::global_norm(&mut set, max).unwrap();
+    clip::global_norm(&mut set, max).unwrap();
     assert_eq!(set.transfers(), 1);
     drop(set);
     one.values()

@@ -112,7 +112,7 @@ fn what_is_not_finite_is_named() {
             if on_device {
                 set = set.on_device();
             }
-            guard.step(&mut set).map(steadygrad::Report::verdict)
+            guard.step(&mut set).map(|report| report.verdict())
         };
         let guard = || Guard::new().clip(clip::GlobalNorm::new(0.5).unwrap());
 

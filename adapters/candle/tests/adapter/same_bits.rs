@@ -88,7 +88,7 @@ proptest! {
             prop_assert_eq!(report.measurement().tensors(), expected.measurement().tensors());
             prop_assert_eq!(report.measurement().total(), expected.measurement().total());
             let after = |report: &steadygrad::Report| -> Vec<_> { report.tensors().map(|t| t.after).collect() };
-            prop_assert_eq!(after(report), after(expected));
+            prop_assert_eq!(after(&report), after(&expected));
             prop_assert_eq!(report.verdict(), expected.verdict());
             prop_assert_eq!(pair.candle_bits(), pair.core_bits());
         }
