@@ -5,7 +5,7 @@ use steadygrad::{Guard, Step};
 
 /// The alarm of a step with these weights, or with none.
 fn watch(guard: &mut Guard, weights: Option<&[f64]>) -> Option<Alarm> {
-    let mut grads = [1.0];
+    let mut grads = vec![1.0; weights.map_or(1, <[f64]>::len)];
     let step = Step::new(&mut grads);
     let report = match &weights {
         Some(weights) => guard.step(step.params(weights)),

@@ -113,14 +113,9 @@ fn a_plan_for_another_shape_of_the_same_size_writes_nothing() {
         let plan = guard.plan(&grads()).unwrap();
         let error = plan.apply(&mut other).map(|_| ()).unwrap_err();
         assert!(
-            matches!(
-                error,
-                Error::Count {
-                    expected: 3,
-                    found: 2,
-                    ..
-                }
-            ),
+            error
+                .to_string()
+                .ends_with("expected shape [2, 3], found [3, 2]"),
             "{error}"
         );
         assert_eq!(other, turned());

@@ -57,13 +57,13 @@ pub(crate) fn take<E: Number>(
         .as_ref()
         .map(|params| names.iter().copied().zip(params).collect());
     let mut watched = steadygrad::Step::new(grads);
-    if let Some(params) = &params {
-        watched = watched.params(params);
-    }
     if let Some(loss) = step.loss {
         watched = watched.loss(loss);
     }
-    let error = guard.step(watched).err();
+    let error = match &params {
+        Some(params) => guard.step(watched.params(params)).err(),
+        None => guard.step(watched).err(),
+    };
     Outcome::of(guard.report(), error.as_ref())
 }
 
