@@ -189,7 +189,8 @@ enum Found {
 ///
 /// let mut grads = [("w_rec", vec![1.0_f32, f32::NAN])];
 /// let mut guard = Guard::new().detect(detect::NonFinite);
-/// let alarm = &guard.step(&mut grads)?.alarms()[0];
+/// let report = guard.step(&mut grads)?;
+/// let alarm = &report.alarms()[0];
 /// assert_eq!(
 ///     alarm.to_string(),
 ///     "step 1: gradient w_rec has 1 NaN and 0 infinite elements, the first at index 1 (non-finite)",

@@ -35,7 +35,7 @@ pub(super) fn fits<A>(what: &'static str, shape: &[usize]) -> Result<()> {
         .copied()
         .try_fold(size_of::<A>(), usize::checked_mul);
     let fits = bytes
-        .filter(|&bytes| bytes <= isize::MAX as usize)
+        .filter(|&bytes| isize::try_from(bytes).is_ok())
         .is_some_and(|bytes| {
             bytes <= MODEST
                 || shape.contains(&0)

@@ -1,5 +1,6 @@
 //! Kind 5: a norm of another p than was measured.
 
+use steadygrad::detect::Alarm;
 use steadygrad::{Error, Guard, Measurement, Needs, Norm, Total, Wide, clip::GlobalNorm};
 
 use crate::random::Watch;
@@ -73,7 +74,7 @@ fn each_rule_of_a_guard_sees_its_own_power() {
         .detect(watch(3.0, 0.5));
     let mut grads = [3.0, 4.0];
     let report = guard.step(&mut grads).unwrap();
-    let values: Vec<f64> = report.alarms().iter().map(|alarm| alarm.value()).collect();
+    let values: Vec<f64> = report.alarms().iter().map(Alarm::value).collect();
     let (cubes, fourths) = (91_f64.cbrt(), 337_f64.sqrt().sqrt());
     for (value, expected) in values.iter().zip([cubes, fourths, cubes / fourths]) {
         assert!((value / expected - 1.0).abs() < 1e-15, "{values:?}");
@@ -91,10 +92,12 @@ fn a_second_power_for_the_report_is_refused_aloud() {
     );
     // Asked for once, it is there whatever the rules before and behind it want.
     let rule = || GlobalNorm::new(9.0).unwrap().norm(Norm::P(3.0)).unwrap();
-    for mut guard in [
-        Guard::new().clip(rule()).measure(powers(4.0)),
-        Guard::new().measure(powers(4.0)).clip(rule()),
-    ] {
+    for first in [true, false] {
+        let mut guard = if first {
+            Guard::new().measure(powers(4.0)).clip(rule())
+        } else {
+            Guard::new().clip(rule()).measure(powers(4.0))
+        };
         let report = guard.step(&mut [3.0, 4.0]).unwrap();
         let fourth = report.measurement().total().norm(Norm::P(4.0)).to_f64();
         assert!((fourth - 337_f64.sqrt().sqrt()).abs() < 1e-15, "{fourth}");

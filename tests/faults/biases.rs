@@ -95,7 +95,7 @@ fn names_of_weights_are_not() {
 #[test]
 fn the_predicate_can_be_replaced_and_can_capture() {
     let weights = [("w", vec![2.0]), ("b", vec![4.0]), ("out.w", vec![6.0])];
-    let chosen = vec!["b".to_string(), "out.w".to_string()];
+    let chosen = ["b".to_string(), "out.w".to_string()];
     let asked = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&asked);
     let covers = Covers::from(move |name: &str| {

@@ -53,9 +53,9 @@ pub(crate) fn all<E: Number>() -> Vec<Container<E>> {
         owned("map of lists", &[("a.0", Any), ("b.0", Just(1))], |t| map(t.into_iter().map(|v| vec![v])), |t| t.into_values().flatten().collect()),
         owned("map without names", ONE, |t| BTreeMap::from([("", first(t))]), |t| t.into_values().collect()),
         // Structs.
-        owned("struct", LAYER, layer, |l| vec![l.w, l.b.to_vec()]),
-        owned("struct of structs", MODEL, model, of_model),
-        owned("boxed struct", MODEL, |t| Box::new(model(t)), |m| of_model(*m)),
+        owned("struct", LAYER, |t| layer(&t), |l| vec![l.w, l.b.to_vec()]),
+        owned("struct of structs", MODEL, |t| model(&t), of_model),
+        owned("boxed struct", MODEL, |t| Box::new(model(&t)), |m| of_model(*m)),
         borrowed("a set of one's own", LIST, |t, f| f(&mut OwnSet(t))),
         // What can only be measured.
         read_only("&Vec", ONE, |t, f| f(&&t[0])),
@@ -116,7 +116,7 @@ struct Layer<E> {
 
 tensor_set!(impl[E: Number] Layer<E> { w, b });
 
-fn layer<E: Number>(t: Numbers<E>) -> Layer<E> {
+fn layer<E: Number>(t: &[Vec<E>]) -> Layer<E> {
     Layer {
         w: t[0].clone(),
         b: array(&t[1]),
@@ -150,9 +150,9 @@ impl<E: Number> TailOf<E> for Vec<E> {
 
 tensor_set!(impl[E: Number] Model<E> { layers, head, tail });
 
-fn model<E: Number>(t: Numbers<E>) -> Model<E> {
+fn model<E: Number>(t: &[Vec<E>]) -> Model<E> {
     Model {
-        layers: vec![layer(t[..2].to_vec()), layer(t[2..4].to_vec())],
+        layers: vec![layer(&t[..2]), layer(&t[2..4])],
         head: None,
         tail: Box::new(t[5].clone()),
     }

@@ -39,8 +39,9 @@ fn plain<E: Number>(
 /// How numbers are to be laid so that the results must agree to the bit.
 fn lay<E>(container: &Container<E>, operation: &Operation, input: Input) -> Order {
     match (operation.goes, input) {
-        (Goes::ByMemory, Input::Rough) => container.order,
-        (Goes::ByMemoryAgain, Input::Rough | Input::Exact(_)) => container.order,
+        (Goes::Memory, Input::Rough) | (Goes::MemoryAgain, Input::Rough | Input::Exact(_)) => {
+            container.order
+        }
         _ => Order::RowMajor,
     }
 }

@@ -137,9 +137,10 @@ impl Layout {
         shape: impl Fn(usize) -> Vec<usize> + 'static,
     ) -> Container<E> {
         let contiguous = self.step.abs() == 1 && self.margin == 0;
-        let order = match contiguous {
-            true => Order::Memory,
-            false => Order::RowMajor,
+        let order = if contiguous {
+            Order::Memory
+        } else {
+            Order::RowMajor
         };
         Container::new(name, &[("", len)], order, move |t, lay, f| {
             let shape = shape(t[0].len());

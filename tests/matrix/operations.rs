@@ -12,11 +12,11 @@ use crate::seen::Seen;
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Goes {
     /// Tensors as a whole are summed: in memory's order, unless sums are exact.
-    ByMemory,
+    Memory,
     /// The same, and what is summed then is not what came in, so no sum need be exact.
-    ByMemoryAgain,
+    MemoryAgain,
     /// By row-major indices.
-    ByIndex,
+    Index,
 }
 
 pub(crate) enum Run {
@@ -33,42 +33,42 @@ pub(crate) struct Operation {
 
 #[rustfmt::skip]
 pub(crate) fn all() -> Vec<Operation> {
-    use Goes::{ByIndex, ByMemory, ByMemoryAgain};
+    use Goes::{Index, Memory, MemoryAgain};
     use Run::{Read, Write};
     let op = |name, goes, run| Operation { name, goes, run };
     vec![
-        op("measure", ByMemory, Read(|set, _, seen| measure(set, Needs::default(), seen))),
-        op("measure the least", ByMemory, Read(|set, _, seen| measure(set, Needs::LEAST, seen))),
-        op("measure a power", ByMemory, Read(|set, _, seen| measure(set, CUBES, seen))),
-        op("measure after an edit", ByMemory, Read(measure_after)),
-        op("plan", ByMemoryAgain, Read(plan)),
-        op("read", ByIndex, Read(|set, _, seen| read(set, seen))),
-        op("be weights of a penalty", ByIndex, Read(be_weights)),
-        op("be gradients of a penalty", ByIndex, Write(be_gradients)),
-        op("clip by value", ByMemory, Write(|set, unit, seen| clipped(clip::value(set, 3.0 * unit), seen))),
-        op("clip by value between", ByMemory, Write(|set, unit, seen| clipped(clip::Value::between(-unit, 5.0 * unit).and_then(|rule| rule.apply(set)), seen))),
-        op("clip by value to nothing", ByMemory, Write(|set, _, seen| clipped(clip::value(set, 0.0), seen))),
-        op("clip by value, too high to bite", ByMemory, Write(|set, unit, seen| clipped(clip::value(set, 8.0 * unit), seen))),
-        op("clip by tensor norm", ByMemory, Write(|set, unit, seen| clipped(clip::tensor_norm(set, 5.0 * unit), seen))),
-        op("clip by L1 tensor norm", ByMemory, Write(|set, unit, seen| clipped(clip::TensorNorm::new(5.0 * unit).and_then(|rule| rule.norm(Norm::L1)?.apply(set)), seen))),
-        op("clip by global norm", ByMemory, Write(|set, unit, seen| clipped(clip::global_norm(set, 7.0 * unit), seen))),
-        op("clip by largest element", ByMemory, Write(|set, unit, seen| clipped(clip::GlobalNorm::new(3.0 * unit).and_then(|rule| rule.norm(Norm::Max)?.apply(set)), seen))),
-        op("clip by global norm to nothing", ByMemory, Write(|set, _, seen| clipped(clip::global_norm(set, 0.0), seen))),
-        op("clip by global norm, too high to bite", ByMemory, Write(|set, _, seen| clipped(clip::global_norm(set, f64::INFINITY), seen))),
-        op("guard step", ByMemoryAgain, Write(|set, unit, seen| each_policy(|policy, guard| seen.step(policy, guard(unit).step(&mut *set))))),
-        op("plan and apply", ByMemoryAgain, Write(|set, unit, seen| each_policy(|policy, guard| {
+        op("measure", Memory, Read(|set, _, seen| measure(set, Needs::default(), seen))),
+        op("measure the least", Memory, Read(|set, _, seen| measure(set, Needs::LEAST, seen))),
+        op("measure a power", Memory, Read(|set, _, seen| measure(set, CUBES, seen))),
+        op("measure after an edit", Memory, Read(measure_after)),
+        op("plan", MemoryAgain, Read(plan)),
+        op("read", Index, Read(|set, _, seen| read(set, seen))),
+        op("be weights of a penalty", Index, Read(be_weights)),
+        op("be gradients of a penalty", Index, Write(be_gradients)),
+        op("clip by value", Memory, Write(|set, unit, seen| clipped(clip::value(set, 3.0 * unit), seen))),
+        op("clip by value between", Memory, Write(|set, unit, seen| clipped(clip::Value::between(-unit, 5.0 * unit).and_then(|rule| rule.apply(set)), seen))),
+        op("clip by value to nothing", Memory, Write(|set, _, seen| clipped(clip::value(set, 0.0), seen))),
+        op("clip by value, too high to bite", Memory, Write(|set, unit, seen| clipped(clip::value(set, 8.0 * unit), seen))),
+        op("clip by tensor norm", Memory, Write(|set, unit, seen| clipped(clip::tensor_norm(set, 5.0 * unit), seen))),
+        op("clip by L1 tensor norm", Memory, Write(|set, unit, seen| clipped(clip::TensorNorm::new(5.0 * unit).and_then(|rule| rule.norm(Norm::L1)?.apply(set)), seen))),
+        op("clip by global norm", Memory, Write(|set, unit, seen| clipped(clip::global_norm(set, 7.0 * unit), seen))),
+        op("clip by largest element", Memory, Write(|set, unit, seen| clipped(clip::GlobalNorm::new(3.0 * unit).and_then(|rule| rule.norm(Norm::Max)?.apply(set)), seen))),
+        op("clip by global norm to nothing", Memory, Write(|set, _, seen| clipped(clip::global_norm(set, 0.0), seen))),
+        op("clip by global norm, too high to bite", Memory, Write(|set, _, seen| clipped(clip::global_norm(set, f64::INFINITY), seen))),
+        op("guard step", MemoryAgain, Write(|set, unit, seen| each_policy(|policy, guard| seen.step(policy, guard(unit).step(&mut *set))))),
+        op("plan and apply", MemoryAgain, Write(|set, unit, seen| each_policy(|policy, guard| {
             let mut guard = guard(unit);
             seen.step(policy, guard.plan(&*set).and_then(|plan| plan.apply(set)));
         }))),
-        op("edit", ByMemory, Write(|set, unit, seen| {
+        op("edit", Memory, Write(|set, unit, seen| {
             let edits = edits(count(set), unit);
             seen.result("edit", set.apply(&edits));
         })),
-        op("edit and measure", ByMemory, Write(edit_and_measure)),
-        op("edit each tensor", ByMemory, Write(edit_each)),
-        op("clamp each tensor", ByMemory, Write(clamp_each)),
-        op("write", ByIndex, Write(write)),
-        op("write to lent memory", ByIndex, Write(write_to_lent_memory)),
+        op("edit and measure", Memory, Write(edit_and_measure)),
+        op("edit each tensor", Memory, Write(edit_each)),
+        op("clamp each tensor", Memory, Write(clamp_each)),
+        op("write", Index, Write(write)),
+        op("write to lent memory", Index, Write(write_to_lent_memory)),
     ]
 }
 

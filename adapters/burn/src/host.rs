@@ -129,6 +129,10 @@ impl Tensor for Host {
         self.0.layout().num_elements()
     }
 
+    fn dims(&self) -> Option<&[usize]> {
+        Some(self.shape())
+    }
+
     fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
         each_type!(self, E => elements!(self, E).map(Tensor::as_slice_ref)).ok()?
     }

@@ -7,7 +7,7 @@ use steadygrad::penalty::{ElasticNet, all_but_biases};
 use crate::device::fold;
 use crate::path::Path;
 
-/// `λ·Σ|w|` over all weights but biases, as a scalar to be added to the loss.
+/// `λ·Σ|w|` over all weights but biases (parameters of at most one axis), as a scalar to be added to the loss.
 ///
 /// ```text
 /// λ·Σ|w|        gradient: λ·sign(w), 0 at 0
@@ -36,7 +36,7 @@ pub fn l1<M: Module>(model: &M, lambda: f64) -> steadygrad::Result<Tensor<1>> {
     elastic_net(model, lambda, 0.0)
 }
 
-/// `(λ/2)·Σw²` over all weights but biases, as a scalar to be added to the loss.
+/// `(λ/2)·Σw²` over all weights but biases (parameters of at most one axis), as a scalar to be added to the loss.
 ///
 /// ```text
 /// (λ/2)·Σw²     gradient: λ·w
@@ -65,7 +65,7 @@ pub fn l2<M: Module>(model: &M, lambda: f64) -> steadygrad::Result<Tensor<1>> {
     elastic_net(model, 0.0, lambda)
 }
 
-/// `λ₁·Σ|w| + (λ₂/2)·Σw²` over all weights but biases, as a scalar to be added to the loss.
+/// `λ₁·Σ|w| + (λ₂/2)·Σw²` over all weights but biases (parameters of at most one axis), as a scalar to be added to the loss.
 ///
 /// # Examples
 ///
@@ -88,7 +88,9 @@ pub fn elastic_net<M: Module>(
     lambda_1: f64,
     lambda_2: f64,
 ) -> steadygrad::Result<Tensor<1>> {
-    elastic_net_where(model, lambda_1, lambda_2, all_but_biases)
+    sum(model, lambda_1, lambda_2, |name, dims| {
+        all_but_biases(name, Some(dims))
+    })
 }
 
 /// [`elastic_net`] over the parameters whose names `covers` picks.
@@ -122,6 +124,15 @@ pub fn elastic_net_where<M: Module>(
     lambda_2: f64,
     covers: impl Fn(&str) -> bool,
 ) -> steadygrad::Result<Tensor<1>> {
+    sum(model, lambda_1, lambda_2, |name, _| covers(name))
+}
+
+fn sum<M: Module>(
+    model: &M,
+    lambda_1: f64,
+    lambda_2: f64,
+    covers: impl Fn(&str, &[usize]) -> bool,
+) -> steadygrad::Result<Tensor<1>> {
     // The core knows what strengths there are.
     ElasticNet::new(lambda_1, lambda_2)?;
     let mut visitor = Sum {
@@ -146,14 +157,14 @@ struct Sum<F> {
     so_far: Option<Tensor<1>>,
 }
 
-impl<F: Fn(&str) -> bool> ModuleVisitor for Sum<F> {
+impl<F: Fn(&str, &[usize]) -> bool> ModuleVisitor for Sum<F> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(name) = self.path.name(param.id) else {
             return;
         };
         let w = param.val();
         let len = w.shape().num_elements();
-        if !w.is_require_grad() || len == 0 || !(self.covers)(name) {
+        if !w.is_require_grad() || len == 0 || !(self.covers)(name, &w.dims()) {
             return;
         }
         let w = w.reshape([1, len]);

@@ -84,6 +84,10 @@ impl steadygrad::Tensor for Place {
         self.tensor().len()
     }
 
+    fn dims(&self) -> Option<&[usize]> {
+        self.tensor()?.dims()
+    }
+
     fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
         self.tensor()?.as_slice_ref()
     }

@@ -141,6 +141,10 @@ impl Tensor for Host {
         self.0.elem_count()
     }
 
+    fn dims(&self) -> Option<&[usize]> {
+        Some(self.0.dims())
+    }
+
     fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
         each_dtype!(self.0.dtype(), E => with_slice(&self.0, |xs: &[E]| xs.read(start, out)))
     }

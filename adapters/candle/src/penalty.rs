@@ -2,10 +2,11 @@
 
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
 use steadygrad::Ask;
+use steadygrad::penalty::all_but_biases;
 
 use crate::{Vars, device, host};
 
-/// `λ·Σ|w|` over all weights but biases, as a scalar to be added to the loss.
+/// `λ·Σ|w|` over all weights but biases (variables of at most one axis), as a scalar to be added to the loss.
 ///
 /// ```text
 /// λ·Σ|w|        gradient: λ·sign(w), 0 at 0
@@ -19,11 +20,11 @@ use crate::{Vars, device, host};
 /// ```
 /// use candle_core::{Device, Var};
 ///
-/// let w = Var::new(&[3f32, -4.0, 0.0], &Device::Cpu)?;
+/// let w = Var::new(&[[3f32, -4.0, 0.0]], &Device::Cpu)?;
 /// let penalty = steadygrad_candle::l1(&[("w", w.clone())], 0.5)?;
 /// assert_eq!(penalty.to_scalar::<f32>()?, 3.5);
 /// let grads = penalty.backward()?;
-/// assert_eq!(grads.get(&w).unwrap().to_vec1::<f32>()?, [0.5, -0.5, 0.0]);
+/// assert_eq!(grads.get(&w).unwrap().to_vec2::<f32>()?, [[0.5, -0.5, 0.0]]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
@@ -34,7 +35,7 @@ pub fn l1(vars: &(impl Vars + ?Sized), lambda: f64) -> Result<Tensor> {
     elastic_net(vars, lambda, 0.0)
 }
 
-/// `(λ/2)·Σw²` over all weights but biases, as a scalar to be added to the loss.
+/// `(λ/2)·Σw²` over all weights but biases (variables of at most one axis), as a scalar to be added to the loss.
 ///
 /// ```text
 /// (λ/2)·Σw²     gradient: λ·w
@@ -45,12 +46,12 @@ pub fn l1(vars: &(impl Vars + ?Sized), lambda: f64) -> Result<Tensor> {
 /// ```
 /// use candle_core::{Device, Var};
 ///
-/// let (w, b) = (Var::new(&[3f32, 4.0], &Device::Cpu)?, Var::new(&[9f32], &Device::Cpu)?);
+/// let (w, b) = (Var::new(&[[3f32, 4.0]], &Device::Cpu)?, Var::new(&[9f32], &Device::Cpu)?);
 /// let vars = [("w", w.clone()), ("bias", b)];
 /// let loss = w.sum_all()?;
 /// let loss = (loss + steadygrad_candle::l2(&vars, 0.1)?)?;
 /// assert_eq!(loss.to_scalar::<f32>()?, 7.0 + 1.25);
-/// assert_eq!(loss.backward()?.get(&w).unwrap().to_vec1::<f32>()?, [1.3, 1.4]);
+/// assert_eq!(loss.backward()?.get(&w).unwrap().to_vec2::<f32>()?, [[1.3, 1.4]]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
@@ -61,14 +62,14 @@ pub fn l2(vars: &(impl Vars + ?Sized), lambda: f64) -> Result<Tensor> {
     elastic_net(vars, 0.0, lambda)
 }
 
-/// `λ₁·Σ|w| + (λ₂/2)·Σw²` over all weights but biases, as a scalar to be added to the loss.
+/// `λ₁·Σ|w| + (λ₂/2)·Σw²` over all weights but biases (variables of at most one axis), as a scalar to be added to the loss.
 ///
 /// # Examples
 ///
 /// ```
 /// use candle_core::{Device, Var};
 ///
-/// let w = Var::new(&[3f64, -4.0], &Device::Cpu)?;
+/// let w = Var::new(&[[3f64, -4.0]], &Device::Cpu)?;
 /// let penalty = steadygrad_candle::elastic_net(&[w], 0.5, 0.1)?;
 /// assert_eq!(penalty.to_scalar::<f64>()?, 3.5 + 1.25);
 /// # Ok::<(), candle_core::Error>(())
@@ -78,12 +79,9 @@ pub fn l2(vars: &(impl Vars + ?Sized), lambda: f64) -> Result<Tensor> {
 ///
 /// As [`elastic_net_where`].
 pub fn elastic_net(vars: &(impl Vars + ?Sized), lambda_1: f64, lambda_2: f64) -> Result<Tensor> {
-    elastic_net_where(
-        vars,
-        lambda_1,
-        lambda_2,
-        steadygrad::penalty::all_but_biases,
-    )
+    sum(vars, lambda_1, lambda_2, |name, dims| {
+        all_but_biases(name, Some(dims))
+    })
 }
 
 /// [`elastic_net`] over the variables whose names `covers` picks.
@@ -115,6 +113,15 @@ pub fn elastic_net_where(
     lambda_2: f64,
     covers: impl Fn(&str) -> bool,
 ) -> Result<Tensor> {
+    sum(vars, lambda_1, lambda_2, |name, _| covers(name))
+}
+
+fn sum(
+    vars: &(impl Vars + ?Sized),
+    lambda_1: f64,
+    lambda_2: f64,
+    covers: impl Fn(&str, &[usize]) -> bool,
+) -> Result<Tensor> {
     for lambda in [lambda_1, lambda_2] {
         if !(lambda >= 0.0 && lambda.is_finite()) {
             candle_core::bail!("lambda: expected a finite number ≥ 0, found {lambda}");
@@ -124,7 +131,7 @@ pub fn elastic_net_where(
     let mut seen = std::collections::HashSet::new();
     let (mut dtype, mut sum) = (DType::F32, None::<Result<Tensor>>);
     vars.each(&mut |name, var| {
-        if !covers(name) || !seen.insert(var.id()) {
+        if !covers(name, var.dims()) || !seen.insert(var.id()) {
             return;
         }
         if var.dtype() == DType::F64 {

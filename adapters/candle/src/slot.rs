@@ -65,6 +65,10 @@ impl Tensor for Slot {
         self.tensor().map_or(0, |tensor| tensor.len())
     }
 
+    fn dims(&self) -> Option<&[usize]> {
+        self.tensor().ok()??.dims()
+    }
+
     fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
         self.tensor()?.read(start, out)
     }

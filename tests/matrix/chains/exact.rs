@@ -156,11 +156,9 @@ impl Div for Real {
 fn reals_are_right() {
     let of = Real::of;
     assert_eq!(of(3.0) * of(5e-324) / of(5e-324), of(3.0));
-    assert_eq!(
-        (of(9e-300) + of(16e-300)).distance(of(25e-300)) < of(1e-310),
-        true
-    );
-    assert_eq!(of(f64::MAX) * of(f64::MAX), of(f64::MAX) * of(f64::MAX));
+    assert!((of(9e-300) + of(16e-300)).distance(of(25e-300)) < of(1e-310));
+    let far = of(2_f64.powi(1000));
+    assert_eq!(far * far, Real::pow2(2000));
     assert_eq!(
         (of(2.25) * Real::pow2(4001)).sqrt(),
         (of(4.5) * Real::pow2(4000)).sqrt()

@@ -88,7 +88,7 @@ impl Oracle {
                     let exactly = |factor| Shrink::Scale(Real::of(factor), Real::ZERO);
                     match own {
                         Own::ScaleAll(factor) => {
-                            (0..grads.len()).for_each(|i| oracle.carry_out(i, &exactly(factor)))
+                            (0..grads.len()).for_each(|i| oracle.carry_out(i, &exactly(factor)));
                         }
                         Own::Scale(name, factor) => oracle.carry_out(at(name)?, &exactly(factor)),
                         Own::Clamp(name, min, max) => oracle.own_clamp::<E>(at(name)?, min, max),
@@ -169,7 +169,7 @@ impl Oracle {
             return None;
         }
         let (bound, slack) = (Real::of(max), Real::of(2.0) * off * size);
-        Some(if size + slack < bound || size + slack == bound {
+        Some(if size + slack <= bound {
             Shrink::Keep
         } else if max == 0.0 {
             Shrink::Zero
@@ -248,9 +248,10 @@ impl Oracle {
                 continue;
             };
             if !certain {
-                let apart = match x.negative == bound.is_sign_negative() {
-                    true => x.value.distance(Real::of(bound)),
-                    false => x.value + Real::of(bound),
+                let apart = if x.negative == bound.is_sign_negative() {
+                    x.value.distance(Real::of(bound))
+                } else {
+                    x.value + Real::of(bound)
                 };
                 x.error = x.error + apart;
             } else if x.is_beyond(low, high, x.error) {
@@ -291,11 +292,12 @@ impl Element {
         let near = |bound: f64| {
             bound.is_finite() && {
                 let size = Real::of(bound);
-                let apart = match (bound < 0.0) == self.negative {
-                    true => self.value.distance(size),
-                    false => self.value + size,
+                let apart = if (bound < 0.0) == self.negative {
+                    self.value.distance(size)
+                } else {
+                    self.value + size
                 };
-                apart < margin || apart == margin
+                apart <= margin
             }
         };
         self.is_beyond(min, max, Real::ZERO) || near(min) || near(max)

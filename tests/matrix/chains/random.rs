@@ -24,7 +24,7 @@ pub(crate) enum Kind {
 
 impl Random {
     pub(crate) fn one_in(&mut self, n: u64) -> bool {
-        self.bits() % n == 0
+        self.bits().is_multiple_of(n)
     }
 
     pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> T {

@@ -92,7 +92,7 @@ impl Rule {
     pub(crate) fn grows(self) -> bool {
         match self {
             Self::Own(Own::ScaleAll(factor) | Own::Scale(_, factor)) => factor > 1.0,
-            Self::Own(Own::ScaleUnit(_, factor)) => !(factor.abs() <= 1.0),
+            Self::Own(Own::ScaleUnit(_, factor)) => factor.is_nan() || factor.abs() > 1.0,
             Self::Own(Own::Clamp(_, min, max)) | Self::Value { min, max } => min > 0.0 || max < 0.0,
             _ => false,
         }
@@ -108,7 +108,7 @@ impl Clipper for Own {
                 .into_iter()
                 .for_each(|i| edits.scale(i, Factor::new(factor).unwrap())),
             Self::Clamp(name, min, max) => {
-                at(name).into_iter().for_each(|i| edits.clamp(i, min, max))
+                at(name).into_iter().for_each(|i| edits.clamp(i, min, max));
             }
             Self::Zero(name) => at(name).into_iter().for_each(|i| edits.zero(i)),
             Self::ScaleUnit(name, factor) => at(name)

@@ -55,6 +55,10 @@ impl steadygrad::Tensor for Remote {
         Remote::len(self)
     }
 
+    fn dims(&self) -> Option<&[usize]> {
+        Some(self.tensor.dims())
+    }
+
     fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
         let end = self.range(start, out.len())?;
         if start == end {

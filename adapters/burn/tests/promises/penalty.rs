@@ -13,8 +13,8 @@ fn model(sizes: &[usize]) -> Mixed {
     device.seed(3);
     let mut model = Mixed::empty();
     for &size in sizes {
-        let w = Tensor::random([size], Distribution::Normal(0.0, 0.02), &device);
-        model.vectors.push(Param::from_tensor(w));
+        let w = Tensor::random([1, size], Distribution::Normal(0.0, 0.02), &device);
+        model.matrices.push(Param::from_tensor(w));
     }
     model
 }
@@ -56,8 +56,8 @@ fn near_the_core_for_every_size() {
 fn the_gradient_is_the_cores() {
     let model = model(&[1000]);
     let penalty = elastic_net(&model, 0.1, 0.3).unwrap();
-    let found = model.vectors[0].val().grad(&penalty.backward()).unwrap();
-    let mut expected = [("vectors.0", vec![0.0_f32; 1000])];
+    let found = model.matrices[0].val().grad(&penalty.backward()).unwrap();
+    let mut expected = [("matrices.0", vec![0.0_f32; 1000])];
     let params = BurnParams::new(&model);
     ElasticNet::new(0.1, 0.3)
         .unwrap()
@@ -72,9 +72,9 @@ fn the_gradient_is_the_cores() {
 fn names_types_and_bad_strengths() {
     let device = Device::flex().autodiff();
     let mut model = Mixed::empty();
-    let halves = tensor::<1, f16>(&[f16::from_f32(200.0), f16::from_f32(300.0)], [2]);
+    let halves = tensor::<2, f16>(&[f16::from_f32(200.0), f16::from_f32(300.0)], [2, 1]);
     model
-        .vectors
+        .matrices
         .push(Param::from_tensor(halves.autodiff().require_grad()));
     // The sum of squares of halves leaves their range, and is right.
     assert_eq!(l2(&model, 2.0).unwrap().into_scalar::<f32>(), 130_000.0);
@@ -84,8 +84,13 @@ fn names_types_and_bad_strengths() {
     model.matrices.push(Param::from_tensor(doubles));
     let both = l1(&model, 1.0).unwrap();
     assert_eq!(both.into_scalar::<f64>(), 503.0);
-    let one = elastic_net_where(&model, 1.0, 0.0, |name| name == "matrices.0").unwrap();
+    let one = elastic_net_where(&model, 1.0, 0.0, |name| name == "matrices.1").unwrap();
     assert_eq!(one.into_scalar::<f64>(), 3.0);
+
+    // A vector is a bias, whatever its name.
+    let bias = Tensor::<1>::ones([3], &device);
+    model.vectors.push(Param::from_tensor(bias));
+    assert_eq!(l1(&model, 1.0).unwrap().into_scalar::<f64>(), 503.0);
 
     // What requires no gradient does not count; nothing at all gives 0.
     model

@@ -66,6 +66,10 @@ impl Tensor for Remote {
         self.values.elem_count()
     }
 
+    fn dims(&self) -> Option<&[usize]> {
+        Some(self.values.dims())
+    }
+
     fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
         let run = self.run(start, out.len())?;
         if out.is_empty() {

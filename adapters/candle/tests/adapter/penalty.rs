@@ -7,7 +7,7 @@ use steadygrad_candle::{CandleParams, elastic_net, elastic_net_where, l1, l2};
 use crate::random::{DTYPES, Random};
 
 fn var(len: usize, dtype: DType, random: &mut Random) -> Var {
-    let values = Tensor::from_vec(random.values::<f64>(len, 1), len, &Device::Cpu).unwrap();
+    let values = Tensor::from_vec(random.values::<f64>(len, 1), (1, len), &Device::Cpu).unwrap();
     Var::from_tensor(&values.to_dtype(dtype).unwrap()).unwrap()
 }
 
@@ -67,11 +67,12 @@ fn the_gradient_is_the_derivative() {
 #[test]
 fn biases_and_second_names_are_left_out() {
     let random = &mut Random(3);
-    let [w, bias] = [var(9, DType::F32, random), var(5, DType::F64, random)];
+    let w = var(9, DType::F32, random);
+    let bias = Var::new(&[1f64, -2.0], &Device::Cpu).unwrap();
     let alone = scalar(&l2(&[("w", w.clone())], 0.1).unwrap());
     let all = [
         ("a.w", w.clone()),
-        ("a.bias", bias.clone()),
+        ("a.offset", bias.clone()),
         ("tied.w", w.clone()),
     ];
     assert_eq!(scalar(&l2(&all, 0.1).unwrap()), alone);
@@ -80,15 +81,15 @@ fn biases_and_second_names_are_left_out() {
         elastic_net_where(&all, 0.0, 0.1, |_| true).unwrap().dtype(),
         DType::F64
     );
-    assert_eq!(scalar(&l1(&[("bias", bias)], 0.1).unwrap()), 0.0);
+    assert_eq!(scalar(&l1(&[("w", bias)], 0.1).unwrap()), 0.0);
 }
 
 #[test]
 fn what_is_not_finite_shows() {
-    let w = Var::new(&[1f32, f32::NAN], &Device::Cpu).unwrap();
+    let w = Var::new(&[[1f32, f32::NAN]], &Device::Cpu).unwrap();
     assert!(scalar(&l2(std::slice::from_ref(&w), 0.1).unwrap()).is_nan());
     assert!(scalar(&l1(&[w], 0.1).unwrap()).is_nan());
-    let w = Var::new(&[1f32, f32::NEG_INFINITY], &Device::Cpu).unwrap();
+    let w = Var::new(&[[1f32, f32::NEG_INFINITY]], &Device::Cpu).unwrap();
     assert_eq!(scalar(&elastic_net(&[w], 0.0, 0.1).unwrap()), f64::INFINITY);
 }
 
@@ -101,6 +102,6 @@ fn a_strength_must_be_a_number() {
             .to_string();
         assert!(error.contains("expected a finite number ≥ 0"), "{error}");
     }
-    let w = Var::zeros(2, DType::U32, &Device::Cpu).unwrap();
+    let w = Var::zeros((1, 2), DType::U32, &Device::Cpu).unwrap();
     assert!(l1(&[w], 1.0).is_err());
 }
