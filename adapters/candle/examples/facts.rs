@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_core::{Context, DType, Device, Result, Tensor, Var};
 use steadygrad::{Guard, clip};
 use steadygrad_candle::CandleGrads;
 
@@ -119,7 +119,7 @@ fn program(out: &mut dyn Write) -> Told {
         )?;
     }
 
-    let long = Tensor::ones(20_000_000, DType::F32, &Device::Cpu)?.affine(0.1, 0.0)?;
+    let long = Tensor::ones((1, 20_000_000), DType::F32, &Device::Cpu)?.affine(0.1, 0.0)?;
     let var = Var::from_tensor(&long)?;
     let exact = 20e6 * f64::from(0.1f32).powi(2);
     let candle = f64::from(var.sqr()?.sum_all()?.to_scalar::<f32>()?);
@@ -131,12 +131,11 @@ fn program(out: &mut dyn Write) -> Told {
         (ours / exact - 1.0).abs()
     )?;
 
-    let zero = Var::zeros(1, DType::F32, &Device::Cpu)?;
+    let zero = Var::zeros((1, 1), DType::F32, &Device::Cpu)?;
     let gradient = |penalty: Tensor| -> Result<f32> {
         let grads = penalty.backward()?;
-        grads
-            .get(&zero)
-            .map_or(Ok(0.0), |grad| grad.to_vec1::<f32>().map(|xs| xs[0]))
+        let grad = grads.get(&zero).context("expected a gradient")?;
+        grad.sum_all()?.to_scalar()
     };
     writeln!(
         out,

@@ -17,7 +17,7 @@ fn grads(pairs: &[(&Var, &[f32])]) -> GradStore {
     for (var, values) in pairs {
         store.insert(
             var,
-            Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap(),
+            Tensor::from_slice(values, var.shape(), &Device::Cpu).unwrap(),
         );
     }
     store
@@ -246,7 +246,8 @@ fn tensors_are_read_and_added_to() {
 #[test]
 fn the_cores_penalties_work_on_both_sets() {
     use steadygrad::penalty::{L2, Penalty};
-    let (w, bias) = (var(&[3.0, 4.0]), var(&[7.0]));
+    let w = Var::new(&[[3f32, 4.0]], &Device::Cpu).unwrap();
+    let bias = var(&[7.0]);
     let mut store = grads(&[(&w, &[1.0, 1.0]), (&bias, &[1.0])]);
     let vars = [("w", w.clone()), ("bias", bias.clone())];
     let value = L2::new(0.5)
