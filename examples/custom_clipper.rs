@@ -6,8 +6,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use steadygrad::StepView;
 use steadygrad::clip::Clipper;
-use steadygrad::detect::StepView;
 use steadygrad::{Edits, Factor, Guard, Norm, Wide, detect};
 use tell::{Told, tell};
 

@@ -5,8 +5,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use steadygrad::detect::{Alarm, Detector, StepView, Subject};
 use steadygrad::{Guard, Step, Verdict};
+use steadygrad::{
+    StepView,
+    detect::{Alarm, Detector, Subject},
+};
 use tell::{Told, tell};
 
 mod tell;

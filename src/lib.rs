@@ -140,13 +140,16 @@
 
 extern crate alloc;
 
+mod after;
 pub mod clip;
 mod covers;
 pub mod detect;
 mod edit;
+mod edits;
 mod element;
 mod error;
 mod exact;
+mod factor;
 mod figures;
 mod guard;
 mod kernel;
@@ -155,26 +158,40 @@ mod measurement;
 mod names;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+mod needs;
+mod number;
 pub mod penalty;
 #[cfg(feature = "ndarray")]
 pub mod recurrent;
 mod report;
 #[doc(hidden)]
 pub mod set;
+mod slice;
 mod stats;
+mod step_view;
 mod tensor;
+mod total;
+mod units;
+mod verdict;
 mod wide;
 
 pub use covers::Covers;
-pub use edit::{Edit, Edits, Factor, Op};
+pub use edit::{Edit, Op};
+pub use edits::Edits;
 pub use element::Element;
 pub use error::{Error, Result};
+pub use factor::Factor;
 pub use guard::{Guard, OnNonFinite, Plan, Step, Stepped, Watch};
-pub use measurement::{Measurement, Total};
-pub use report::{Report, TensorReport, Verdict};
-pub use set::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
+pub use measurement::Measurement;
+pub use needs::Needs;
+pub use report::{Report, TensorReport};
+pub use set::{TensorSet, TensorSetMut, Visitor, VisitorMut};
+pub use slice::{SliceMut, SliceRef};
 pub use stats::{Norm, Stats};
-pub use tensor::{Ask, Needs, SliceMut, SliceRef, Tensor, TensorMut};
+pub use step_view::StepView;
+pub use tensor::{Ask, Tensor, TensorMut, TensorRef};
+pub use total::Total;
+pub use verdict::Verdict;
 pub use wide::Wide;
 
 /// The README's examples, run as tests.

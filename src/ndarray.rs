@@ -6,27 +6,17 @@
 use ndarray::{ArrayBase, ArrayViewD, ArrayViewMutD, Axis, Data, DataMut, Dimension, Slice};
 
 use crate::edit::Edit;
-use crate::element::Element;
-use crate::kernel::{self, At, Look};
-use crate::set::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
-use crate::tensor::{
-    Ask, SliceMut, SliceRef, Tensor, TensorMut, edit_then_look, look_then_clamp, one_unit, range,
-};
-use crate::{Error, Result, Stats, Total};
+use crate::kernel::{self, At};
+use crate::needs::Look;
+use crate::number::Number;
+use crate::set::{TensorSet, TensorSetMut, Visitor, VisitorMut};
+use crate::slice::{SliceMut, SliceRef};
+use crate::tensor::{Ask, Tensor, TensorMut, TensorRef, edit_then_look, look_then_clamp, range};
+use crate::units::units;
+use crate::{Result, Stats, Total};
 
 /// Elements gathered together from a line that is not contiguous.
 const GATHER: usize = 256;
-
-/// The number of units along `axis`.
-fn units(shape: &[usize], axis: usize) -> Result<usize> {
-    match shape {
-        [] | [_] => one_unit(axis),
-        _ => shape.get(axis).copied().ok_or(Error::Axis {
-            axes: shape.len(),
-            axis,
-        }),
-    }
-}
 
 /// Whether `edit` treats the indices along `axis` differently and `at` does not fix one of them.
 fn splits(edit: &Edit<'_>, axis: usize, axes: usize, at: Option<&At<'_>>) -> bool {
@@ -75,7 +65,7 @@ impl<'e> Walk<'e> {
     }
 
     /// Hands the elements, as the edit would leave them, to `to` in row-major order.
-    fn read<A: Element>(&self, view: &ArrayViewD<'_, A>, to: &mut dyn FnMut(&[A])) {
+    fn read<A: Number>(&self, view: &ArrayViewD<'_, A>, to: &mut dyn FnMut(&[A])) {
         if self.is_uniform() {
             if let Some(run) = view.as_slice() {
                 return kernel::preview(run, self.edit, self.at, to);
@@ -107,7 +97,7 @@ impl<'e> Walk<'e> {
     }
 
     /// Carries out the edit.
-    fn write<A: Element>(&self, mut view: ArrayViewMutD<'_, A>) {
+    fn write<A: Number>(&self, mut view: ArrayViewMutD<'_, A>) {
         if self.is_uniform() {
             if let Some(run) = view.as_slice_memory_order_mut() {
                 return kernel::apply(run, self.edit, self.at);
@@ -137,7 +127,7 @@ impl<'e> Walk<'e> {
 }
 
 /// What one read says of `view`, which stands at `at` in an array of as many axes.
-fn measure<A: Element>(
+fn measure<A: Number>(
     view: &ArrayViewD<'_, A>,
     after: &Edit<'_>,
     look: Look,
@@ -161,7 +151,7 @@ fn measure<A: Element>(
         stats.first_non_finite = None;
         walk.read(view, &mut |xs| {
             for x in xs {
-                if !x.widen().is_finite() {
+                if !x.exact().is_finite() {
                     stats.first_non_finite.get_or_insert(index);
                 }
                 index += 1;
@@ -172,11 +162,11 @@ fn measure<A: Element>(
 }
 
 /// Copies elements from the `skip`-th on, in row-major order, and returns how many.
-fn read<A: Element>(view: &ArrayViewD<'_, A>, skip: usize, out: &mut [f64]) -> usize {
+fn read<A: Number>(view: &ArrayViewD<'_, A>, skip: usize, out: &mut [f64]) -> usize {
     let copy = |xs: &mut dyn Iterator<Item = &A>, out: &mut [f64]| {
         out.iter_mut()
             .zip(xs)
-            .map(|(to, x)| *to = x.widen())
+            .map(|(to, x)| *to = x.exact())
             .count()
     };
     if let Some(run) = view.as_slice() {
@@ -204,10 +194,10 @@ fn read<A: Element>(view: &ArrayViewD<'_, A>, skip: usize, out: &mut [f64]) -> u
 }
 
 /// Adds to elements from the `skip`-th on, in row-major order, and returns to how many.
-fn add<A: Element>(mut view: ArrayViewMutD<'_, A>, skip: usize, values: &[f64]) -> usize {
+fn add<A: Number>(mut view: ArrayViewMutD<'_, A>, skip: usize, values: &[f64]) -> usize {
     let sum = |xs: &mut dyn Iterator<Item = &mut A>| {
         xs.zip(values)
-            .map(|(x, value)| *x = A::narrow(x.widen() + value))
+            .map(|(x, value)| *x = A::near(x.exact() + value))
             .count()
     };
     if let Some(run) = view.as_slice_mut() {
@@ -231,7 +221,7 @@ fn add<A: Element>(mut view: ArrayViewMutD<'_, A>, skip: usize, values: &[f64]) 
     done
 }
 
-impl<A: Element, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
+impl<A: Number, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         let (shape, view) = (self.shape(), self.view().into_dyn());
         ask.after.check_units(|axis| units(shape, axis))?;
@@ -273,7 +263,7 @@ impl<A: Element, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
     }
 }
 
-impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, D> {
+impl<A: Number, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, D> {
     fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
         let shape = self.shape();
         edit.check_units(|axis| units(shape, axis))?;
@@ -314,13 +304,13 @@ impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, 
     }
 }
 
-impl<A: Element, S: Data<Elem = A>, D: Dimension> TensorSet for ArrayBase<S, D> {
+impl<A: Number, S: Data<Elem = A>, D: Dimension> TensorSet for ArrayBase<S, D> {
     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
         f("", TensorRef::Other(self))
     }
 }
 
-impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorSetMut for ArrayBase<S, D> {
+impl<A: Number, S: DataMut<Elem = A>, D: Dimension> TensorSetMut for ArrayBase<S, D> {
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
         f("", self)
     }
@@ -329,6 +319,7 @@ impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorSetMut for ArrayBase<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use crate::{Edits, Factor, Measurement, Op};
     use alloc::vec;
     use alloc::vec::Vec;

@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 
-use crate::edit::Factor;
+use crate::factor::Factor;
 use crate::{Error, Result, Wide};
 
 /// Which norm: of all elements taken together, never of the tensors' norms.

@@ -5,9 +5,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::edit::{Clamp, Edit};
-use crate::element::Element;
-use crate::kernel::Look;
+use crate::needs::{Look, Needs};
+use crate::number::Number;
+use crate::slice::{SliceMut, SliceRef, each_slice};
 use crate::stats::{Power, SQUARES};
+use crate::units::one_unit;
 use crate::{Error, Result, Stats, Total, kernel};
 
 /// What to measure beside the usual.
@@ -53,161 +55,6 @@ impl Ask<'_> {
         self.p.filter(|&p| p != SQUARES)
     }
 }
-
-/// What a rule wants measured beside the usual.
-///
-/// # Examples
-///
-/// ```
-/// use steadygrad::Needs;
-///
-/// let rows = Needs { units: Some(0), ..Needs::default() };
-/// assert!(rows.covers(Needs::default()));
-/// assert!(!Needs::default().covers(rows));
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Needs {
-    /// Sums of powers, for a norm of a general `p`; `Some(2.0)` for one that can do without Σ|x|.
-    pub p: Option<f64>,
-    /// The smallest and the largest element, for bounds that are not alike on both sides.
-    pub range: bool,
-    /// Statistics of each unit along an axis.
-    pub units: Option<usize>,
-}
-
-impl Needs {
-    /// Counts, squares and the maximum, which every read gives.
-    ///
-    /// ```
-    /// use steadygrad::{Measurement, Needs};
-    /// let seen = Measurement::with_needs(&vec![3.0, -4.0], Needs::LEAST)?;
-    /// assert_eq!((seen.total().l2(), seen.total().max_abs()), (5.0, 4.0));
-    /// assert!(seen.total().l1().is_nan());   // nobody asked
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    pub const LEAST: Self = Self {
-        p: Some(SQUARES),
-        range: false,
-        units: None,
-    };
-
-    #[inline]
-    pub(crate) fn look(self) -> Look {
-        Look::of(self.p, self.range)
-    }
-
-    /// The `p` whose powers must be summed: none for 2, whose powers always are.
-    ///
-    /// ```
-    /// use steadygrad::Needs;
-    /// assert_eq!(Needs { p: Some(3.0), ..Needs::default() }.power(), Some(3.0));
-    /// assert_eq!(Needs::LEAST.power(), None);
-    /// ```
-    #[must_use]
-    pub fn power(self) -> Option<f64> {
-        self.p.filter(|&p| p != SQUARES)
-    }
-
-    /// Whether a measurement made for `self` serves `other`.
-    ///
-    /// ```
-    /// use steadygrad::Needs;
-    /// let (cubes, fourths) = (Needs { p: Some(3.0), ..Needs::default() }, Needs { p: Some(4.0), ..Needs::default() });
-    /// assert!(cubes.covers(cubes) && cubes.covers(Needs::default()));
-    /// assert!(!cubes.covers(fourths));
-    /// ```
-    #[must_use]
-    pub fn covers(self, other: Self) -> bool {
-        let p = match other.p {
-            Some(SQUARES) => true,
-            None => self.p != Some(SQUARES),
-            some => self.p == some,
-        };
-        p && (self.range || !other.range) && (other.units.is_none() || other.units == self.units)
-    }
-
-    /// What serves both, where one measurement can.
-    ///
-    /// ```
-    /// use steadygrad::Needs;
-    /// let (cubes, rows) = (Needs { p: Some(3.0), ..Needs::default() }, Needs { units: Some(0), ..Needs::default() });
-    /// assert_eq!(cubes.or(rows), Needs { p: Some(3.0), units: Some(0), range: false });
-    /// let fourths = Needs { p: Some(4.0), ..Needs::default() };
-    /// assert!(!cubes.or(fourths).covers(fourths));   // one read sums one power
-    /// ```
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        let p = match (self.p, other.p) {
-            (Some(SQUARES), p) | (p, Some(SQUARES)) => p,
-            (p, q) => p.or(q),
-        };
-        Self {
-            p,
-            range: self.range || other.range,
-            units: self.units.or(other.units),
-        }
-    }
-}
-
-/// Contiguous host memory in logical (row-major) order, by element type.
-///
-/// # Examples
-///
-/// ```
-/// use steadygrad::{SliceRef, Tensor};
-/// assert!(matches!(vec![1.0_f32].as_slice_ref(), Some(SliceRef::F32([x])) if *x == 1.0));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the variants are the types they name")]
-pub enum SliceRef<'a> {
-    F32(&'a [f32]),
-    F64(&'a [f64]),
-    #[cfg(feature = "half")]
-    F16(&'a [half::f16]),
-    #[cfg(feature = "half")]
-    BF16(&'a [half::bf16]),
-}
-
-/// Contiguous host memory in logical (row-major) order, by element type, to write to.
-///
-/// # Examples
-///
-/// ```
-/// use steadygrad::{SliceMut, TensorMut};
-/// let mut w = vec![1.0_f64];
-/// if let Some(SliceMut::F64(xs)) = w.as_slice_mut_ref() {
-///     xs[0] = 2.0;
-/// }
-/// assert_eq!(w, [2.0]);
-/// ```
-#[derive(Debug, PartialEq)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the variants are the types they name")]
-pub enum SliceMut<'a> {
-    F32(&'a mut [f32]),
-    F64(&'a mut [f64]),
-    #[cfg(feature = "half")]
-    F16(&'a mut [half::f16]),
-    #[cfg(feature = "half")]
-    BF16(&'a mut [half::bf16]),
-}
-
-/// Does the same for a slice of each element type.
-macro_rules! each_slice {
-    ($slice:expr, $kind:ident, $xs:ident => $body:expr) => {
-        match $slice {
-            $kind::F32($xs) => $body,
-            $kind::F64($xs) => $body,
-            #[cfg(feature = "half")]
-            $kind::F16($xs) => $body,
-            #[cfg(feature = "half")]
-            $kind::BF16($xs) => $body,
-        }
-    };
-}
-
-pub(crate) use each_slice;
 
 /// Something that can be measured: it owns or borrows numbers and tells its [`Stats`] in one read.
 ///
@@ -472,16 +319,7 @@ pub(crate) fn range(start: usize, len: usize, available: usize) -> Result<core::
     }
 }
 
-/// What a tensor of at most one axis says of its units along `axis`: it is one.
-pub(crate) fn one_unit(axis: usize) -> Result<usize> {
-    if axis == 0 {
-        Ok(1)
-    } else {
-        Err(Error::Axis { axes: 1, axis })
-    }
-}
-
-impl<E: Element> Tensor for [E] {
+impl<E: Number> Tensor for [E] {
     #[inline]
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         ask.after.check_units(one_unit)?;
@@ -511,13 +349,13 @@ impl<E: Element> Tensor for [E] {
     fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
         let xs = &self[range(start, out.len(), <[E]>::len(self))?];
         for (to, x) in out.iter_mut().zip(xs) {
-            *to = x.widen();
+            *to = x.exact();
         }
         Ok(())
     }
 }
 
-impl<E: Element> TensorMut for [E] {
+impl<E: Number> TensorMut for [E] {
     fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
         edit.check_units(one_unit)?;
         kernel::apply(self, edit, None);
@@ -546,7 +384,7 @@ impl<E: Element> TensorMut for [E] {
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
         let range = range(start, values.len(), <[E]>::len(self))?;
         for (x, value) in self[range].iter_mut().zip(values) {
-            *x = E::narrow(x.widen() + value);
+            *x = E::near(x.exact() + value);
         }
         Ok(())
     }
@@ -621,10 +459,10 @@ macro_rules! forward_tensor_mut {
     };
 }
 
-forward_tensor!([E: Element] Vec<E>, v => v.as_slice());
-forward_tensor_mut!([E: Element] Vec<E>, v => v.as_mut_slice());
-forward_tensor!([E: Element, const N: usize] [E; N], v => v.as_slice());
-forward_tensor_mut!([E: Element, const N: usize] [E; N], v => v.as_mut_slice());
+forward_tensor!([E: Number] Vec<E>, v => v.as_slice());
+forward_tensor_mut!([E: Number] Vec<E>, v => v.as_mut_slice());
+forward_tensor!([E: Number, const N: usize] [E; N], v => v.as_slice());
+forward_tensor_mut!([E: Number, const N: usize] [E; N], v => v.as_mut_slice());
 forward_tensor!([T: Tensor + ?Sized] &T, v => &**v);
 forward_tensor!([T: Tensor + ?Sized] &mut T, v => &**v);
 forward_tensor_mut!([T: TensorMut + ?Sized] &mut T, v => &mut **v);
@@ -714,5 +552,81 @@ impl Tensor for SliceRef<'_> {
 
     fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
         each_slice!(self, SliceRef, xs => xs.read(start, out))
+    }
+}
+
+/// A tensor on loan from a [`TensorSet`]: a slice, or anything else that is a [`Tensor`].
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Tensor, TensorRef, TensorSet};
+///
+/// let grads = vec![vec![1.0_f32, 2.0], vec![3.0]];
+/// let mut all: Vec<TensorRef<'_>> = vec![];
+/// grads.visit(&mut |_name, tensor| Ok(all.push(tensor)))?;
+/// assert_eq!(all[1].len(), 1);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub enum TensorRef<'a> {
+    /// A slice, which has no size of its own and so cannot stand behind `dyn`.
+    Slice(SliceRef<'a>),
+    /// Anything else.
+    Other(&'a dyn Tensor),
+}
+
+impl core::fmt::Debug for TensorRef<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TensorRef")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> TensorRef<'a> {
+    /// The elements, for as long as the tensor is on loan.
+    #[inline]
+    pub(crate) fn lent_slice(self) -> Option<SliceRef<'a>> {
+        match self {
+            Self::Slice(slice) => Some(slice),
+            Self::Other(tensor) => tensor.as_slice_ref(),
+        }
+    }
+
+    fn inner(&self) -> &(dyn Tensor + 'a) {
+        match self {
+            Self::Slice(slice) => slice,
+            Self::Other(tensor) => *tensor,
+        }
+    }
+}
+
+impl Tensor for TensorRef<'_> {
+    #[inline]
+    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
+        match self {
+            Self::Slice(slice) => slice.stats(ask),
+            Self::Other(tensor) => tensor.stats(ask),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.inner().len()
+    }
+
+    fn dims(&self) -> Option<&[usize]> {
+        match self {
+            Self::Slice(_) => None,
+            Self::Other(tensor) => tensor.dims(),
+        }
+    }
+
+    fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
+        self.inner().as_slice_ref()
+    }
+
+    fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
+        self.inner().read(start, out)
     }
 }

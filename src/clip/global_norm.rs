@@ -1,7 +1,7 @@
 //! One factor for all gradients, from their common norm.
 
 use super::{Bound, Clipped, Clipper, Shrink, once};
-use crate::detect::StepView;
+use crate::StepView;
 use crate::{Edits, Needs, Norm, Result, TensorSetMut};
 
 /// Scales all gradients by one factor so that their common norm is at most `max`.

@@ -36,10 +36,10 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Debug;
 
-use crate::detect::StepView;
-use crate::edit::Held;
+use crate::StepView;
+use crate::after::After;
+use crate::edits::Held;
 use crate::figures::Figures;
-use crate::report::After;
 use crate::{
     Edits, Error, Factor, Measurement, Needs, Norm, Result, Stats, TensorSet, TensorSetMut, Wide,
 };
@@ -51,7 +51,7 @@ use crate::{
 /// Halve every gradient while the loss is above 1:
 ///
 /// ```
-/// use steadygrad::{clip::Clipper, detect::StepView, Edits, Factor, Guard, Step};
+/// use steadygrad::{clip::Clipper, StepView, Edits, Factor, Guard, Step};
 ///
 /// #[derive(Debug)]
 /// struct Careful { half: Factor }
@@ -101,7 +101,7 @@ pub trait Clipper: Send + Sync + Debug {
     /// A rule is tried without any tensor:
     ///
     /// ```
-    /// use steadygrad::{clip::{Clipper, GlobalNorm}, detect::StepView, Edits, Factor, Measurement};
+    /// use steadygrad::{clip::{Clipper, GlobalNorm}, StepView, Edits, Factor, Measurement};
     ///
     /// let (grads, mut edits) = (Measurement::of(&[3.0, 4.0])?, Edits::for_count(1));
     /// let step = StepView { number: 1, grads: &grads, params: None, loss: None };

@@ -1,7 +1,7 @@
 //! A factor for each tensor, from its own norm.
 
 use super::{Bound, Clipped, Clipper, Shrink, once};
-use crate::detect::StepView;
+use crate::StepView;
 use crate::{Edits, Needs, Norm, Result, TensorSetMut};
 
 /// Scales each tensor by a factor of its own so that its norm is at most `max`.

@@ -1,7 +1,7 @@
 //! Each element on its own.
 
 use super::{Clipped, Clipper};
-use crate::detect::StepView;
+use crate::StepView;
 use crate::{Edits, Error, Needs, Result, TensorSetMut};
 
 /// Clamps each element into `[min, max]`.

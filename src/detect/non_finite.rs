@@ -1,7 +1,9 @@
 //! NaN and infinities.
 
-use super::{Alarm, Detector, Found, StepView, Subject};
+use super::alarm::Found;
+use super::{Alarm, Detector, Subject};
 use crate::Needs;
+use crate::StepView;
 
 /// Fires when the loss, a gradient or a parameter has an element that is NaN or infinite.
 ///

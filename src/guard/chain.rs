@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 
 use crate::clip::Clipper;
-use crate::detect::{Detector, StepView};
 use crate::{Edits, Measurement, Needs, Result, TensorSet, Verdict};
+use crate::{StepView, detect::Detector};
 
 /// A clipper or a detector, in the place that the user gave it.
 #[derive(Debug)]

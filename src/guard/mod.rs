@@ -6,17 +6,21 @@ mod plan;
 mod policy;
 mod step;
 mod stepped;
+mod units;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use self::chain::{Chain, Rule, Valid, overflows};
 use self::paired::Paired;
-use self::plan::check_units;
 use self::policy::meet;
+use self::units::check_units;
 use crate::clip::Clipper;
-use crate::detect::{Detector, StepView, non_finite};
-use crate::{Edits, Error, Measurement, Needs, Report, Result, TensorSet, TensorSetMut, Verdict};
+use crate::{Edits, Error, Measurement, Needs, Report, Result, TensorSet, Verdict};
+use crate::{
+    StepView,
+    detect::{Detector, non_finite},
+};
 
 pub use plan::Plan;
 pub use policy::OnNonFinite;
@@ -288,87 +292,6 @@ impl Guard {
             requires_gradients: true,
             ..self
         }
-    }
-
-    /// Measures, decides, and carries it out.
-    ///
-    /// A `&mut G` variable is moved by the conversion: pass `&mut *grads` to keep it.
-    ///
-    /// ```
-    /// use steadygrad::{clip, Guard};
-    /// fn train(guard: &mut Guard, grads: &mut Vec<f32>) -> steadygrad::Result<f32> {
-    ///     let report = guard.step(&mut *grads)?;
-    ///     Ok(if report.verdict().is_apply() { grads[0] } else { 0.0 })
-    /// }
-    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?);
-    /// assert_eq!(train(&mut guard, &mut vec![8.0])?, 1.0);
-    /// assert_eq!(train(&mut guard, &mut vec![f32::NAN])?, 0.0);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NonFinite`] under [`OnNonFinite::Error`], [`Error::NothingSeen`] after
-    /// [`Guard::require_gradients`], [`Error::Axis`] or [`Error::Count`] if a rule scales units that a tensor does
-    /// not have, [`Error::Name`], [`Error::Count`] or [`Error::Shape`] if the parameters are not those of the
-    /// gradients, and what the tensors give. All these leave every gradient as it is, but for a storage that
-    /// fails while it is written to: then the tensors before it are edited, those behind it are not, and the
-    /// norm [after](Report::after) is NaN. A step with an error is not taken and counts as skipped; the first beyond
-    /// [`Guard::max_skips`] in a row gives [`Error::Stop`].
-    pub fn step<'s, G, P>(&mut self, step: impl Into<Step<'s, G, P>>) -> Result<Stepped<'_>>
-    where
-        G: TensorSetMut + ?Sized + 's,
-        P: TensorSet + ?Sized + 's,
-    {
-        let Step {
-            grads,
-            params,
-            loss,
-        } = step.into();
-        let params = params.as_ref().map(|params| params as &dyn TensorSet);
-        self.decide(&*grads, params, loss)?;
-        Plan { guard: self }.carry_out(grads)
-    }
-
-    /// Measures and decides; writes nothing.
-    ///
-    /// The plan can be carried out with [`Plan::apply`], or its factors can be folded into an optimiser's
-    /// own loop: a clipped step then costs one read and no extra write.
-    ///
-    /// A plan is a step, whether it is carried out or dropped: it has a number of its own, detectors have seen it,
-    /// and a verdict to skip counts. To look at gradients twice in one step, look at the plan's
-    /// [report](Plan::report), or read them with [`Measurement::of`].
-    ///
-    /// ```
-    /// use steadygrad::{clip, Guard};
-    ///
-    /// let (mut w, g) = (vec![10.0_f32, 10.0], vec![3.0_f32, 4.0]);
-    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(2.5)?);
-    /// let plan = guard.plan(&g)?;
-    /// if let (true, Some(factor)) = (plan.verdict().is_apply(), plan.factor(0)) {
-    ///     let rate = 0.5 * factor as f32;
-    ///     w.iter_mut().zip(&g).for_each(|(w, g)| *w -= rate * g);
-    /// }
-    /// assert_eq!(w, [9.25, 9.0]);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Guard::step`].
-    pub fn plan<'w, G, P>(&mut self, watch: impl Into<Watch<'w, G, P>>) -> Result<Plan<'_>>
-    where
-        G: TensorSet + ?Sized + 'w,
-        P: TensorSet + ?Sized + 'w,
-    {
-        let Watch {
-            grads,
-            params,
-            loss,
-        } = watch.into();
-        let params = params.as_ref().map(|params| params as &dyn TensorSet);
-        self.decide(grads, params, loss)?;
-        Ok(Plan { guard: self })
     }
 
     /// The report of the last step.

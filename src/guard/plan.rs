@@ -1,11 +1,9 @@
 //! What a guard decided, to be carried out or folded into an optimiser.
 
-use super::{Guard, Stepped};
+use super::units::check_units;
+use super::{Guard, Step, Stepped, Watch};
 use crate::set::{Found, Pairing};
-use crate::{
-    Ask, Edits, Factor, Measurement, Needs, Op, Report, Result, Tensor, TensorSet, TensorSetMut,
-    Verdict,
-};
+use crate::{Factor, Measurement, Report, Result, Tensor, TensorSet, TensorSetMut, Verdict};
 
 /// What a guard decided, before anything is written.
 ///
@@ -122,42 +120,87 @@ impl<'g> Plan<'g> {
     }
 }
 
-/// Whether each list of factors fits the units of its tensor, so that none is found wanting when others are
-/// edited already. `seen` tells at no cost, if the units of these gradients were measured along that axis; else the
-/// tensor is read as the edit would leave it, and says so itself.
-pub(super) fn check_units<G: TensorSet + ?Sized>(
-    grads: &G,
-    seen: Option<&Measurement>,
-    edits: &Edits,
-) -> Result<()> {
-    if edits.common_factor().is_some() {
-        return Ok(());
+impl Guard {
+    /// Measures, decides, and carries it out.
+    ///
+    /// A `&mut G` variable is moved by the conversion: pass `&mut *grads` to keep it.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// fn train(guard: &mut Guard, grads: &mut Vec<f32>) -> steadygrad::Result<f32> {
+    ///     let report = guard.step(&mut *grads)?;
+    ///     Ok(if report.verdict().is_apply() { grads[0] } else { 0.0 })
+    /// }
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?);
+    /// assert_eq!(train(&mut guard, &mut vec![8.0])?, 1.0);
+    /// assert_eq!(train(&mut guard, &mut vec![f32::NAN])?, 0.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFinite`] under [`OnNonFinite::Error`], [`Error::NothingSeen`] after
+    /// [`Guard::require_gradients`], [`Error::Axis`] or [`Error::Count`] if a rule scales units that a tensor does
+    /// not have, [`Error::Name`], [`Error::Count`] or [`Error::Shape`] if the parameters are not those of the
+    /// gradients, and what the tensors give. All these leave every gradient as it is, but for a storage that
+    /// fails while it is written to: then the tensors before it are edited, those behind it are not, and the
+    /// norm [after](Report::after) is NaN. A step with an error is not taken and counts as skipped; the first beyond
+    /// [`Guard::max_skips`] in a row gives [`Error::Stop`].
+    pub fn step<'s, G, P>(&mut self, step: impl Into<Step<'s, G, P>>) -> Result<Stepped<'_>>
+    where
+        G: TensorSetMut + ?Sized + 's,
+        P: TensorSet + ?Sized + 's,
+    {
+        let Step {
+            grads,
+            params,
+            loss,
+        } = step.into();
+        let params = params.as_ref().map(|params| params as &dyn TensorSet);
+        self.decide(&*grads, params, loss)?;
+        Plan { guard: self }.carry_out(grads)
     }
-    let along = |op: &Op<'_>| match *op {
-        Op::ScaleUnits { axis, .. } => Some(axis),
-        _ => None,
-    };
-    let units = |index: usize| edits.get(index).ops().filter_map(move |op| along(&op));
-    if (0..edits.len()).all(|index| units(index).next().is_none()) {
-        return Ok(());
+
+    /// Measures and decides; writes nothing.
+    ///
+    /// The plan can be carried out with [`Plan::apply`], or its factors can be folded into an optimiser's
+    /// own loop: a clipped step then costs one read and no extra write.
+    ///
+    /// A plan is a step, whether it is carried out or dropped: it has a number of its own, detectors have seen it,
+    /// and a verdict to skip counts. To look at gradients twice in one step, look at the plan's
+    /// [report](Plan::report), or read them with [`Measurement::of`].
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    ///
+    /// let (mut w, g) = (vec![10.0_f32, 10.0], vec![3.0_f32, 4.0]);
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(2.5)?);
+    /// let plan = guard.plan(&g)?;
+    /// if let (true, Some(factor)) = (plan.verdict().is_apply(), plan.factor(0)) {
+    ///     let rate = 0.5 * factor as f32;
+    ///     w.iter_mut().zip(&g).for_each(|(w, g)| *w -= rate * g);
+    /// }
+    /// assert_eq!(w, [9.25, 9.0]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Guard::step`].
+    pub fn plan<'w, G, P>(&mut self, watch: impl Into<Watch<'w, G, P>>) -> Result<Plan<'_>>
+    where
+        G: TensorSet + ?Sized + 'w,
+        P: TensorSet + ?Sized + 'w,
+    {
+        let Watch {
+            grads,
+            params,
+            loss,
+        } = watch.into();
+        let params = params.as_ref().map(|params| params as &dyn TensorSet);
+        self.decide(grads, params, loss)?;
+        Ok(Plan { guard: self })
     }
-    let mut index = 0;
-    grads.visit(&mut |_, tensor| {
-        let edit = edits.get(index);
-        let known = seen.filter(|seen| units(index).all(|axis| seen.needs().units == Some(axis)));
-        let checked = match known {
-            Some(seen) => edit.check_units(|_| Ok(seen.units(index).len())),
-            None => tensor
-                .stats(&mut Ask {
-                    after: edit,
-                    p: Needs::LEAST.p,
-                    ..Ask::default()
-                })
-                .map(drop),
-        };
-        index += 1;
-        checked
-    })
 }
 
 /// Whether `grads` are those that `seen` tells of.

@@ -2,16 +2,18 @@
 
 use super::chunks;
 use super::edit::{apply, clamp_each};
-use super::measure::{self, BLOCK, Lanes, Sums, Twofold};
-use super::stream::{Look, complete_slice, range_of, stats_of_slice};
+use super::lanes::{BLOCK, Twofold};
+use super::measure::{self, Lanes, Sums};
+use super::stream::{complete_slice, range_of, stats_of_slice};
 use super::unit::{Plain, Unit};
 use crate::Stats;
 use crate::edit::Clamp;
-use crate::element::{Element, Part};
+use crate::needs::Look;
+use crate::number::{Number, Part};
 
 /// Clamps a slice into `[min, max]` and says what parts of it were and what they are. A block that needs no
 /// clamp is not written.
-pub(crate) fn clamp_and_stats<T: Element>(
+pub(crate) fn clamp_and_stats<T: Number>(
     xs: &mut [T],
     min: f64,
     max: f64,
@@ -29,7 +31,7 @@ pub(crate) fn clamp_and_stats<T: Element>(
 type Blocks = (usize, [Sums; 2], (f64, f64));
 
 /// What the plain blocks were and are, and the rest if there is one.
-fn of_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> ([Stats; 2], Option<[Stats; 2]>) {
+fn of_chunk<T: Number>(xs: &mut [T], clamp: &Clamp) -> ([Stats; 2], Option<[Stats; 2]>) {
     let (done, sums, range) = plain_blocks(xs, clamp);
     let (xs, rest) = xs.split_at_mut(done);
     let mut done = sums.map(|sums| complete_slice(xs, sums, Look::LEAST));
@@ -46,7 +48,7 @@ fn of_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> ([Stats; 2], Option<[Sta
 /// Clamps block by block, up to the first that needs a second look, which must come before it is written:
 /// one that is not finite, or has squares out of range. Says how many elements that was, what they were and
 /// are, and the range in which they were, as far as it must be known.
-fn plain_blocks<T: Element>(xs: &mut [T], clamp: &Clamp) -> Blocks {
+fn plain_blocks<T: Number>(xs: &mut [T], clamp: &Clamp) -> Blocks {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if let Some(unit) = super::unit::v3() {
         return unit.vectorize(on_v3::PlainBlocks { unit, xs, clamp });
@@ -58,13 +60,13 @@ fn plain_blocks<T: Element>(xs: &mut [T], clamp: &Clamp) -> Blocks {
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn plain_blocks_plain<T: Element>(xs: &mut [T], clamp: &Clamp) -> Blocks {
+fn plain_blocks_plain<T: Number>(xs: &mut [T], clamp: &Clamp) -> Blocks {
     plain_blocks_on(Plain, xs, clamp)
 }
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod on_v3 {
-    use super::{Blocks, Clamp, Element, plain_blocks_on};
+    use super::{Blocks, Clamp, Number, plain_blocks_on};
     use pulp::{NullaryFnOnce, x86::V3};
 
     pub(super) struct PlainBlocks<'a, T> {
@@ -73,7 +75,7 @@ mod on_v3 {
         pub(super) clamp: &'a Clamp,
     }
 
-    impl<T: Element> NullaryFnOnce for PlainBlocks<'_, T> {
+    impl<T: Number> NullaryFnOnce for PlainBlocks<'_, T> {
         type Output = Blocks;
 
         #[inline(always)]
@@ -84,7 +86,7 @@ mod on_v3 {
 }
 
 #[inline(always)]
-fn plain_blocks_on<T: Element, U: Unit>(unit: U, xs: &mut [T], clamp: &Clamp) -> Blocks {
+fn plain_blocks_on<T: Number, U: Unit>(unit: U, xs: &mut [T], clamp: &Clamp) -> Blocks {
     let (low, high) = clamp.bounds::<T>();
     let mut before = (T::Part::ZERO, Twofold::ZERO);
     let mut after = before;
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    fn as_separate_passes_say<T: Element>(xs: &[T]) {
+    fn as_separate_passes_say<T: Number>(xs: &[T]) {
         for (min, max) in [
             (-0.7, 0.7),
             (-0.1, 2.0),
@@ -167,7 +169,12 @@ mod tests {
                         parts.push(part);
                     }
                 });
-                assert_eq!(parts, [[before, after]], "{} {len} {min} {max}", T::NAME);
+                assert_eq!(
+                    parts,
+                    [[before, after]],
+                    "{} {len} {min} {max}",
+                    core::any::type_name::<T>()
+                );
                 assert_eq!(once, apart);
                 let (done, sums, _) = plain_blocks_on(Plain, &mut plain, &clamp);
                 let mut sums = sums.map(|sums| complete_slice(&once, sums, Look::LEAST));

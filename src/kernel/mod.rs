@@ -4,6 +4,7 @@
 mod chunks;
 mod clamp;
 mod edit;
+mod lanes;
 mod measure;
 mod pair;
 mod stream;
@@ -15,4 +16,4 @@ pub(crate) use edit::At;
 pub(crate) use edit::{apply, preview};
 pub(crate) use measure::Pair;
 pub(crate) use pair::pair;
-pub(crate) use stream::{Look, edit_and_stats, stats, stats_of_slice, stats_of_slices};
+pub(crate) use stream::{edit_and_stats, stats, stats_of_slice, stats_of_slices};

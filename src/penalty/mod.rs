@@ -38,8 +38,9 @@ use alloc::vec::Vec;
 use self::biases::Choice;
 use crate::kernel::{self, Pair};
 use crate::names::Names;
-use crate::set::{Found, Pairing, TensorRef};
-use crate::tensor::{SliceMut, SliceRef, Tensor, TensorMut, each_slice};
+use crate::set::{Found, Pairing};
+use crate::slice::{SliceMut, SliceRef, each_slice};
+use crate::tensor::{Tensor, TensorMut, TensorRef};
 use crate::{Error, Result, TensorSet, TensorSetMut};
 
 /// A sum over weights of a term of each, and its gradient.

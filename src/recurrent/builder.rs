@@ -314,3 +314,43 @@ fn check_hidden(hidden: usize) -> Result<()> {
     }
     Ok(())
 }
+
+impl<A: Real> Rnn<A> {
+    /// Settings for a cell of so many inputs and hidden units, whose weights are drawn by
+    /// [`build`](RnnBuilder::build).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::recurrent::Rnn;
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let rnn = Rnn::<f64>::builder(3, 5).build(&mut || 0.25)?;
+    /// assert_eq!(rnn.w_in.dim(), (5, 3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(inputs: usize, hidden: usize) -> RnnBuilder<A> {
+        RnnBuilder::new(inputs, hidden)
+    }
+}
+
+impl<A: Real> Lstm<A> {
+    /// Settings for a cell of so many inputs and hidden units, whose weights are drawn by
+    /// [`build`](LstmBuilder::build).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::recurrent::Lstm;
+    ///
+    /// # fn main() -> steadygrad::Result<()> {
+    /// let lstm = Lstm::<f64>::builder(3, 5).build(&mut || 0.25)?;
+    /// assert_eq!(lstm.w_in.dim(), (20, 3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(inputs: usize, hidden: usize) -> LstmBuilder<A> {
+        LstmBuilder::new(inputs, hidden)
+    }
+}

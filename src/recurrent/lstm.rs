@@ -8,7 +8,7 @@ use super::activation::sigmoid;
 use super::linear::{
     Times, affine, around, check, collect, fits, flat, flat_mut, own, state_shape, trajectory,
 };
-use super::{Backward, Hook, LstmBuilder, Real, RecurrentCell};
+use super::{Backward, Hook, Real, RecurrentCell};
 use crate::{Element, Result, tensor_set};
 
 /// The long short-term memory cell, with PyTorch's equations.
@@ -173,24 +173,6 @@ impl<A: Real> Lstm<A> {
         let cell = Self { w_in, w_rec, bias };
         cell.check_parameters()?;
         Ok(cell)
-    }
-
-    /// Settings for a cell of so many inputs and hidden units, whose weights are drawn by
-    /// [`build`](LstmBuilder::build).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use steadygrad::recurrent::Lstm;
-    ///
-    /// # fn main() -> steadygrad::Result<()> {
-    /// let lstm = Lstm::<f64>::builder(3, 5).build(&mut || 0.25)?;
-    /// assert_eq!(lstm.w_in.dim(), (20, 3));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn builder(inputs: usize, hidden: usize) -> LstmBuilder<A> {
-        LstmBuilder::new(inputs, hidden)
     }
 
     /// How many features an input has.

@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Slice};
 use super::linear::{
     Times, affine, around, check, collect, fits, flat, flat_mut, own, state_shape, trajectory,
 };
-use super::{Activation, Backward, Hook, Real, RecurrentCell, RnnBuilder};
+use super::{Activation, Backward, Hook, Real, RecurrentCell};
 use crate::{Element, Result, tensor_set};
 
 /// The vanilla (Elman) recurrent cell.
@@ -167,24 +167,6 @@ impl<A: Real> Rnn<A> {
         };
         cell.check_parameters()?;
         Ok(cell)
-    }
-
-    /// Settings for a cell of so many inputs and hidden units, whose weights are drawn by
-    /// [`build`](RnnBuilder::build).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use steadygrad::recurrent::Rnn;
-    ///
-    /// # fn main() -> steadygrad::Result<()> {
-    /// let rnn = Rnn::<f64>::builder(3, 5).build(&mut || 0.25)?;
-    /// assert_eq!(rnn.w_in.dim(), (5, 3));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn builder(inputs: usize, hidden: usize) -> RnnBuilder<A> {
-        RnnBuilder::new(inputs, hidden)
     }
 
     /// The nonlinearity.

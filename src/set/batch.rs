@@ -3,7 +3,8 @@
 
 use crate::kernel;
 use crate::measurement::Measurement;
-use crate::tensor::{SliceRef, Tensor};
+use crate::slice::SliceRef;
+use crate::tensor::Tensor;
 
 /// Slices that wait in a small set.
 const FEW: usize = 32;

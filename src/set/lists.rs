@@ -3,11 +3,11 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
-use crate::edit::Edits;
-use crate::element::Element;
+use super::{TensorSet, TensorSetMut, Visitor, VisitorMut};
+use crate::edits::Edits;
 use crate::measurement::Measurement;
-use crate::tensor::{Tensor, TensorMut};
+use crate::number::Number;
+use crate::tensor::{Tensor, TensorMut, TensorRef};
 use crate::{Result, Total};
 
 /// A number is a tensor of one, and a list of numbers one tensor.

@@ -2,96 +2,26 @@
 
 mod batch;
 mod lists;
+mod measured;
+mod named;
 mod names;
 mod pairing;
 mod structs;
 
 #[doc(hidden)]
-pub use names::{field_name, visit_under, visit_under_mut};
+pub use named::{visit_under, visit_under_mut};
+#[doc(hidden)]
+pub use names::field_name;
 pub(crate) use pairing::{Found, Pairing};
 
 use self::batch::Batch;
-use self::names::{visit_numbered, visit_numbered_mut};
-use crate::edit::{Edit, Edits};
+use self::names::{join, with_digits};
+use crate::edit::Edit;
+use crate::edits::Edits;
 use crate::measurement::Measurement;
-use crate::tensor::{Ask, Needs, SliceRef, Tensor, TensorMut};
-use crate::{Error, Result, Stats, Total};
-
-/// A tensor on loan from a [`TensorSet`]: a slice, or anything else that is a [`Tensor`].
-///
-/// # Examples
-///
-/// ```
-/// use steadygrad::{Tensor, TensorRef, TensorSet};
-///
-/// let grads = vec![vec![1.0_f32, 2.0], vec![3.0]];
-/// let mut all: Vec<TensorRef<'_>> = vec![];
-/// grads.visit(&mut |_name, tensor| Ok(all.push(tensor)))?;
-/// assert_eq!(all[1].len(), 1);
-/// # Ok::<(), steadygrad::Error>(())
-/// ```
-#[derive(Clone, Copy)]
-pub enum TensorRef<'a> {
-    /// A slice, which has no size of its own and so cannot stand behind `dyn`.
-    Slice(SliceRef<'a>),
-    /// Anything else.
-    Other(&'a dyn Tensor),
-}
-
-impl core::fmt::Debug for TensorRef<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("TensorRef")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<'a> TensorRef<'a> {
-    /// The elements, for as long as the tensor is on loan.
-    #[inline]
-    fn lent_slice(self) -> Option<SliceRef<'a>> {
-        match self {
-            Self::Slice(slice) => Some(slice),
-            Self::Other(tensor) => tensor.as_slice_ref(),
-        }
-    }
-
-    fn inner(&self) -> &(dyn Tensor + 'a) {
-        match self {
-            Self::Slice(slice) => slice,
-            Self::Other(tensor) => *tensor,
-        }
-    }
-}
-
-impl Tensor for TensorRef<'_> {
-    #[inline]
-    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
-        match self {
-            Self::Slice(slice) => slice.stats(ask),
-            Self::Other(tensor) => tensor.stats(ask),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.inner().len()
-    }
-
-    fn dims(&self) -> Option<&[usize]> {
-        match self {
-            Self::Slice(_) => None,
-            Self::Other(tensor) => tensor.dims(),
-        }
-    }
-
-    fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
-        self.inner().as_slice_ref()
-    }
-
-    fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
-        self.inner().read(start, out)
-    }
-}
+use crate::needs::Needs;
+use crate::tensor::{Tensor, TensorMut, TensorRef};
+use crate::{Error, Result, Total};
 
 /// What a set hands its tensors to.
 ///
@@ -225,7 +155,11 @@ pub trait TensorSet {
     where
         Self: Sized,
     {
-        visit_numbered(list, f)
+        list.iter().enumerate().try_for_each(|(i, set)| {
+            with_digits(i, |number| {
+                set.visit(&mut |inner, tensor| join(number, inner, |name| f(name, tensor)))
+            })
+        })
     }
 }
 
@@ -350,7 +284,11 @@ pub trait TensorSetMut: TensorSet {
     where
         Self: Sized,
     {
-        visit_numbered_mut(list, f)
+        list.iter_mut().enumerate().try_for_each(|(i, set)| {
+            with_digits(i, |number| {
+                set.visit_mut(&mut |inner, tensor| join(number, inner, |name| f(name, tensor)))
+            })
+        })
     }
 }
 

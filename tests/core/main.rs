@@ -13,6 +13,8 @@ mod numbers;
 mod penalty;
 mod properties;
 mod semantics;
+#[cfg(feature = "rayon")]
+mod threads;
 mod total;
 mod types;
 mod value_clip;

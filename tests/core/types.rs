@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use steadygrad::{
     Ask, Edit, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Op, Plan,
-    Report, SliceMut, SliceRef, Stats, Step, Tensor, TensorMut, TensorReport, TensorSet,
+    Report, SliceMut, SliceRef, Stats, Step, StepView, Tensor, TensorMut, TensorReport, TensorSet,
     TensorSetMut, Total, Verdict, Watch, Wide, clip, detect, penalty, tensor_set,
 };
 
@@ -46,7 +46,7 @@ fn types_cross_threads_and_can_be_shown() {
     value::<detect::NormThreshold>();
     value::<detect::PersistentNorm>();
     value::<detect::Plateau>();
-    value::<detect::StepView<'_>>();
+    value::<StepView<'_>>();
     value::<detect::Subject>();
     value::<detect::WeightGrowth>();
     value::<penalty::L1>();

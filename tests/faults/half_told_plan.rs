@@ -1,7 +1,7 @@
 //! Kind 16: plans that say too much, and steps that fail half-way.
 
+use steadygrad::StepView;
 use steadygrad::clip::{self, Clipper};
-use steadygrad::detect::StepView;
 use steadygrad::set::{Visitor, VisitorMut};
 use steadygrad::{
     Ask, Edit, Edits, Error, Guard, Needs, Result, Stats, Tensor, TensorMut, TensorRef, TensorSet,

@@ -1,9 +1,8 @@
 //! Kind 6: nothing leaves a guard as *apply* with NaN or infinities inside.
 
 use steadygrad::{
-    Edits, Error, Factor, Guard, OnNonFinite, Verdict,
+    Edits, Error, Factor, Guard, OnNonFinite, StepView, Verdict,
     clip::{Clipper, GlobalNorm, Value},
-    detect::StepView,
 };
 
 /// Does one thing to the first tensor, or to all.

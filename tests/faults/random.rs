@@ -1,8 +1,8 @@
 //! Numbers that are the same on every run, and a detector for any norm.
 
 use steadygrad::{
-    Needs, Norm,
-    detect::{Alarm, Detector, StepView, Subject},
+    Needs, Norm, StepView,
+    detect::{Alarm, Detector, Subject},
 };
 
 /// Says so when a norm of the whole, or of any tensor, is above a bound.

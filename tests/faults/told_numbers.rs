@@ -1,10 +1,11 @@
 //! Kind 20: numbers in messages, and which tensor is meant.
 
 use steadygrad::clip::{self, Clipped};
-use steadygrad::detect::{
-    Alarm, Detector, NormThreshold, Plateau, StepView, Subject, WeightGrowth,
-};
 use steadygrad::{Error, Factor, Guard, Measurement, OnNonFinite, Step, Wide};
+use steadygrad::{
+    StepView,
+    detect::{Alarm, Detector, NormThreshold, Plateau, Subject, WeightGrowth},
+};
 
 /// What the guard says of losses, one after the other.
 fn plateau(plateau: Plateau, losses: &[f64]) -> Vec<Vec<String>> {

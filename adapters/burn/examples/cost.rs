@@ -16,8 +16,8 @@ use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::Parser;
+use steadygrad::StepView;
 use steadygrad::clip::{self, Clipper};
-use steadygrad::detect::StepView;
 use steadygrad::{Edits, Guard, Measurement};
 use steadygrad_burn::BurnGrads;
 

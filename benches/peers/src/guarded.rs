@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use steadygrad::StepView;
 use steadygrad::clip::{Clipper, GlobalNorm, Value};
-use steadygrad::detect::StepView;
 use steadygrad::{Edits, Guard, Needs, Result, TensorSetMut, Verdict};
 
 use crate::child::Peer;

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use steadygrad::clip::{self, Clipper};
-use steadygrad::detect::{self, Alarm, Detector, StepView, Subject};
 use steadygrad::{Ask, Edits, Error, Guard, Norm, Result, Stats, Step, Tensor, Verdict, Watch};
+use steadygrad::{
+    StepView,
+    detect::{self, Alarm, Detector, Subject},
+};
 
 use super::{NAN, above, global, value};
 use crate::numbers::bits;

@@ -1,8 +1,8 @@
 //! What a report tells.
 
 use steadygrad::clip::{self, Clipper};
-use steadygrad::detect::{self, StepView};
 use steadygrad::{Edits, Factor, Guard, OnNonFinite, Report, Step, Verdict};
+use steadygrad::{StepView, detect};
 
 use super::{INF, NAN, above, global, value};
 

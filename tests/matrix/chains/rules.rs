@@ -1,10 +1,11 @@
 //! The rules of a chain as values, to be built as often as they are wanted.
 
 use steadygrad::clip::{Clipper, GlobalNorm, TensorNorm, Value};
-use steadygrad::detect::{
-    NonFinite, NormThreshold, PersistentNorm, Plateau, StepView, WeightGrowth,
-};
 use steadygrad::{Edits, Factor, Guard, Norm, OnNonFinite, Verdict};
+use steadygrad::{
+    StepView,
+    detect::{NonFinite, NormThreshold, PersistentNorm, Plateau, WeightGrowth},
+};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rule {
