@@ -32,6 +32,7 @@ pub use persistent_norm::PersistentNorm;
 pub use plateau::Plateau;
 pub use weight_growth::WeightGrowth;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt::{self, Debug};
 
