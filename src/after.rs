@@ -62,9 +62,9 @@ impl After {
             return Ok(());
         }
         if self.total.is_some() {
-            return grads.apply(edits);
+            return edits.apply(grads);
         }
-        self.space.apply(grads, before, edits)?;
+        edits.apply_and_look(grads, before, &mut self.space)?;
         self.space.settle(edits);
         (self.total, self.told_by) = (Some(*self.space.total()), ToldBy::Look);
         Ok(())

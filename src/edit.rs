@@ -1,8 +1,6 @@
 //! What a rule wants done to the tensors.
 
 use crate::factor::Factor;
-use crate::needs::Look;
-use crate::number::Number;
 use crate::{Error, Result, Stats, Wide};
 
 /// One thing done to every element of a tensor.
@@ -31,12 +29,13 @@ pub enum Op<'a> {
         /// The upper bound, never NaN nor below `min`.
         max: f64,
     },
-    /// Each unit along `axis` times a factor of its own. A tensor of at most one axis is one unit.
+    /// Each unit along `axis` times a factor of its own. A flat tensor has one axis, along which each element is a
+    /// unit.
     ScaleUnits {
         /// The axis whose indices are the units.
         axis: usize,
         /// One factor for each unit.
-        factors: &'a [f64],
+        factors: &'a [Factor],
     },
     /// +0.0, also in place of NaN and infinities.
     Zero,
@@ -70,44 +69,17 @@ pub(crate) fn in_order(min: f64, max: f64) -> (f64, f64) {
 }
 
 /// A clamp alone.
-pub(crate) struct Clamp {
-    min: f64,
-    max: f64,
-    ops: [Stored; 1],
-}
+pub(crate) struct Clamp([Stored; 1]);
 
 impl Clamp {
     pub(crate) fn new(min: f64, max: f64) -> Self {
         let (min, max) = in_order(min, max);
-        Self {
-            min,
-            max,
-            ops: [Stored::Clamp { min, max }],
-        }
-    }
-
-    /// Whether it changes nothing of elements in this range.
-    pub(crate) fn keeps(&self, low: f64, high: f64) -> bool {
-        self.min <= low && high <= self.max
-    }
-
-    /// What must be known to tell whether something lies outside: where the bounds are not alike on both
-    /// sides, the largest magnitude does not say which of them it is beyond.
-    pub(crate) fn look(&self) -> Look {
-        Look {
-            range: self.min != -self.max,
-            ..Look::LEAST
-        }
-    }
-
-    /// The bounds as elements, rounded toward zero.
-    pub(crate) fn bounds<T: Number>(&self) -> (T, T) {
-        (T::inward(self.min), T::inward(self.max))
+        Self([Stored::Clamp { min, max }])
     }
 
     pub(crate) fn edit(&self) -> Edit<'_> {
         Edit {
-            ops: &self.ops,
+            ops: &self.0,
             arena: &[],
         }
     }
@@ -119,22 +91,22 @@ impl Clamp {
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{Edit, Edits, Factor, TensorMut};
+/// use steadygrad::{Edit, Edits, Factor, Tell, TensorMut};
 ///
 /// let mut edits = Edits::for_count(1);
 /// edits.scale(0, Factor::new(10.0)?);
 /// edits.clamp(0, -5.0, 5.0);
 /// let mut w = vec![0.25_f32, -3.0];
-/// w.edit(&edits.get(0))?;
+/// w.edit(&edits.get(0), Tell::nothing())?;
 /// assert_eq!(w, [2.5, -5.0]);
-/// w.edit(&Edit::KEEP)?;
+/// w.edit(&Edit::KEEP, Tell::nothing())?;
 /// assert_eq!(w, [2.5, -5.0]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
     pub(crate) ops: &'a [Stored],
-    pub(crate) arena: &'a [f64],
+    pub(crate) arena: &'a [Factor],
 }
 
 impl Default for Edit<'_> {
@@ -154,9 +126,9 @@ impl<'a> Edit<'a> {
     /// Keep every bit.
     ///
     /// ```
-    /// use steadygrad::{Edit, TensorMut};
+    /// use steadygrad::{Edit, Tell, TensorMut};
     /// let mut w = vec![1.0_f32, f32::INFINITY];
-    /// w.edit(&Edit::KEEP)?;
+    /// w.edit(&Edit::KEEP, Tell::nothing())?;
     /// assert_eq!(w, [1.0, f32::INFINITY]);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -231,8 +203,8 @@ impl<'a> Edit<'a> {
         let product = self.ops().fold(Wide::ONE, |product, op| match op {
             Op::Scale(factor) => product * factor.to_wide(),
             Op::ScaleUnits { factors, .. } => {
-                let sizes = factors.iter().map(|factor| factor.abs());
-                product * Wide::from(sizes.reduce(f64::min).unwrap_or(1.0))
+                let least = factors.iter().copied().reduce(Factor::min);
+                product * least.unwrap_or(Factor::ONE).to_wide()
             }
             Op::Clamp { .. } => product,
             Op::Zero => Wide::ZERO,
@@ -252,15 +224,27 @@ impl<'a> Edit<'a> {
         })
     }
 
-    /// The axis of the first operation that needs units.
+    /// The bounds, if it clamps once and does nothing else.
+    pub(crate) fn clamp(&self) -> Option<(f64, f64)> {
+        match *self.ops {
+            [Stored::Clamp { min, max }] => Some((min, max)),
+            _ => None,
+        }
+    }
+
+    /// Whether elements of different units are treated differently.
+    pub(crate) fn scales_units(&self) -> bool {
+        self.ops
+            .iter()
+            .any(|op| matches!(op, Stored::ScaleUnits { .. }))
+    }
+
+    /// The axes along which units are scaled.
     #[cfg(feature = "ndarray")]
     pub(crate) fn unit_axes(&self) -> impl Iterator<Item = usize> + use<'a> {
-        self.ops.iter().filter_map(|op| {
-            if let Stored::ScaleUnits { axis, .. } = *op {
-                Some(axis)
-            } else {
-                None
-            }
+        self.ops.iter().filter_map(|op| match *op {
+            Stored::ScaleUnits { axis, .. } => Some(axis),
+            _ => None,
         })
     }
 

@@ -17,6 +17,11 @@ struct List {
 }
 
 impl List {
+    const NEW: Self = Self {
+        first: None,
+        several: Vec::new(),
+    };
+
     /// With space for so many operations.
     fn with_room(operations: usize) -> Self {
         Self {
@@ -71,13 +76,13 @@ impl List {
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{Edits, Factor, TensorSetMut};
+/// use steadygrad::{Edits, Factor};
 ///
 /// let mut grads = vec![vec![1.0_f32, 2.0], vec![3.0]];
 /// let mut edits = Edits::for_count(2);
 /// edits.scale_all(Factor::new(2.0)?);
 /// edits.zero(1);
-/// grads.apply(&edits)?;
+/// edits.apply(&mut grads)?;
 /// assert_eq!(grads, [vec![2.0, 4.0], vec![0.0]]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
@@ -89,7 +94,7 @@ pub struct Edits {
     lists: Vec<List>,
     apart: usize,
     count: usize,
-    arena: Vec<f64>,
+    arena: Vec<Factor>,
     names: Option<Arc<Names>>,
     pushed: u64,
     grows: bool,
@@ -126,13 +131,28 @@ impl PartialEq for Edits {
 }
 
 impl Edits {
+    /// For no tensor at all.
+    pub(crate) const NONE: Self = Self {
+        all: List::NEW,
+        lists: Vec::new(),
+        apart: 0,
+        count: 0,
+        arena: Vec::new(),
+        names: None,
+        pushed: 0,
+        grows: false,
+        held: Vec::new(),
+        abstained: false,
+        room: 0,
+    };
+
     /// Keep everything in a set of `count` tensors of any names.
     ///
     /// ```
-    /// use steadygrad::{Edits, TensorSetMut};
+    /// use steadygrad::Edits;
     /// let mut grads = vec![vec![1.0_f32], vec![2.0]];
-    /// assert!(grads.apply(&Edits::for_count(2)).is_ok());
-    /// assert!(grads.apply(&Edits::for_count(3)).is_err());   // meant for another set
+    /// assert!(Edits::for_count(2).apply(&mut grads).is_ok());
+    /// assert!(Edits::for_count(3).apply(&mut grads).is_err());   // meant for another set
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
@@ -246,11 +266,11 @@ impl Edits {
     /// Scales tensor `index`.
     ///
     /// ```
-    /// use steadygrad::{Edits, Factor, TensorSetMut};
+    /// use steadygrad::{Edits, Factor};
     /// let mut grads = vec![vec![4.0_f32], vec![8.0]];
     /// let mut edits = Edits::for_count(2);
     /// edits.scale(1, Factor::new(0.5)?);
-    /// grads.apply(&edits)?;
+    /// edits.apply(&mut grads)?;
     /// assert_eq!(grads, [[4.0], [4.0]]);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -261,11 +281,11 @@ impl Edits {
     /// Scales every tensor.
     ///
     /// ```
-    /// use steadygrad::{Edits, Factor, TensorSetMut};
+    /// use steadygrad::{Edits, Factor};
     /// let mut grads = vec![vec![4.0_f32], vec![8.0]];
     /// let mut edits = Edits::for_count(2);
     /// edits.scale_all(Factor::new(0.5)?);
-    /// grads.apply(&edits)?;
+    /// edits.apply(&mut grads)?;
     /// assert_eq!(grads, [[2.0], [4.0]]);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -277,13 +297,13 @@ impl Edits {
     /// becomes `max`.
     ///
     /// ```
-    /// use steadygrad::{Edits, TensorSetMut};
+    /// use steadygrad::Edits;
     /// let mut grads = vec![vec![0.5_f32, f32::NEG_INFINITY, 7.0]; 3];
     /// let mut edits = Edits::for_count(3);
     /// edits.clamp(0, -1.0, 2.0);
     /// edits.clamp(1, -1.0, f64::NAN);
     /// edits.clamp(2, 3.0, 2.0);
-    /// grads.apply(&edits)?;
+    /// edits.apply(&mut grads)?;
     /// assert_eq!(grads, [[0.5, -1.0, 2.0], [0.5, -1.0, 7.0], [2.0, 2.0, 2.0]]);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -292,24 +312,23 @@ impl Edits {
         self.push(index, Stored::Clamp { min, max });
     }
 
-    /// Scales each unit of tensor `index` along `axis` by its own factor. The factors are taken as they are: a
-    /// negative one turns the signs, NaN makes its unit NaN, and so does an infinite one of zeros. If there are
-    /// not as many as units, applying the edits is an error.
+    /// Scales each unit of tensor `index` along `axis` by its own factor. If there are not as many as units,
+    /// applying the edits is an error.
     ///
     /// ```
     /// # #[cfg(feature = "ndarray")] {
     /// use ndarray::array;
-    /// use steadygrad::{Edits, TensorSetMut};
+    /// use steadygrad::{Edits, Factor};
     ///
     /// let mut w = array![[1.0_f32, 2.0], [3.0, 4.0]];
     /// let mut edits = Edits::for_count(1);
-    /// edits.scale_units(0, 0, &[1.0, 0.5]);   // along axis 0, so a factor for each row
-    /// w.apply(&edits)?;
+    /// edits.scale_units(0, 0, &[Factor::ONE, Factor::new(0.5)?]);   // along axis 0, so a factor for each row
+    /// edits.apply(&mut w)?;
     /// assert_eq!(w, array![[1.0, 2.0], [1.5, 2.0]]);
     /// # }
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
-    pub fn scale_units(&mut self, index: usize, axis: usize, factors: &[f64]) {
+    pub fn scale_units(&mut self, index: usize, axis: usize, factors: &[Factor]) {
         let start = self.arena.len();
         self.arena.extend_from_slice(factors);
         self.push(
@@ -325,11 +344,11 @@ impl Edits {
     /// Makes every element of tensor `index` +0.0.
     ///
     /// ```
-    /// use steadygrad::{Edits, TensorSetMut};
+    /// use steadygrad::Edits;
     /// let mut grads = vec![vec![1.0_f32], vec![f32::NAN, -3.0]];
     /// let mut edits = Edits::for_count(2);
     /// edits.zero(1);
-    /// grads.apply(&edits)?;
+    /// edits.apply(&mut grads)?;
     /// assert_eq!(grads, [vec![1.0], vec![0.0, 0.0]]);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -340,11 +359,11 @@ impl Edits {
     /// Makes every element of every tensor +0.0.
     ///
     /// ```
-    /// use steadygrad::{Edits, TensorSetMut};
+    /// use steadygrad::Edits;
     /// let mut grads = vec![vec![1.0_f32], vec![f32::NAN, -3.0]];
     /// let mut edits = Edits::for_count(2);
     /// edits.zero_all();
-    /// grads.apply(&edits)?;
+    /// edits.apply(&mut grads)?;
     /// assert_eq!(grads, [vec![0.0], vec![0.0, 0.0]]);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -419,7 +438,7 @@ impl Edits {
             Stored::Clamp { min, max } => min > 0.0 || max < 0.0,
             Stored::ScaleUnits { start, len, .. } => {
                 let mut factors = self.arena[start..start + len].iter();
-                !factors.all(|factor| factor.abs() <= 1.0)
+                !factors.all(|&factor| factor <= Factor::ONE)
             }
             Stored::Zero => false,
         };

@@ -126,6 +126,10 @@ impl Factor {
         self.0
     }
 
+    pub(crate) fn min(self, other: Self) -> Self {
+        if other < self { other } else { self }
+    }
+
     /// Three `f64`s that multiply to the factor, and that applied in turn round like it: what
     /// shrinks loses nothing but what the result cannot hold, what grows is exact up to the last.
     /// One is enough, with two ones behind it, unless the factor is out of the range of normal `f64`s.

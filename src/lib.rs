@@ -141,6 +141,7 @@
 extern crate alloc;
 
 mod after;
+mod batch;
 pub mod clip;
 mod covers;
 pub mod detect;
@@ -161,19 +162,21 @@ mod ndarray;
 mod needs;
 mod number;
 pub mod penalty;
+mod reading;
 #[cfg(feature = "ndarray")]
 pub mod recurrent;
 mod report;
-#[doc(hidden)]
 pub mod set;
 mod slice;
 mod stats;
 mod step_view;
+mod tell;
 mod tensor;
 mod total;
 mod units;
 mod verdict;
 mod wide;
+mod writing;
 
 pub use covers::Covers;
 pub use edit::{Edit, Op};
@@ -184,15 +187,19 @@ pub use factor::Factor;
 pub use guard::{Guard, OnNonFinite, Plan, Step, Stepped, Watch};
 pub use measurement::Measurement;
 pub use needs::Needs;
+pub use reading::Reading;
 pub use report::{Report, TensorReport};
 pub use set::{TensorSet, TensorSetMut, Visitor, VisitorMut};
 pub use slice::{SliceMut, SliceRef};
 pub use stats::{Norm, Stats};
 pub use step_view::StepView;
+pub use tell::{Clamped, Tell};
 pub use tensor::{Ask, Tensor, TensorMut, TensorRef};
 pub use total::Total;
+pub use units::{Units, UnitsBy};
 pub use verdict::Verdict;
 pub use wide::Wide;
+pub use writing::Writing;
 
 /// The README's examples, run as tests.
 #[cfg(doctest)]

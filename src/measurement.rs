@@ -3,18 +3,18 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::edit::Edit;
+use crate::Covers;
 use crate::edits::Edits;
 use crate::names::Names;
-use crate::needs::{Look, Needs};
-use crate::tensor::{Ask, Tensor};
+use crate::needs::Needs;
+use crate::stats::Stats;
 use crate::total::Total;
-use crate::{Result, Stats};
 
 /// What one read of a set says: the [`Stats`] of each tensor under its name, and the exact total.
 ///
-/// This is all that rules and detectors ever see of a gradient. The space is reused when a set of the
-/// same names is measured again. Measurements are equal if all they say is; NaN, as ever, is not equal to NaN.
+/// This is all that rules and detectors ever see of a gradient. It is always finished: only
+/// [`Measurement::fill`] opens it, and closes it whatever happens. The space is reused when a set of the same
+/// names is measured again. Measurements are equal if all they say is; NaN, as ever, is not equal to NaN.
 ///
 /// # Examples
 ///
@@ -32,17 +32,22 @@ use crate::{Result, Stats};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measurement {
     pub(crate) names: Arc<Names>,
-    /// The names of the set that is being measured, from where they differ from those of the last.
-    new_names: Option<Names>,
     /// Whether nobody will ask for names.
     pub(crate) nameless: bool,
-    /// In front those of this set, behind them while it is being measured those of the last.
-    tensors: Vec<Stats>,
-    count: usize,
-    units: Vec<Stats>,
-    /// Where the units of each tensor end in `units`.
-    unit_ends: Vec<usize>,
-    needs: Needs,
+    pub(crate) tensors: Vec<Stats>,
+    pub(crate) units: Vec<Stats>,
+    /// If units were asked for, the axis of those of each tensor, and where they end in `units`.
+    pub(crate) unit_ends: Vec<(Option<usize>, usize)>,
+    pub(crate) needs: Needs,
+    pub(crate) exact: Total,
+    total: Stats,
+    groups: Vec<Group>,
+}
+
+/// Some of the tensors taken together.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Group {
+    members: Vec<u32>,
     exact: Total,
     total: Stats,
 }
@@ -58,25 +63,31 @@ impl Measurement {
 
     /// What `before` becomes by edits that only scale or zero; `None` if one does more.
     pub(crate) fn follow(&mut self, before: &Self, edits: &Edits) -> Option<()> {
-        self.begin(Needs {
-            units: None,
-            ..before.needs
-        });
+        self.begin(&before.needs);
+        self.needs.units = None;
         if !Arc::ptr_eq(&self.names, &before.names) {
             self.names = Arc::clone(&before.names);
         }
-        for (i, stats) in before.tensors().iter().enumerate() {
-            self.record(edits.get(i).follow(stats)?);
+        // Of the same tensors.
+        self.groups.resize_with(before.groups.len(), Group::default);
+        for (mine, theirs) in self.groups.iter_mut().zip(&before.groups) {
+            mine.members.clone_from(&theirs.members);
         }
-        self.tensors.truncate(self.count);
-        self.total = self.exact.stats();
+        for (i, stats) in before.tensors.iter().enumerate() {
+            let Some(stats) = edits.get(i).follow(stats) else {
+                self.close();
+                return None;
+            };
+            self.record(stats);
+        }
+        self.close();
         Some(())
     }
 
     /// Takes norms for what the rules have made of them.
     pub(crate) fn settle(&mut self, edits: &Edits) {
         edits.settle_total(&mut self.total);
-        edits.settle_tensors(&mut self.tensors[..self.count]);
+        edits.settle_tensors(&mut self.tensors);
     }
 
     /// Makes this large enough for all that `like` holds, so that a later read into it allocates nothing.
@@ -92,177 +103,66 @@ impl Measurement {
         reserve(&mut self.units, like.units.len());
     }
 
-    pub(crate) fn begin(&mut self, needs: Needs) {
-        self.needs = needs;
-        self.new_names = None;
-        self.count = 0;
+    /// Opens it for tensors to come.
+    pub(crate) fn begin(&mut self, needs: &Needs) {
+        self.needs.clone_from(needs);
+        self.tensors.clear();
         self.units.clear();
         self.unit_ends.clear();
         self.exact.clear();
     }
 
-    pub(crate) fn finish(&mut self) {
-        let count = self.count;
-        self.tensors.truncate(count);
-        if self.new_names.is_none() && self.names.len() > count {
-            self.new_names = Some(self.names.first(count));
-        }
-        if let Some(names) = self.new_names.take() {
-            self.names = Arc::new(names);
-        }
-        self.total = self.exact.stats();
+    /// Takes in the next tensor.
+    #[inline]
+    pub(crate) fn record(&mut self, stats: Stats) {
+        self.exact.add(&stats);
+        self.tensors.push(stats);
     }
 
-    /// What is being measured beside the usual.
+    /// Closes it under these names, if they are new.
+    pub(crate) fn finish(&mut self, new_names: Option<Names>) {
+        let known = new_names.is_none() && self.groups.len() == self.needs.groups.len();
+        if let Some(names) = new_names {
+            self.names = Arc::new(names);
+        }
+        if !known {
+            let (names, count) = (&self.names, self.tensors.len());
+            self.groups.clear();
+            self.groups.extend(self.needs.groups.iter().map(|covers| {
+                let covered = |&i: &usize| covers.covers(names.get(i).unwrap_or_default());
+                Group {
+                    members: (0..count).filter(covered).map(|i| i as u32).collect(),
+                    ..Group::default()
+                }
+            }));
+        }
+        self.close();
+    }
+
+    /// Rounds the totals.
+    fn close(&mut self) {
+        self.total = self.exact.stats();
+        for group in &mut self.groups {
+            group.exact.clear();
+            let tensors = group.members.iter();
+            for stats in tensors.filter_map(|&i| self.tensors.get(i as usize)) {
+                group.exact.add(stats);
+            }
+            group.total = group.exact.stats();
+        }
+    }
+
+    /// What was measured.
     ///
     /// ```
     /// use steadygrad::{Measurement, Needs};
-    /// let cubes = Needs { p: Some(3.0), ..Needs::default() };
-    /// assert_eq!(Measurement::with_needs(&vec![1.0, 2.0], cubes)?.needs(), cubes);
+    /// let cubes = Needs::norms().of_power(3.0);
+    /// assert_eq!(*Measurement::with_needs(&vec![1.0, 2.0], &cubes)?.needs(), cubes);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn needs(&self) -> Needs {
-        self.needs
-    }
-
-    /// Reads the next tensor of the set that is being measured, as `after` would leave it. For
-    /// implementations of [`TensorSet::measure`].
-    ///
-    /// ```
-    /// # use steadygrad::{Edits, Measurement, Result, TensorRef, TensorSet, Visitor};
-    /// # struct Model { w: Vec<f32> }
-    /// impl TensorSet for Model {
-    /// #   fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { f("w", TensorRef::Other(&self.w)) }
-    ///     fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
-    ///         into.measure("w", &self.w, after.get(0))
-    ///     }
-    /// }
-    /// let seen = Measurement::of(&Model { w: vec![3.0, 4.0] })?;
-    /// assert_eq!((seen.name(0), seen.tensor(0).l2()), ("w", 5.0));
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What the tensor gives.
-    #[inline]
-    pub fn measure(
-        &mut self,
-        name: &str,
-        tensor: &(impl Tensor + ?Sized),
-        after: Edit<'_>,
-    ) -> Result<()> {
-        let units = self.needs.units.map(|axis| (axis, &mut self.units));
-        let stats = tensor.stats(&mut Ask {
-            after,
-            p: self.needs.p,
-            range: self.needs.range,
-            units,
-        })?;
-        self.push_name(name, tensor.dims());
-        self.record(stats);
-        Ok(())
-    }
-
-    /// Takes in the next tensor of the set that is being measured, read elsewhere. For implementations
-    /// of [`TensorSet::measure`] that read all tensors together.
-    ///
-    /// ```
-    /// # use steadygrad::{Edits, Measurement, Result, Stats, TensorRef, TensorSet, Visitor, Wide};
-    /// # struct OnDevice(Vec<f32>);
-    /// # impl OnDevice {
-    /// #     fn sums(&self) -> (f64, f64, f64) {
-    /// #         let xs = self.0.iter().map(|&x| f64::from(x).abs());
-    /// #         xs.fold((0.0, 0.0, 0.0), |(max, sum, sq), x| (x.max(max), sum + x, sq + x * x))
-    /// #     }
-    /// # }
-    /// impl TensorSet for OnDevice {
-    /// #   fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { f("w", TensorRef::Other(&self.0)) }
-    ///     fn measure(&self, _after: &Edits, into: &mut Measurement) -> Result<()> {
-    ///         let (max_abs, l1, sum_sq) = self.sums();   // three numbers to transfer
-    ///         into.push("w", Stats::from_sums(2, max_abs, Wide::from(l1), Wide::from(sum_sq)));
-    ///         Ok(())
-    ///     }
-    /// }
-    /// assert_eq!(Measurement::of(&OnDevice(vec![3.0, 4.0]))?.total().l2(), 5.0);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    #[inline]
-    pub fn push(&mut self, name: &str, stats: Stats) {
-        self.push_name(name, None);
-        self.record(stats);
-    }
-
-    #[inline]
-    fn push_name(&mut self, name: &str, dims: Option<&[usize]>) {
-        if self.nameless {
-            return;
-        }
-        let index = self.count;
-        match &mut self.new_names {
-            None if self.names.is(index, name, dims) => (),
-            None => {
-                let names = self.new_names.insert(self.names.first(index));
-                names.push(name, dims);
-            }
-            Some(names) => names.push(name, dims),
-        }
-    }
-
-    /// Makes a place for a tensor whose statistics [`Measurement::fill`] brings.
-    #[inline]
-    pub(crate) fn leave_room(&mut self, name: &str, dims: Option<&[usize]>) {
-        self.push_name(name, dims);
-        self.count += 1;
-        self.unit_ends.push(self.units.len());
-    }
-
-    /// Has `measure` fill the last places, with the powers that are asked for.
-    pub(crate) fn fill(&mut self, count: usize, measure: impl FnOnce(Look, &mut [Stats])) {
-        if self.tensors.len() < self.count {
-            self.tensors.resize(self.count, Stats::EMPTY);
-        }
-        let places = &mut self.tensors[self.count - count..self.count];
-        measure(self.needs.look(), places);
-        for stats in places {
-            self.exact.add(stats);
-        }
-    }
-
-    /// The same for a tensor whose units along the axis that was asked for were read too.
-    ///
-    /// ```
-    /// # use steadygrad::{Ask, Edits, Measurement, Needs, Result, Tensor, TensorRef, TensorSet, Visitor};
-    /// # struct Rows(Vec<f32>);
-    /// impl TensorSet for Rows {
-    /// #   fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { f("w", TensorRef::Other(&self.0)) }
-    ///     fn measure(&self, _after: &Edits, into: &mut Measurement) -> Result<()> {
-    ///         let (first, second) = self.0.split_at(2);
-    ///         let rows = [first.stats(&mut Ask::default())?, second.stats(&mut Ask::default())?];
-    ///         into.push_with_units("w", self.0.stats(&mut Ask::default())?, &rows);
-    ///         Ok(())
-    ///     }
-    /// }
-    /// let by_rows = Needs { units: Some(0), ..Needs::default() };
-    /// let seen = Measurement::with_needs(&Rows(vec![3.0, 4.0, 12.0, 0.0]), by_rows)?;
-    /// assert_eq!((seen.units(0)[0].l2(), seen.units(0)[1].l2(), seen.total().l2()), (5.0, 12.0, 13.0));
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    pub fn push_with_units(&mut self, name: &str, stats: Stats, units: &[Stats]) {
-        self.units.extend_from_slice(units);
-        self.push(name, stats);
-    }
-
-    #[inline]
-    fn record(&mut self, stats: Stats) {
-        self.exact.add(&stats);
-        match self.tensors.get_mut(self.count) {
-            Some(place) => *place = stats,
-            None => self.tensors.push(stats),
-        }
-        self.count += 1;
-        self.unit_ends.push(self.units.len());
+    pub fn needs(&self) -> &Needs {
+        &self.needs
     }
 
     /// The number of tensors.
@@ -275,7 +175,7 @@ impl Measurement {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.count
+        self.tensors.len()
     }
 
     /// Whether there is no tensor.
@@ -289,7 +189,7 @@ impl Measurement {
     /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.tensors.is_empty()
     }
 
     /// All tensors taken together, each sum rounded once.
@@ -346,7 +246,7 @@ impl Measurement {
     /// ```
     #[must_use]
     pub fn tensors(&self) -> &[Stats] {
-        &self.tensors[..self.count]
+        &self.tensors
     }
 
     /// The name of tensor `index`, empty for a tensor that stands alone and beyond the last.
@@ -363,29 +263,70 @@ impl Measurement {
         self.names.get(index).unwrap_or_default()
     }
 
-    /// The units of tensor `index` along the axis that was asked for; empty if none was.
+    /// The units of tensor `index`, if units were asked for; one that is a unit as a whole is its own. Else, and
+    /// beyond the last tensor, there are none.
     ///
     /// ```
     /// # #[cfg(feature = "ndarray")] {
     /// use ndarray::array;
-    /// use steadygrad::{Measurement, Needs};
+    /// use steadygrad::{Measurement, Needs, Units};
     ///
-    /// let by_rows = Needs { units: Some(0), ..Needs::default() };
-    /// let seen = Measurement::with_needs(&array![[3.0_f32, 4.0], [0.0, 2.0]], by_rows)?;
+    /// let by_rows = Needs::norms().of_units(Units::First);
+    /// let seen = Measurement::with_needs(&array![[3.0_f32, 4.0], [0.0, 2.0]], &by_rows)?;
     /// let norms: Vec<f64> = seen.units(0).iter().map(|row| row.l2()).collect();
     /// assert_eq!(norms, [5.0, 2.0]);
+    /// let bias = Measurement::with_needs(&array![3.0_f32, 4.0], &by_rows)?;
+    /// assert_eq!(bias.units(0), [*bias.tensor(0)]);
     /// # }
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn units(&self, index: usize) -> &[Stats] {
-        let start = if index == 0 {
-            0
-        } else {
-            self.unit_ends.get(index - 1).copied().unwrap_or(0)
-        };
-        let end = self.unit_ends.get(index).copied().unwrap_or(start);
-        &self.units[start..end]
+        match self.unit_ends.get(index) {
+            None => &[],
+            Some((None, _)) => self.tensors.get(index..=index).unwrap_or_default(),
+            Some(&(Some(_), end)) => {
+                let before = index.checked_sub(1).map(|before| self.unit_ends[before].1);
+                &self.units[before.unwrap_or(0)..end]
+            }
+        }
+    }
+
+    /// The axis whose indices are the units of tensor `index`; `None` if units were not asked for, or if it is one
+    /// as a whole.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ndarray")] {
+    /// use ndarray::Array2;
+    /// use steadygrad::{Measurement, Needs, Units};
+    /// let seen = Measurement::with_needs(&Array2::<f32>::zeros((2, 3)), &Needs::norms().of_units(Units::Last))?;
+    /// assert_eq!((seen.unit_axis(0), seen.units(0).len()), (Some(1), 3));
+    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn unit_axis(&self, index: usize) -> Option<usize> {
+        self.unit_ends.get(index)?.0
+    }
+
+    /// The tensors of a group that was asked for, taken together, each sum rounded once.
+    ///
+    /// ```
+    /// use steadygrad::{Covers, Measurement, Needs};
+    /// let (policy, grads) = (Covers::from("policy."), [("policy.w", [3.0, 4.0]), ("value.w", [9.0, 9.0])]);
+    /// let seen = Measurement::with_needs(&grads, &Needs::norms().of_group(policy.clone()))?;
+    /// assert_eq!(seen.group(&policy).map(|total| total.l2()), Some(5.0));
+    /// assert_eq!(seen.group(&Covers::from("policy.")), None);   // another, though it covers the same
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn group(&self, covers: &Covers) -> Option<&Stats> {
+        Some(&self.group_of(covers)?.total)
+    }
+
+    fn group_of(&self, covers: &Covers) -> Option<&Group> {
+        let index = self.needs.groups.iter().position(|group| group == covers)?;
+        self.groups.get(index)
     }
 
     pub(crate) fn names(&self) -> &Arc<Names> {

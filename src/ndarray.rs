@@ -11,16 +11,17 @@ use crate::needs::Look;
 use crate::number::Number;
 use crate::set::{TensorSet, TensorSetMut, Visitor, VisitorMut};
 use crate::slice::{SliceMut, SliceRef};
-use crate::tensor::{Ask, Tensor, TensorMut, TensorRef, edit_then_look, look_then_clamp, range};
+use crate::tell::Tell;
+use crate::tensor::{Ask, Tensor, TensorMut, TensorRef, edit_and_tell, edit_slice, range};
 use crate::units::units;
-use crate::{Result, Stats, Total};
+use crate::{Result, Stats};
 
 /// Elements gathered together from a line that is not contiguous.
 const GATHER: usize = 256;
 
 /// Whether `edit` treats the indices along `axis` differently and `at` does not fix one of them.
-fn splits(edit: &Edit<'_>, axis: usize, axes: usize, at: Option<&At<'_>>) -> bool {
-    axes > 1 && edit.unit_axes().any(|a| a == axis) && !At::fixes(at, axis)
+fn splits(edit: &Edit<'_>, axis: usize, at: Option<&At<'_>>) -> bool {
+    edit.unit_axes().any(|a| a == axis) && !At::fixes(at, axis)
 }
 
 /// The part of an array that is being walked, and where it stands in the whole.
@@ -45,13 +46,13 @@ impl<'e> Walk<'e> {
 
     /// Whether all that is left is treated alike.
     fn is_uniform(&self) -> bool {
-        (self.depth..self.axes).all(|axis| !splits(self.edit, axis, self.axes, self.at))
+        (self.depth..self.axes).all(|axis| !splits(self.edit, axis, self.at))
     }
 
     /// Goes one axis down, to its `index`-th place.
     fn down<R>(&self, index: usize, go: impl FnOnce(Walk<'_>) -> R) -> R {
         let here = At::unit(self.depth, index, self.at);
-        let at = if splits(self.edit, self.depth, self.axes, self.at) {
+        let at = if splits(self.edit, self.depth, self.at) {
             Some(&here)
         } else {
             self.at
@@ -193,21 +194,24 @@ fn read<A: Number>(view: &ArrayViewD<'_, A>, skip: usize, out: &mut [f64]) -> us
     done
 }
 
-/// Adds to elements from the `skip`-th on, in row-major order, and returns to how many.
-fn add<A: Number>(mut view: ArrayViewMutD<'_, A>, skip: usize, values: &[f64]) -> usize {
-    let sum = |xs: &mut dyn Iterator<Item = &mut A>| {
-        xs.zip(values)
-            .map(|(x, value)| *x = A::near(x.exact() + value))
-            .count()
+/// Changes elements from the `skip`-th on, in row-major order, each with a value, and returns how many.
+fn change<A: Number>(
+    mut view: ArrayViewMutD<'_, A>,
+    skip: usize,
+    values: &[f64],
+    f: &impl Fn(&mut A, f64),
+) -> usize {
+    let each = |xs: &mut dyn Iterator<Item = &mut A>| {
+        xs.zip(values).map(|(x, value)| f(x, *value)).count()
     };
     if let Some(run) = view.as_slice_mut() {
-        return sum(&mut run.iter_mut().skip(skip));
+        return each(&mut run.iter_mut().skip(skip));
     }
     if view.ndim() <= 1 {
         if skip > 0 {
             view.slice_axis_inplace(Axis(0), Slice::from(skip..));
         }
-        return sum(&mut view.iter_mut());
+        return each(&mut view.iter_mut());
     }
     let part_len = view.len() / view.len_of(Axis(0)).max(1);
     let (first, mut skip, mut done) = (skip / part_len, skip % part_len, 0);
@@ -215,7 +219,8 @@ fn add<A: Number>(mut view: ArrayViewMutD<'_, A>, skip: usize, values: &[f64]) -
         if done == values.len() {
             break;
         }
-        done += add(view.index_axis_mut(Axis(0), index), skip, &values[done..]);
+        let part = view.index_axis_mut(Axis(0), index);
+        done += change(part, skip, &values[done..], f);
         skip = 0;
     }
     done
@@ -230,14 +235,12 @@ impl<A: Number, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
         if let Some((axis, each)) = &mut ask.units {
             let axis = *axis;
             units(shape, axis)?;
-            if shape.len() <= 1 {
-                each.push(stats);
-            } else {
-                let parts = view.axis_chunks_iter(Axis(axis), 1).enumerate();
-                each.extend(parts.map(|(i, part)| {
+            let parts = view.axis_chunks_iter(Axis(axis), 1).enumerate();
+            each.extend(
+                parts.map(|(i, part)| {
                     measure(&part, &ask.after, look, Some(&At::unit(axis, i, None)))
-                }));
-            }
+                }),
+            );
         }
         Ok(stats)
     }
@@ -264,31 +267,34 @@ impl<A: Number, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
 }
 
 impl<A: Number, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, D> {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
         let shape = self.shape();
         edit.check_units(|axis| units(shape, axis))?;
-        if !edit.is_keep() {
-            Walk::new(edit, shape.len(), None).write(self.view_mut().into_dyn());
+        if !edit.scales_units() {
+            // Only in row-major order is the index of what is not finite the right one.
+            let run = if tell.after.is_none() {
+                self.as_slice_memory_order_mut()
+            } else {
+                self.as_slice_mut()
+            };
+            if let Some(run) = run {
+                edit_slice(run, edit, tell);
+                return Ok(());
+            }
+        }
+        edit_and_tell(self, edit, tell, |array| {
+            Walk::new(edit, array.ndim(), None).write(array.view_mut().into_dyn());
+            Ok(())
+        })
+    }
+
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        let range = range(start, values.len(), Tensor::len(self))?;
+        if !range.is_empty() {
+            let put = |x: &mut A, value: f64| *x = A::near(value);
+            change(self.view_mut().into_dyn(), start, values, &put);
         }
         Ok(())
-    }
-
-    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        let shape = self.shape();
-        edit.check_units(|axis| units(shape, axis))?;
-        let uniform = Walk::new(edit, shape.len(), None).is_uniform();
-        // In row-major order only, so that an index that is not finite is the right one.
-        if let Some(run) = self.as_slice_mut().filter(|_| uniform) {
-            return Ok(kernel::edit_and_stats(run, edit, None, Look::of(p, false)));
-        }
-        edit_then_look(self, edit, p)
-    }
-
-    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        if let Some(run) = self.as_slice_memory_order_mut() {
-            return run.clamp_and_measure(min, max, totals);
-        }
-        look_then_clamp(self, min, max, totals)
     }
 
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
@@ -298,7 +304,8 @@ impl<A: Number, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, D
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
         let range = range(start, values.len(), Tensor::len(self))?;
         if !range.is_empty() {
-            add(self.view_mut().into_dyn(), start, values);
+            let add = |x: &mut A, value: f64| *x = A::near(x.exact() + value);
+            change(self.view_mut().into_dyn(), start, values, &add);
         }
         Ok(())
     }

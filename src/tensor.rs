@@ -3,56 +3,146 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::slice::{from_mut, from_ref};
 
-use crate::edit::{Clamp, Edit};
-use crate::needs::{Look, Needs};
+use crate::edit::Edit;
+use crate::kernel::{self, At};
+use crate::needs::Look;
 use crate::number::Number;
 use crate::slice::{SliceMut, SliceRef, each_slice};
-use crate::stats::{Power, SQUARES};
-use crate::units::one_unit;
-use crate::{Error, Result, Stats, Total, kernel};
+use crate::stats::Power;
+use crate::tell::{Clamped, Tell};
+use crate::units::units;
+use crate::{Error, Result, Stats};
 
-/// What to measure beside the usual.
+/// What to measure of one tensor.
+///
+/// The default asks for the counts, the norms L1 and L2 and the largest magnitude.
 ///
 /// # Examples
 ///
 /// ```
 /// use steadygrad::{Ask, Norm, Tensor};
 ///
-/// let mut ask = Ask { p: Some(3.0), ..Ask::default() };
-/// let stats = [3.0, 4.0, 5.0].stats(&mut ask)?;
+/// let stats = [3.0, 4.0, 5.0].stats(&mut Ask::default().power(3.0))?;
+/// assert_eq!(stats.l1(), 12.0);
 /// assert!((stats.norm(Norm::P(3.0)).to_f64() - 6.0).abs() < 1e-14);   // 27 + 64 + 125 = 216
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
+#[non_exhaustive]
 pub struct Ask<'a> {
     /// Measure the values as this edit would leave them; nothing is written.
     pub after: Edit<'a>,
-    /// Sum the powers `|x|^p` too, for [`Norm::P`](crate::Norm::P). Squares are always summed, so `Some(2.0)`
-    /// asks for less than the usual: Σ|x| is left out, which in cache saves a third of the time.
-    pub p: Option<f64>,
-    /// Find the smallest and the largest element too, not only the largest magnitude.
+    /// Σ|x|.
+    pub magnitudes: bool,
+    /// Σ|x|^p for this p, for [`Norm::P`](crate::Norm::P).
+    pub power: Option<f64>,
+    /// The smallest and the largest element, not only the largest magnitude.
     pub range: bool,
-    /// Append the [`Stats`] of each unit along an axis. A tensor of at most one axis is one unit.
+    /// Append the [`Stats`] of each unit along an axis that the tensor has. A flat tensor has one, along which each
+    /// element is a unit.
     pub units: Option<(usize, &'a mut Vec<Stats>)>,
 }
 
-impl Ask<'_> {
-    #[inline]
-    pub(crate) fn look(&self) -> Look {
-        Look::of(self.p, self.range)
+impl Default for Ask<'_> {
+    fn default() -> Self {
+        Self {
+            magnitudes: true,
+            ..Self::least()
+        }
     }
+}
 
-    /// The `p` whose powers must be summed: none for 2, whose powers always are.
+impl<'a> Ask<'a> {
+    /// The counts, the L2 norm and the largest magnitude, which every read gives. In cache this takes a third less
+    /// time than Σ|x| beside them.
     ///
     /// ```
-    /// use steadygrad::Ask;
-    /// assert_eq!(Ask { p: Some(3.0), ..Ask::default() }.power(), Some(3.0));
-    /// assert_eq!(Ask { p: Some(2.0), ..Ask::default() }.power(), None);
+    /// use steadygrad::{Ask, Tensor};
+    /// let stats = [3.0, -4.0].stats(&mut Ask::least())?;
+    /// assert_eq!((stats.l2(), stats.max_abs()), (5.0, 4.0));
+    /// assert!(stats.l1().is_nan());   // nobody asked
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn power(&self) -> Option<f64> {
-        self.p.filter(|&p| p != SQUARES)
+    pub fn least() -> Self {
+        Self {
+            after: Edit::KEEP,
+            magnitudes: false,
+            power: None,
+            range: false,
+            units: None,
+        }
+    }
+
+    /// As this edit would leave the values.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Edits, Factor, Tensor};
+    /// let mut edits = Edits::for_count(1);
+    /// edits.scale(0, Factor::new(2.0)?);
+    /// assert_eq!(vec![3.0_f32, 4.0].stats(&mut Ask::default().after(edits.get(0)))?.l2(), 10.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn after(self, edit: Edit<'a>) -> Self {
+        Self {
+            after: edit,
+            ..self
+        }
+    }
+
+    /// And Σ|x|^p.
+    #[must_use]
+    pub fn power(self, p: f64) -> Self {
+        Self {
+            power: Some(p),
+            ..self
+        }
+    }
+
+    /// And the smallest and the largest element.
+    ///
+    /// ```
+    /// use steadygrad::{Ask, Tensor};
+    /// assert_eq!([3.0, -4.0].stats(&mut Ask::default().range())?.range(), (-4.0, 3.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn range(self) -> Self {
+        Self {
+            range: true,
+            ..self
+        }
+    }
+
+    /// And each unit along `axis`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ndarray")] {
+    /// use steadygrad::{Ask, Tensor};
+    /// let mut rows = vec![];
+    /// ndarray::array![[3.0, 4.0], [0.0, 2.0]].stats(&mut Ask::default().units(0, &mut rows))?;
+    /// assert_eq!((rows[0].l2(), rows[1].l2()), (5.0, 2.0));
+    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn units(self, axis: usize, to: &'a mut Vec<Stats>) -> Self {
+        Self {
+            units: Some((axis, to)),
+            ..self
+        }
+    }
+
+    #[inline]
+    pub(crate) fn look(&self) -> Look {
+        Look {
+            l1: self.magnitudes,
+            power: self.power,
+            range: self.range,
+        }
     }
 }
 
@@ -89,7 +179,7 @@ pub trait Tensor {
     /// edits.scale(0, Factor::new(2.0)?);
     /// let w = vec![3.0_f32, 4.0];
     /// assert_eq!(w.stats(&mut Ask::default())?.l2(), 5.0);
-    /// assert_eq!(w.stats(&mut Ask { after: edits.get(0), ..Ask::default() })?.l2(), 10.0);   // if it were so
+    /// assert_eq!(w.stats(&mut Ask::default().after(edits.get(0)))?.l2(), 10.0);   // if it were so
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
@@ -168,26 +258,29 @@ pub trait Tensor {
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{Edits, Factor, TensorMut};
+/// use steadygrad::{Edits, Factor, Tell, TensorMut};
 ///
 /// let mut edits = Edits::for_count(1);
 /// edits.scale_all(Factor::new(0.5)?);
 /// let mut w = [2.0_f32, 4.0];
-/// w.edit(&edits.get(0))?;
+/// w.edit(&edits.get(0), Tell::nothing())?;
 /// assert_eq!(w, [1.0, 2.0]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub trait TensorMut: Tensor {
-    /// Carries out `edit`.
+    /// Carries out `edit`, and tells of it what is asked for, in one pass if the tensor can. A clamp that changes
+    /// nothing need not be written.
     ///
     /// ```
-    /// use steadygrad::{Edits, TensorMut};
+    /// use steadygrad::{Edits, Norm, Stats, Tell, TensorMut};
     /// let mut edits = Edits::for_count(1);
     /// edits.clamp(0, -1.0, 1.0);
-    /// let mut w = [0.5_f32, -7.0, f32::NAN];
-    /// w.edit(&edits.get(0))?;
-    /// assert_eq!(w[..2], [0.5, -1.0]);
-    /// assert!(w[2].is_nan());   // by comparison, so NaN stays
+    /// let (mut w, mut left) = ([0.5_f32, -7.0], Stats::EMPTY);
+    /// w.edit(&edits.get(0), Tell::after(&mut left))?;
+    /// assert_eq!((w, left.l2()), ([0.5, -1.0], 1.25_f64.sqrt()));
+    /// let mut w = [f32::NAN];
+    /// w.edit(&edits.get(0), Tell::nothing())?;
+    /// assert!(w[0].is_nan());   // by comparison, so NaN stays
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
@@ -195,48 +288,24 @@ pub trait TensorMut: Tensor {
     ///
     /// [`Error::Axis`] or [`Error::Count`] if the edit scales units that the tensor does not have, and
     /// whatever the storage behind the tensor gives.
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()>;
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()>;
 
-    /// Carries out `edit` and says what it leaves, in one pass if the tensor can; with `p`, also Σ|x|^p.
+    /// Puts `values` in place of the elements in row-major order, from the `start`-th on, each rounded once. What
+    /// [`Tensor::read`] gave comes back bit for bit.
     ///
     /// ```
-    /// use steadygrad::{Edits, Norm, TensorMut};
-    /// let mut edits = Edits::for_count(1);
-    /// edits.clamp(0, -2.0, 2.0);
-    /// let mut w = [2.0_f32, -9.0];
-    /// let left = w.edit_and_measure(&edits.get(0), Some(3.0))?;
-    /// assert_eq!((w, left.l1()), ([2.0, -2.0], 4.0));
-    /// assert!((left.norm(Norm::P(3.0)).to_f64() - 16_f64.cbrt()).abs() < 1e-14);
+    /// use steadygrad::TensorMut;
+    /// let mut w = vec![1.0_f32, 2.0, 3.0];
+    /// w.write(1, &[-0.0, 0.25])?;
+    /// assert_eq!(w, [1.0, -0.0, 0.25]);
+    /// assert!(w.write(2, &[0.5, 0.25]).is_err());   // one too many
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// As [`TensorMut::edit`] and [`Tensor::stats`].
-    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        edit_then_look(self, edit, p)
-    }
-
-    /// Clamps the elements into `[min, max]` and adds to `totals` what they were and what they are, their
-    /// squares and maximum at least, in one pass if the tensor can. A tensor without an element outside is
-    /// not written.
-    ///
-    /// ```
-    /// use steadygrad::{TensorMut, Total};
-    /// let mut totals = [Total::default(), Total::default()];
-    /// let mut grads = [3.0_f32, -4.0];
-    /// grads.clamp_and_measure(-3.0, 3.0, &mut totals)?;
-    /// assert_eq!(grads, [3.0, -3.0]);
-    /// assert_eq!(totals.map(|total| total.stats().max_abs()), [4.0, 3.0]);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`TensorMut::edit`] and [`Tensor::stats`].
-    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        look_then_clamp(self, min, max, totals)
-    }
+    /// [`Error::Count`] if there are fewer elements, and whatever the storage behind the tensor gives.
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()>;
 
     /// The elements in row-major order, if they stand so in host memory.
     ///
@@ -265,46 +334,76 @@ pub trait TensorMut: Tensor {
     /// # Errors
     ///
     /// [`Error::Count`] if there are fewer elements, and whatever the storage behind the tensor gives.
-    fn add(&mut self, start: usize, values: &[f64]) -> Result<()>;
+    fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        read_add_write(self, start, values)
+    }
 }
 
-/// [`TensorMut::edit_and_measure`] in two passes. A function of its own, since whoever overrides a method
-/// cannot go back to its default: a call of it from there, also through `dyn`, is a call of the override.
-pub(crate) fn edit_then_look<T>(tensor: &mut T, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats>
+/// Elements worked on together where memory is not contiguous or types are foreign.
+pub(crate) const BLOCK: usize = 1024;
+
+/// [`TensorMut::add`] for any tensor. A function of its own, since whoever overrides a method cannot go back to its
+/// default: a call of it from there, also through `dyn`, is a call of the override.
+fn read_add_write<T>(tensor: &mut T, start: usize, values: &[f64]) -> Result<()>
 where
     T: TensorMut + ?Sized,
 {
-    tensor.edit(edit)?;
-    tensor.stats(&mut Ask {
-        p,
-        ..Ask::default()
-    })
+    // Also when nothing is added.
+    range(start, values.len(), tensor.len())?;
+    let mut block = [0.0; BLOCK];
+    for (i, values) in values.chunks(BLOCK).enumerate() {
+        let (start, block) = (start + i * BLOCK, &mut block[..values.len()]);
+        tensor.read(start, block)?;
+        for (sum, value) in block.iter_mut().zip(values) {
+            *sum += value;
+        }
+        tensor.write(start, block)?;
+    }
+    Ok(())
 }
 
-/// [`TensorMut::clamp_and_measure`] in as many passes as it takes.
-pub(crate) fn look_then_clamp<T>(
+/// [`TensorMut::edit`] in as many passes as it takes: looks, edits by `edit` unless it changes nothing, looks.
+pub(crate) fn edit_and_tell<T>(
     tensor: &mut T,
-    min: f64,
-    max: f64,
-    totals: &mut [Total; 2],
+    edit: &Edit<'_>,
+    tell: Tell<'_>,
+    carry_out: impl FnOnce(&mut T) -> Result<()>,
 ) -> Result<()>
 where
     T: TensorMut + ?Sized,
 {
-    let (clamp, p) = (Clamp::new(min, max), Needs::LEAST.p);
-    let before = tensor.stats(&mut Ask {
-        p,
-        range: clamp.look().range,
-        ..Ask::default()
-    })?;
-    let after = if before.lies_within(min, max) {
-        before
-    } else {
-        tensor.edit_and_measure(&clamp.edit(), p)?
-    };
-    totals[0].add(&before);
-    totals[1].add(&after);
+    let mut changes = !edit.is_keep();
+    if let Some(counts) = tell.clamped {
+        let found = count(tensor, edit)?;
+        counts.add(found);
+        changes = found.is_clipped();
+    }
+    if changes {
+        carry_out(tensor)?;
+    }
+    if let Some(after) = tell.after {
+        *after = tensor.stats(&mut Ask {
+            magnitudes: tell.magnitudes,
+            power: tell.power,
+            ..Ask::least()
+        })?;
+    }
     Ok(())
+}
+
+/// What a clamp will do, block by block.
+fn count<T: Tensor + ?Sized>(tensor: &T, edit: &Edit<'_>) -> Result<Clamped> {
+    let mut counts = Clamped::default();
+    let Some((min, max)) = edit.clamp() else {
+        return Ok(counts);
+    };
+    let mut block = [0.0; BLOCK];
+    for start in (0..tensor.len()).step_by(BLOCK) {
+        let block = &mut block[..BLOCK.min(tensor.len() - start)];
+        tensor.read(start, block)?;
+        counts.add(kernel::count_outside(block, min, max));
+    }
+    Ok(counts)
 }
 
 /// The part of `xs` that starts at `start` and is `len` long.
@@ -322,18 +421,34 @@ pub(crate) fn range(start: usize, len: usize, available: usize) -> Result<core::
 impl<E: Number> Tensor for [E] {
     #[inline]
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
-        ask.after.check_units(one_unit)?;
-        let stats = if ask.after.is_keep() {
-            kernel::stats_of_slice(self, ask.look())
-        } else {
-            kernel::stats(
-                &|to: &mut dyn FnMut(&[E])| kernel::preview(self, &ask.after, None, to),
-                ask.look(),
-            )
+        let dims = [<[E]>::len(self)];
+        ask.after.check_units(|axis| units(&dims, axis))?;
+        let look = ask.look();
+        let stats = match ask.after {
+            after if after.is_keep() => kernel::stats_of_slice(self, look),
+            after if after.scales_units() => {
+                let each = |to: &mut dyn FnMut(&[E])| {
+                    for (i, x) in self.iter().enumerate() {
+                        let at = At::unit(0, i, None);
+                        kernel::preview(from_ref(x), &after, Some(&at), to);
+                    }
+                };
+                kernel::stats(&each, look)
+            }
+            after => {
+                let all = |to: &mut dyn FnMut(&[E])| kernel::preview(self, &after, None, to);
+                kernel::stats(&all, look)
+            }
         };
-        if let Some((axis, units)) = &mut ask.units {
-            one_unit(*axis)?;
-            units.push(stats);
+        if let Some((axis, each)) = &mut ask.units {
+            units(&dims, *axis)?;
+            each.extend(self.iter().enumerate().map(|(i, x)| {
+                let at = At::unit(0, i, None);
+                let one = |to: &mut dyn FnMut(&[E])| {
+                    kernel::preview(from_ref(x), &ask.after, Some(&at), to);
+                };
+                kernel::stats(&one, look)
+            }));
         }
         Ok(stats)
     }
@@ -356,24 +471,26 @@ impl<E: Number> Tensor for [E] {
 }
 
 impl<E: Number> TensorMut for [E] {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
-        edit.check_units(one_unit)?;
-        kernel::apply(self, edit, None);
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
+        let dims = [<[E]>::len(self)];
+        edit.check_units(|axis| units(&dims, axis))?;
+        if edit.scales_units() {
+            return edit_and_tell(self, edit, tell, |xs| {
+                for (i, x) in xs.iter_mut().enumerate() {
+                    kernel::apply(from_mut(x), edit, Some(&At::unit(0, i, None)));
+                }
+                Ok(())
+            });
+        }
+        edit_slice(self, edit, tell);
         Ok(())
     }
 
-    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        edit.check_units(one_unit)?;
-        Ok(kernel::edit_and_stats(self, edit, None, Look::of(p, false)))
-    }
-
-    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        kernel::clamp_and_stats(self, min, max, |stats| {
-            totals
-                .iter_mut()
-                .zip(&stats)
-                .for_each(|(total, stats)| total.add(stats));
-        });
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        let range = range(start, values.len(), <[E]>::len(self))?;
+        for (x, value) in self[range].iter_mut().zip(values) {
+            *x = E::near(*value);
+        }
         Ok(())
     }
 
@@ -387,6 +504,25 @@ impl<E: Number> TensorMut for [E] {
             *x = E::near(x.exact() + value);
         }
         Ok(())
+    }
+}
+
+/// An edit that treats all elements alike.
+pub(crate) fn edit_slice<E: Number>(xs: &mut [E], edit: &Edit<'_>, tell: Tell<'_>) {
+    let look = Look {
+        l1: tell.magnitudes,
+        power: tell.power,
+        range: false,
+    };
+    match (edit.clamp(), tell.clamped, tell.after) {
+        (Some((min, max)), Some(counts), after) => {
+            counts.add(kernel::clamp_and_count(xs, min, max));
+            if let Some(after) = after {
+                *after = kernel::stats_of_slice(xs, look);
+            }
+        }
+        (_, _, Some(after)) => *after = kernel::edit_and_stats(xs, edit, None, look),
+        (_, _, None) => kernel::apply(xs, edit, None),
     }
 }
 
@@ -426,24 +562,14 @@ macro_rules! forward_tensor {
 macro_rules! forward_tensor_mut {
     ([$($g:tt)*] $t:ty, $self:ident => $to:expr) => {
         impl<$($g)*> TensorMut for $t {
-            fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
+            fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
                 let $self = self;
-                $to.edit(edit)
+                $to.edit(edit, tell)
             }
 
-            fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+            fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
                 let $self = self;
-                $to.edit_and_measure(edit, p)
-            }
-
-            fn clamp_and_measure(
-                &mut self,
-                min: f64,
-                max: f64,
-                totals: &mut [Total; 2],
-            ) -> Result<()> {
-                let $self = self;
-                $to.clamp_and_measure(min, max, totals)
+                $to.write(start, values)
             }
 
             fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
@@ -476,7 +602,7 @@ impl<T: Tensor> Tensor for Option<T> {
             Some(tensor) => tensor.stats(ask),
             None => Ok(Stats {
                 power: ask
-                    .power()
+                    .power
                     .map_or(Power::NONE, |p| Power::of(p, crate::Wide::ZERO)),
                 ..Stats::EMPTY
             }),
@@ -504,23 +630,18 @@ impl<T: Tensor> Tensor for Option<T> {
 }
 
 impl<T: TensorMut> TensorMut for Option<T> {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
-        self.as_mut().map_or(Ok(()), |tensor| tensor.edit(edit))
-    }
-
-    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
         match self {
-            Some(tensor) => tensor.edit_and_measure(edit, p),
-            None => self.stats(&mut Ask {
-                p,
-                ..Ask::default()
-            }),
+            Some(tensor) => tensor.edit(edit, tell),
+            None => edit_and_tell(self, edit, tell, |_| Ok(())),
         }
     }
 
-    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        self.as_mut()
-            .map_or(Ok(()), |tensor| tensor.clamp_and_measure(min, max, totals))
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        match self {
+            Some(tensor) => tensor.write(start, values),
+            None => range(start, values.len(), 0).map(|_| ()),
+        }
     }
 
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {

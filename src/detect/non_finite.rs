@@ -26,7 +26,7 @@ pub struct NonFinite;
 
 impl Detector for NonFinite {
     fn needs(&self) -> Needs {
-        Needs::LEAST
+        Needs::norms()
     }
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {

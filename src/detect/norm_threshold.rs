@@ -83,7 +83,7 @@ impl NormThreshold {
 
 impl Detector for NormThreshold {
     fn needs(&self) -> Needs {
-        Needs::LEAST
+        Needs::norms()
     }
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {

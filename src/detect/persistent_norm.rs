@@ -65,7 +65,7 @@ impl PersistentNorm {
 
 impl Detector for PersistentNorm {
     fn needs(&self) -> Needs {
-        Needs::LEAST
+        Needs::norms()
     }
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {

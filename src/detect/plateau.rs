@@ -100,7 +100,7 @@ impl Plateau {
 
 impl Detector for Plateau {
     fn needs(&self) -> Needs {
-        Needs::LEAST
+        Needs::norms()
     }
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {

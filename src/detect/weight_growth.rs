@@ -190,7 +190,7 @@ impl Track {
 
 impl Detector for WeightGrowth {
     fn needs(&self) -> Needs {
-        Needs::LEAST
+        Needs::norms()
     }
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {

@@ -44,7 +44,7 @@ pub(super) struct Chain<'c, G: ?Sized> {
 impl<G: TensorSet + ?Sized> Chain<'_, G> {
     /// The step as the next rule is to see it, by arithmetic where that tells, else by one more read;
     /// and where it may write.
-    pub(super) fn look(&mut self, needs: Needs) -> Result<(StepView<'_>, &mut Edits)> {
+    pub(super) fn look(&mut self, needs: &Needs) -> Result<(StepView<'_>, &mut Edits)> {
         let pushed = self.edits.pushed();
         let fresh = match self.valid {
             Valid::Before => {
@@ -93,6 +93,6 @@ pub(super) fn overflows<G: TensorSet + ?Sized>(
     if !edits.may_grow() || left.follow(before, edits).is_some() && left.total().max_abs() <= SAFE {
         return Ok(false);
     }
-    left.read(grads, Needs::LEAST, edits)?;
+    left.read(grads, &Needs::norms(), edits)?;
     Ok(!left.total().is_finite())
 }

@@ -105,9 +105,9 @@ impl Guard {
         report.edits.make_room(1);
         Self {
             rules: Vec::new(),
-            asked: Needs::LEAST,
+            asked: Needs::default(),
             unmet: None,
-            needs: Needs::LEAST,
+            needs: Needs::default(),
             on_non_finite: OnNonFinite::default(),
             max_skips: 10,
             max_rollbacks: 3,
@@ -169,44 +169,40 @@ impl Guard {
     }
 
     /// Measures more of the gradients than the rules need, for the report. One read sums the powers of one p and
-    /// the units of one axis: to ask for a second is an error of every step. Rules may differ; each sees its own.
+    /// the units of one kind: to ask for a second is an error of every step. Rules may differ; each sees its own.
     ///
     /// ```
     /// use steadygrad::{Guard, Needs};
     /// let mut guard = Guard::new();
     /// assert!(guard.step(&mut [3.0, -4.0])?.measurement().total().l1().is_nan());   // nobody asked
-    /// let mut guard = guard.measure(Needs::default());
+    /// let mut guard = guard.also_measure(&Needs::norms().of_magnitudes());
     /// assert_eq!(guard.step(&mut [3.0, -4.0])?.measurement().total().l1(), 7.0);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn measure(self, needs: Needs) -> Self {
+    pub fn also_measure(self, needs: &Needs) -> Self {
         let asked = self.asked.or(needs);
-        let beside = || {
-            let (what, found) = match needs.power().filter(|_| asked.p != needs.p) {
+        let contradiction = (!asked.covers(needs)).then(|| {
+            let (what, found) = match needs.power.filter(|_| asked.power != needs.power) {
                 Some(p) => ("p of a norm for the report", p),
-                None => (
-                    "axis of units for the report",
-                    needs.units.unwrap_or(0) as f64,
-                ),
+                None => ("units for the report", f64::NAN),
             };
             Error::Setting {
                 what,
                 expected: "the one that was asked for before",
                 found,
             }
-        };
-        let contradicts = !asked.covers(needs);
+        });
         Self {
-            unmet: self.unmet.or_else(|| contradicts.then(beside)),
-            needs: asked.or(self.needs),
+            unmet: self.unmet.or(contradiction),
+            needs: asked.clone().or(&self.needs),
             asked,
             ..self
         }
     }
 
     fn push(mut self, rule: Rule) -> Self {
-        self.needs = self.needs.or(rule.needs());
+        self.needs = self.needs.or(&rule.needs());
         self.rules.push(rule);
         // Room for every rule to speak, of two things at most, so that no step has to make it.
         self.report.alarms.reserve(2 * self.rules.len());
@@ -338,7 +334,7 @@ impl Guard {
         if let Some(error) = &self.unmet {
             return Err(error.clone());
         }
-        report.before.read(grads, self.needs, &Edits::default())?;
+        report.before.read(grads, &self.needs, &Edits::NONE)?;
         report
             .edits
             .reset(report.before.len(), Some(report.before.names()));
@@ -350,16 +346,12 @@ impl Guard {
             });
         }
         if let Some(params) = params {
-            self.params.read(
-                params,
-                // Norms of parameters are plain ones.
-                Needs {
-                    p: self.needs.p.filter(|_| Needs::LEAST.covers(self.needs)),
-                    range: false,
-                    ..self.needs
-                },
-                &Edits::default(),
-            )?;
+            // Norms of parameters are plain ones.
+            let needs = Needs {
+                units: self.needs.units.clone(),
+                ..Needs::default()
+            };
+            self.params.read(params, &needs, &Edits::NONE)?;
             self.paired.check(&self.params, &report.before)?;
         }
 
@@ -385,7 +377,7 @@ impl Guard {
             let needs = rule.needs();
             match rule {
                 Rule::Clip(clipper) if clips && report.verdict.is_apply() => {
-                    let (view, edits) = chain.look(needs)?;
+                    let (view, edits) = chain.look(&needs)?;
                     clipper.plan(&view, edits);
                     if edits.take_abstained() {
                         report.abstained.push(clipper.name());
@@ -394,7 +386,7 @@ impl Guard {
                 // A step that is not taken is not clipped, and no clipper learns from it.
                 Rule::Clip(_) => (),
                 Rule::Detect(verdict, detector) => {
-                    if let Some(alarm) = detector.observe(&chain.look(needs)?.0) {
+                    if let Some(alarm) = detector.observe(&chain.look(&needs)?.0) {
                         report.verdict = report.verdict.max(*verdict);
                         report.alarms.extend(alarm.one_by_one());
                     }

@@ -1,6 +1,6 @@
 //! Whether units have as many factors as they need.
 
-use crate::{Ask, Edits, Measurement, Needs, Op, Result, Tensor, TensorSet};
+use crate::{Ask, Edits, Measurement, Op, Result, Tensor, TensorSet};
 
 /// Whether each list of factors fits the units of its tensor, so that none is found wanting when others are
 /// edited already. `seen` tells at no cost, if the units of these gradients were measured along that axis; else the
@@ -24,16 +24,11 @@ pub(super) fn check_units<G: TensorSet + ?Sized>(
     let mut index = 0;
     grads.visit(&mut |_, tensor| {
         let edit = edits.get(index);
-        let known = seen.filter(|seen| units(index).all(|axis| seen.needs().units == Some(axis)));
+        let known =
+            seen.filter(|seen| units(index).all(|axis| seen.unit_axis(index) == Some(axis)));
         let checked = match known {
             Some(seen) => edit.check_units(|_| Ok(seen.units(index).len())),
-            None => tensor
-                .stats(&mut Ask {
-                    after: edit,
-                    p: Needs::LEAST.p,
-                    ..Ask::default()
-                })
-                .map(drop),
+            None => tensor.stats(&mut Ask::least().after(edit)).map(drop),
         };
         index += 1;
         checked

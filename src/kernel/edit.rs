@@ -16,7 +16,6 @@ pub(crate) struct At<'a> {
     outer: Option<&'a At<'a>>,
 }
 
-#[cfg(feature = "ndarray")]
 impl<'a> At<'a> {
     /// The `unit`-th index along `axis`, inside `outer`.
     pub(crate) fn unit(axis: usize, unit: usize, outer: Option<&'a At<'a>>) -> Self {
@@ -52,7 +51,8 @@ impl<T: Number> Ready<T> {
             Op::Scale(factor) => Self::scale(factor),
             Op::Clamp { min, max } => Self::Clamp(T::inward(min), T::inward(max)),
             Op::ScaleUnits { axis, factors } => {
-                Self::Scale(factors.get(At::along(at, axis)).copied().unwrap_or(1.0))
+                let factor = factors.get(At::along(at, axis)).copied();
+                Self::scale(factor.unwrap_or(Factor::ONE))
             }
             Op::Zero => Self::Zero,
         }

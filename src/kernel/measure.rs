@@ -150,14 +150,6 @@ impl<T: Number> Lanes<T> {
         }
     }
 
-    /// Of a largest magnitude and running sums of squares.
-    #[inline(always)]
-    pub(super) fn of_squares(max: T::Part, sq: Twofold) -> Self {
-        let mut lanes = Self { sq, ..Self::ZERO };
-        lanes.max[0][0] = max;
-        lanes
-    }
-
     /// Adds blocks; only the last of a stream may be short.
     #[inline(always)]
     fn add<U: Unit, const L1: bool>(&mut self, unit: U, xs: &[T::Part]) {
@@ -185,51 +177,6 @@ impl<T: Number> Lanes<T> {
         }
         self.sq.add(unit, unit.add(sums.sq[0], sums.sq[1]));
     }
-}
-
-/// The largest magnitude in a block, or `known` if not `MAX`, and its squares in lanes that running sums can take
-/// in. Only the last of a stream may be short.
-#[inline(always)]
-pub(super) fn look<T: Number, U: Unit, const MAX: bool>(
-    unit: U,
-    block: &[T],
-    known: T::Part,
-) -> (T::Part, U::Lanes) {
-    let mut copy = [T::Part::ZERO; BLOCK];
-    let parts = if let Some(parts) = T::parts(block) {
-        parts
-    } else {
-        for (part, x) in copy.iter_mut().zip(block) {
-            *part = x.part();
-        }
-        &copy[..block.len()]
-    };
-    if let Some(block) = parts.first_chunk() {
-        look_at::<_, U, MAX>(unit, &whole(block), known)
-    } else {
-        let mut last = [T::Part::ZERO; LEAF];
-        let (leaves, count) = short(parts, &mut last);
-        look_at::<_, U, MAX>(unit, &leaves[..count], known)
-    }
-}
-
-#[inline(always)]
-fn look_at<P: Part, U: Unit, const MAX: bool>(
-    unit: U,
-    leaves: &[&[P; LEAF]],
-    known: P,
-) -> (P, U::Lanes) {
-    let mut max = [[P::ZERO; LANES]; 2];
-    if MAX {
-        for leaf in leaves {
-            unit.raise(&mut max, leaf);
-        }
-    }
-    let squares = match Leaf::several::<P, U, false>(unit, leaves) {
-        Some(sums) => unit.add(sums.sq[0], sums.sq[1]),
-        None => unit.load(&[0.0; LANES]),
-    };
-    (if MAX { unit.largest(&max) } else { known }, squares)
 }
 
 /// The leaves of a block.

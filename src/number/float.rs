@@ -5,8 +5,14 @@ use crate::slice::{SliceMut, SliceRef};
 use crate::{Wide, math};
 
 impl Part for f64 {
+    const INFINITY: Self = Self::INFINITY;
     const ZERO: Self = 0.0;
     const SQUARES_ARE_EXACT: bool = false;
+
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        self != self
+    }
 
     #[inline(always)]
     fn to_f64(self) -> f64 {
@@ -57,8 +63,14 @@ impl Part for f64 {
 }
 
 impl Part for f32 {
+    const INFINITY: Self = Self::INFINITY;
     const ZERO: Self = 0.0;
     const SQUARES_ARE_EXACT: bool = true;
+
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        self != self
+    }
 
     #[inline(always)]
     fn to_f64(self) -> f64 {

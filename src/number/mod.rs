@@ -52,6 +52,10 @@ pub trait Number:
 pub trait Part: Copy + PartialOrd + Send + Sync {
     const ZERO: Self;
 
+    const INFINITY: Self;
+
+    fn is_nan(self) -> bool;
+
     /// Whether an `f64` holds the square of every value.
     const SQUARES_ARE_EXACT: bool;
 

@@ -1,20 +1,19 @@
-//! A set is read into a measurement.
-
-use alloc::sync::Arc;
+//! A set is read into a measurement, and edits are carried out on it.
 
 use super::{TensorSet, TensorSetMut};
 use crate::Result;
 use crate::edits::Edits;
 use crate::measurement::Measurement;
 use crate::needs::Needs;
+use crate::writing::Writing;
 
 impl Measurement {
-    /// Reads a set once.
+    /// Reads a set once: the counts, the norms L1 and L2 and the largest magnitude.
     ///
     /// ```
     /// use steadygrad::Measurement;
     /// assert_eq!(Measurement::of(&vec![3.0_f32, 4.0])?.total().l2(), 5.0);
-    /// assert_eq!(Measurement::of(&[("w", [3.0, 4.0]), ("b", [12.0, 0.0])])?.total().l2(), 13.0);
+    /// assert_eq!(Measurement::of(&[("w", [3.0, 4.0]), ("b", [12.0, 0.0])])?.total().l1(), 19.0);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
@@ -22,14 +21,14 @@ impl Measurement {
     ///
     /// What the tensors give.
     pub fn of<S: TensorSet + ?Sized>(set: &S) -> Result<Self> {
-        Self::with_needs(set, Needs::default())
+        Self::with_needs(set, &Needs::norms().of_magnitudes())
     }
 
-    /// Reads a set once, with what is needed beside the usual.
+    /// Reads a set once, for what is needed.
     ///
     /// ```
     /// use steadygrad::{Measurement, Needs, Norm};
-    /// let seen = Measurement::with_needs(&vec![3.0, 4.0, 5.0], Needs { p: Some(3.0), ..Needs::default() })?;
+    /// let seen = Measurement::with_needs(&vec![3.0, 4.0, 5.0], &Needs::norms().of_power(3.0))?;
     /// assert!((seen.total().norm(Norm::P(3.0)).to_f64() - 6.0).abs() < 1e-14);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -37,9 +36,9 @@ impl Measurement {
     /// # Errors
     ///
     /// What the tensors give.
-    pub fn with_needs<S: TensorSet + ?Sized>(set: &S, needs: Needs) -> Result<Self> {
+    pub fn with_needs<S: TensorSet + ?Sized>(set: &S, needs: &Needs) -> Result<Self> {
         let mut measurement = Self::default();
-        measurement.read(set, needs, &Edits::default())?;
+        measurement.read(set, needs, &Edits::NONE)?;
         Ok(measurement)
     }
 
@@ -47,33 +46,47 @@ impl Measurement {
     pub(crate) fn read<S: TensorSet + ?Sized>(
         &mut self,
         set: &S,
-        needs: Needs,
+        needs: &Needs,
         after: &Edits,
     ) -> Result<()> {
-        self.begin(needs);
-        let read = set.measure(after, self);
-        // Also of a set that fails: its total is that of what was read, and not of what was here before.
-        self.finish();
-        read
+        self.fill(needs, after, |reading| set.measure(reading))
+    }
+}
+
+impl Edits {
+    /// Carries out the edit of each tensor; those that keep everything are not touched.
+    ///
+    /// ```
+    /// use steadygrad::{Edits, Factor};
+    /// let mut grads = [("w", [1.0_f32]), ("b", [f32::NAN])];
+    /// let mut edits = Edits::for_count(2);
+    /// edits.scale(0, Factor::new(3.0)?);
+    /// edits.zero(1);
+    /// edits.apply(&mut grads)?;
+    /// assert_eq!(grads, [("w", [3.0]), ("b", [0.0])]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Name`](crate::Error::Name) or [`Error::Count`](crate::Error::Count) if the edits were planned for
+    /// other tensors, found on the way: what comes before the first that does not fit is edited by then. And what
+    /// the tensors give.
+    pub fn apply<G: TensorSetMut + ?Sized>(&self, grads: &mut G) -> Result<()> {
+        let mut writing = Writing::of(self);
+        grads.carry_out(&mut writing)?;
+        writing.finish()
     }
 
-    /// Carries out `edits` on `set` and looks, in passing, at what they leave. Tensors that are kept
-    /// are what they were before.
-    pub(crate) fn apply<S>(&mut self, set: &mut S, before: &Self, edits: &Edits) -> Result<()>
-    where
-        S: TensorSetMut + ?Sized,
-    {
-        self.begin(Needs {
-            units: None,
-            ..before.needs()
-        });
-        // The tensors are those of `before`, so nobody asks for their names again.
-        self.names = Arc::clone(&before.names);
-        let nameless = core::mem::replace(&mut self.nameless, true);
-        let applied = set.apply_and_measure(edits, before, self);
-        self.nameless = nameless;
-        applied?;
-        self.finish();
-        Ok(())
+    /// The same, and looks in passing at what is left. Tensors that are kept are what they were before.
+    pub(crate) fn apply_and_look<G: TensorSetMut + ?Sized>(
+        &self,
+        grads: &mut G,
+        before: &Measurement,
+        after: &mut Measurement,
+    ) -> Result<()> {
+        let mut writing = Writing::telling(self, before, after);
+        grads.carry_out(&mut writing)?;
+        writing.finish()
     }
 }
