@@ -90,7 +90,7 @@ impl After {
             ToldBy::Look => Some(*self.space.tensor(index)),
             ToldBy::Arithmetic => {
                 let mut stats = edits.get(index).follow(before.tensor(index))?;
-                edits.settle_tensors(core::slice::from_mut(&mut stats));
+                edits.settle_tensor(index, &mut stats);
                 Some(stats)
             }
         }

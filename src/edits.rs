@@ -100,7 +100,7 @@ pub struct Edits {
     grows: bool,
     /// Norms that rules have seen to.
     held: Vec<Held>,
-    abstained: bool,
+    members: Vec<u32>,
     /// How many operations a new list has room for.
     room: usize,
 }
@@ -109,17 +109,12 @@ pub struct Edits {
 /// rounded to their type, and norms that follow by arithmetic, may come out a little above; that is no news to
 /// the rules behind it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
-    pub(crate) each: bool,
-    pub(crate) norm: Norm,
-    pub(crate) max: f64,
-}
-
-impl Held {
-    /// In a set of so many tensors.
-    fn applies_to_whole(self, count: usize) -> bool {
-        !self.each || count == 1
-    }
+struct Held {
+    each: bool,
+    norm: Norm,
+    max: f64,
+    /// Where those that the rule saw stand in `members`, unless it saw all.
+    members: Option<(usize, usize)>,
 }
 
 /// Of as many tensors and the same [`Edit`] for each.
@@ -142,7 +137,7 @@ impl Edits {
         pushed: 0,
         grows: false,
         held: Vec::new(),
-        abstained: false,
+        members: Vec::new(),
         room: 0,
     };
 
@@ -179,7 +174,8 @@ impl Edits {
         }
         self.arena.clear();
         self.held.clear();
-        (self.count, self.pushed, self.abstained) = (count, 0, false);
+        self.members.clear();
+        (self.count, self.pushed) = (count, 0);
         self.grows = false;
         if !matches!((&self.names, names), (Some(mine), Some(theirs)) if Arc::ptr_eq(mine, theirs))
         {
@@ -371,61 +367,96 @@ impl Edits {
         self.push_all(Stored::Zero);
     }
 
-    /// Says that the rule could not decide, for lack of finite numbers, and leaves things as they are.
-    ///
-    /// ```
-    /// # use steadygrad::{clip::Clipper, StepView, Edits, Guard, OnNonFinite};
-    /// # #[derive(Debug)]
-    /// # struct Careful;
-    /// impl Clipper for Careful {
-    ///     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
-    ///         if !step.grads.total().is_finite() { edits.abstain() }
-    ///     }
-    /// }
-    /// let mut guard = Guard::new().clip(Careful).on_non_finite(OnNonFinite::Propagate);
-    /// assert_eq!(guard.step(&mut [f32::NAN])?.abstained(), ["clipper"]);   // under the rule's name
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    pub fn abstain(&mut self) {
-        self.abstained = true;
-    }
-
-    pub(crate) fn take_abstained(&mut self) -> bool {
-        core::mem::take(&mut self.abstained)
-    }
-
     /// How many operations were pushed so far.
     pub(crate) fn pushed(&self) -> u64 {
         self.pushed
     }
 
-    /// Notes that a rule has seen to a norm.
-    pub(crate) fn hold(&mut self, held: Held) {
-        self.held.push(held);
+    /// Notes that a rule has seen to a norm, of all tensors or of these.
+    pub(crate) fn hold(&mut self, each: bool, norm: Norm, max: f64, members: Option<&[u32]>) {
+        let members = members.map(|members| {
+            let start = self.members.len();
+            self.members.extend_from_slice(members);
+            (start, self.members.len())
+        });
+        self.held.push(Held {
+            each,
+            norm,
+            max,
+            members,
+        });
+    }
+
+    /// The tensors that a norm is of, unless it is of all.
+    fn members_of(&self, held: &Held) -> Option<&[u32]> {
+        let (start, end) = held.members?;
+        self.members.get(start..end)
+    }
+
+    /// Whether the norm of this group is seen to.
+    fn holds(&self, held: &Held, group: Option<&[u32]>) -> bool {
+        let members = self.members_of(held);
+        if held.each {
+            // Of one tensor, the norm of each is that of all.
+            let one = group.map_or(self.count == 1, |group| group.len() == 1);
+            one && members
+                .is_none_or(|members| group.is_none_or(|group| members.contains(&group[0])))
+        } else {
+            members == group
+        }
     }
 
     /// Whether what was measured lies a little above a norm that rules have seen to.
     pub(crate) fn settles(&self, total: &Stats, tensors: &[Stats]) -> bool {
         self.held.iter().any(|held| {
             let above = |stats: &Stats| stats.norm(held.norm) > Wide::from(held.max);
-            held.applies_to_whole(self.count) && above(total)
+            // A group's total is not looked at here, so it may be above.
+            held.members.is_some()
+                || self.holds(held, None) && above(total)
                 || held.each && tensors.iter().any(above)
         })
     }
 
     /// Takes the norm of the whole, measured or followed by arithmetic, for what the rules have made of it.
     pub(crate) fn settle_total(&self, total: &mut Stats) {
-        for held in &self.held {
-            if held.applies_to_whole(self.count) {
-                total.hold(held.norm, held.max);
-            }
+        for held in self.held.iter().filter(|held| self.holds(held, None)) {
+            total.hold(held.norm, held.max);
+        }
+    }
+
+    /// The same for a group.
+    pub(crate) fn settle_group(&self, members: &[u32], total: &mut Stats) {
+        let of_group = |held: &&Held| self.holds(held, Some(members));
+        for held in self.held.iter().filter(of_group) {
+            total.hold(held.norm, held.max);
         }
     }
 
     /// The same for each tensor.
     pub(crate) fn settle_tensors(&self, tensors: &mut [Stats]) {
         for held in self.held.iter().filter(|held| held.each) {
-            for stats in &mut *tensors {
+            match self.members_of(held) {
+                Some(members) => {
+                    for &member in members {
+                        if let Some(stats) = tensors.get_mut(member as usize) {
+                            stats.hold(held.norm, held.max);
+                        }
+                    }
+                }
+                None => {
+                    for stats in &mut *tensors {
+                        stats.hold(held.norm, held.max);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same for tensor `index` alone.
+    pub(crate) fn settle_tensor(&self, index: usize, stats: &mut Stats) {
+        for held in self.held.iter().filter(|held| held.each) {
+            let members = self.members_of(held);
+            if members.is_none_or(|members| members.contains(&(index as u32))) {
                 stats.hold(held.norm, held.max);
             }
         }

@@ -88,6 +88,9 @@ impl Measurement {
     pub(crate) fn settle(&mut self, edits: &Edits) {
         edits.settle_total(&mut self.total);
         edits.settle_tensors(&mut self.tensors);
+        for group in &mut self.groups {
+            edits.settle_group(&group.members, &mut group.total);
+        }
     }
 
     /// Makes this large enough for all that `like` holds, so that a later read into it allocates nothing.
@@ -327,6 +330,61 @@ impl Measurement {
     fn group_of(&self, covers: &Covers) -> Option<&Group> {
         let index = self.needs.groups.iter().position(|group| group == covers)?;
         self.groups.get(index)
+    }
+
+    /// The unrounded total of a group.
+    pub(crate) fn group_total(&self, covers: &Covers) -> Option<&Total> {
+        Some(&self.group_of(covers)?.exact)
+    }
+
+    /// Puts some of the tensors into `into`, which has had those of another set before if they are `new`; and of the
+    /// groups, those that are asked for by the first under the name of the second.
+    pub(crate) fn select(
+        &self,
+        members: &[u32],
+        into: &mut Self,
+        new: bool,
+        groups: &[(Covers, Covers)],
+    ) {
+        into.needs.clone_from(&self.needs);
+        into.tensors.clear();
+        into.units.clear();
+        into.unit_ends.clear();
+        for index in members.iter().map(|&index| index as usize) {
+            into.tensors.push(*self.tensor(index));
+            if let Some((axis, _)) = self.unit_ends.get(index) {
+                if axis.is_some() {
+                    into.units.extend_from_slice(self.units(index));
+                }
+                into.unit_ends.push((*axis, into.units.len()));
+            }
+        }
+        if new {
+            let mut names = Names::default();
+            for index in members.iter().map(|&index| index as usize) {
+                names.push(self.name(index), self.names.dims(index));
+            }
+            into.names = Arc::new(names);
+        }
+        into.needs.groups.clear();
+        into.groups.resize_with(groups.len(), Group::default);
+        for (group, (asked, made)) in into.groups.iter_mut().zip(groups) {
+            into.needs.groups.push(asked.clone());
+            if let Some(theirs) = self.group_of(made) {
+                let index = |place: &u32| members.iter().position(|member| member == place);
+                group.members.clear();
+                let indices = theirs.members.iter().filter_map(index);
+                group.members.extend(indices.map(|index| index as u32));
+                group.exact.clone_from(&theirs.exact);
+                group.total = theirs.total;
+            }
+        }
+    }
+
+    /// The exact total, made elsewhere.
+    pub(crate) fn set_total(&mut self, exact: &Total) {
+        self.exact.clone_from(exact);
+        self.total = exact.stats();
     }
 
     pub(crate) fn names(&self) -> &Arc<Names> {

@@ -1,5 +1,6 @@
 //! What a guarded step came to.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -7,7 +8,7 @@ use crate::after::{After, ToldBy};
 use crate::detect::Alarm;
 use crate::figures::{Figures, Short};
 use crate::verdict::Verdict;
-use crate::{Edit, Edits, Measurement, Norm, Stats, Wide};
+use crate::{Edit, Edits, Measurement, Norm, Result, Stats, TensorSetMut, Wide};
 
 /// One tensor of a [`Report`].
 ///
@@ -38,6 +39,25 @@ pub struct TensorReport<'a> {
     pub edit: Edit<'a>,
 }
 
+/// What the gradients were multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Scale(pub(crate) f64);
+
+impl Scale {
+    pub(crate) const ONE: Self = Self(1.0);
+
+    /// How many operations undo it, in a set of so many tensors.
+    pub(crate) fn pushed(self, tensors: usize) -> u64 {
+        if self == Self::ONE { 0 } else { tensors as u64 }
+    }
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
 /// What a guarded step came to: norms, edits, alarms and the verdict.
 ///
 /// `Display` gives one line. The report belongs to the guard, so nothing of it outlives the next step.
@@ -63,12 +83,23 @@ pub struct Report {
     pub(crate) step: u64,
     pub(crate) loss: Option<f64>,
     pub(crate) before: Measurement,
+    /// What the tensors held, if that is not the gradients but these times a loss scale.
+    pub(crate) raw: Measurement,
+    pub(crate) scale: Scale,
+    pub(crate) params: Option<Measurement>,
+    pub(crate) has_params: bool,
+    pub(crate) updates: Option<Measurement>,
+    pub(crate) has_updates: bool,
+    pub(crate) signals: Vec<(&'static str, f64)>,
     pub(crate) after: After,
     pub(crate) edits: Edits,
     pub(crate) alarms: Vec<Alarm>,
     /// Non-finite numbers that the policy acted on.
     pub(crate) fault: Option<Alarm>,
-    pub(crate) abstained: Vec<&'static str>,
+    pub(crate) origin: Option<String>,
+    /// Alarms of the step before that did not go on.
+    pub(crate) ended: Vec<Alarm>,
+    pub(crate) abstained: Vec<(&'static str, &'static str)>,
     pub(crate) verdict: Verdict,
     pub(crate) skips: u32,
     pub(crate) rollbacks: u32,
@@ -85,6 +116,11 @@ impl PartialEq for Report {
             && self.tensors().eq(other.tensors())
             && self.alarms == other.alarms
             && self.fault == other.fault
+            && self.origin == other.origin
+            && self.ended == other.ended
+            && self.signals == other.signals
+            && self.params() == other.params()
+            && self.updates() == other.updates()
             && self.abstained == other.abstained
     }
 }
@@ -96,9 +132,36 @@ impl Report {
         self.loss = loss;
         self.verdict = Verdict::Apply;
         self.fault = None;
+        self.origin = None;
         self.alarms.clear();
+        self.ended.clear();
         self.abstained.clear();
+        self.signals.clear();
+        (self.has_params, self.has_updates) = (false, false);
         (self.after.total, self.after.told_by) = (None, ToldBy::NoRead);
+    }
+
+    /// What the tensors hold.
+    pub(crate) fn raw(&self) -> &Measurement {
+        if self.scale == Scale::ONE {
+            &self.before
+        } else {
+            &self.raw
+        }
+    }
+
+    /// Writes, and finds out what is left.
+    pub(crate) fn carry_out<G: TensorSetMut + ?Sized>(&mut self, grads: &mut G) -> Result<()> {
+        let raw = if self.scale == Scale::ONE {
+            &self.before
+        } else {
+            &self.raw
+        };
+        let written = self.after.carry_out(grads, raw, &self.edits);
+        if written.is_err() {
+            self.after.lose();
+        }
+        written
     }
 
     /// The number of the step, from 1.
@@ -213,7 +276,8 @@ impl Report {
     /// ```
     #[must_use]
     pub fn is_clipped(&self) -> bool {
-        !self.edits.is_keep()
+        // The first edit may be that by the loss scale.
+        self.edits.pushed() > self.scale.pushed(self.before.len())
     }
 
     /// The smallest factor by which a tensor is scaled, with all rules together: 1 for one that is kept, 0
@@ -231,7 +295,7 @@ impl Report {
     /// ```
     #[must_use]
     pub fn factor(&self) -> f64 {
-        self.edits.least_factor()
+        self.edits.least_factor() * self.scale.0
     }
 
     /// Each tensor in order.
@@ -248,7 +312,7 @@ impl Report {
         (0..self.before.len()).map(|i| TensorReport {
             name: self.before.name(i),
             before: self.before.tensor(i),
-            after: self.after.tensor(i, &self.before, &self.edits),
+            after: self.after.tensor(i, self.raw(), &self.edits),
             edit: self.edits.get(i),
         })
     }
@@ -284,18 +348,74 @@ impl Report {
         self.fault.as_ref()
     }
 
-    /// The rules that left gradients as they are because there was no finite norm to go by.
+    /// The alarms of the step before that do not go on, as they were last.
     ///
     /// ```
-    /// use steadygrad::{clip, Guard, OnNonFinite};
-    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?).on_non_finite(OnNonFinite::Propagate);
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?);
+    /// assert!(guard.step(&mut [2.0_f32])?.ended().is_empty());
+    /// let report = guard.step(&mut [0.5_f32])?;
+    /// assert_eq!((report.ended()[0].since(), report.ended()[0].value()), (1, 2.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn ended(&self) -> &[Alarm] {
+        &self.ended
+    }
+
+    /// Who made what is not finite, if the step was told [whom to ask](crate::Step::explained_by) and there was an
+    /// answer.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+
+    /// What was measured of the parameters, if they were given.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, Step};
+    /// let mut guard = Guard::new();
+    /// let report = guard.step(Step::new(&mut [1.0_f32]).params(&[3.0_f32]))?;
+    /// assert_eq!(report.params().map(|params| params.total().l2()), Some(3.0));
+    /// assert!(guard.step(&mut [1.0_f32])?.params().is_none());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn params(&self) -> Option<&Measurement> {
+        self.params.as_ref().filter(|_| self.has_params)
+    }
+
+    /// What was measured of the updates of the step before, if they were given.
+    #[must_use]
+    pub fn updates(&self) -> Option<&Measurement> {
+        self.updates.as_ref().filter(|_| self.has_updates)
+    }
+
+    /// What the loop told under names of its own.
+    #[must_use]
+    pub fn signals(&self) -> &[(&'static str, f64)] {
+        &self.signals
+    }
+
+    /// The rules that had nothing to say, and why: there was no finite norm to go by, or nothing that they go by was
+    /// given.
+    ///
+    /// ```
+    /// use steadygrad::{clip, detect, Guard, OnNonFinite};
+    /// let mut guard = Guard::new()
+    ///     .clip(clip::GlobalNorm::new(1.0)?)
+    ///     .detect(detect::Plateau::new(0.0, 10)?)
+    ///     .on_non_finite(OnNonFinite::Propagate);
     /// let report = guard.step(&mut [9.0_f32, f32::NAN])?;
-    /// assert_eq!(report.abstained(), ["global norm clip"]);
+    /// assert_eq!(report.abstained(), [
+    ///     ("global norm clip", "the norm is not finite"),
+    ///     ("plateau", "no loss was given"),
+    /// ]);
     /// assert!(!report.is_clipped());
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn abstained(&self) -> &[&'static str] {
+    pub fn abstained(&self) -> &[(&'static str, &'static str)] {
         &self.abstained
     }
 
@@ -364,7 +484,8 @@ impl Report {
         }
         if let Some(factor) = self.edits.common_factor() {
             // So that nothing is said to be scaled by 1.000.
-            let [factor, _] = Figures::apart(factor.to_wide(), 1.0);
+            let factor = factor.to_wide() * Wide::from(self.scale.0);
+            let [factor, _] = Figures::apart(factor, 1.0);
             write!(f, ", scaled by {factor}")
         } else {
             let all = self.edits.len();
@@ -401,8 +522,11 @@ impl fmt::Display for Report {
         if let Some(fault) = &self.fault {
             write!(f, "; {}", fault.finding())?;
         }
-        for name in &self.abstained {
-            write!(f, "; {name} left what is not finite as it is")?;
+        if let Some(origin) = &self.origin {
+            write!(f, ", made by {origin}")?;
+        }
+        for (rule, why) in &self.abstained {
+            write!(f, "; {rule} abstained, {why}")?;
         }
         // What the policy acted on need not be said twice.
         for alarm in self

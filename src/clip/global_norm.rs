@@ -1,8 +1,9 @@
 //! One factor for all gradients, from their common norm.
 
-use super::{Bound, Clipped, Clipper, Shrink, once};
-use crate::StepView;
-use crate::{Edits, Needs, Norm, Result, TensorSetMut};
+use super::{Bound, Clipped, Clipper, NO_NORM, Shrink};
+use crate::pen::Pen;
+use crate::rule::apply_by;
+use crate::{Needs, Norm, Result, StepView, TensorSetMut};
 
 /// Scales all gradients by one factor so that their common norm is at most `max`.
 ///
@@ -77,24 +78,6 @@ impl GlobalNorm {
             bound: self.bound.by(norm)?,
         })
     }
-
-    /// Clips once, without a guard.
-    ///
-    /// ```
-    /// use steadygrad::{clip::GlobalNorm, Error};
-    /// let mut grads = [300.0_f32, f32::NAN];
-    /// let error = GlobalNorm::new(1.0)?.apply(&mut grads).unwrap_err();
-    /// assert!(matches!(error, Error::NonFinite { nan: 1, index: 1, .. }));
-    /// assert_eq!(grads[0], 300.0);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
-    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
-        once(self, self.bound.norm, grads)
-    }
 }
 
 impl Clipper for GlobalNorm {
@@ -106,14 +89,18 @@ impl Clipper for GlobalNorm {
         "global norm clip"
     }
 
-    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    fn apply<G: TensorSetMut + ?Sized>(&mut self, grads: &mut G) -> Result<Clipped> {
+        apply_by(self, self.bound.norm, grads)
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         match self.bound.shrink(step.grads.total()) {
             Shrink::Keep => (),
-            Shrink::Zero => edits.zero_all(),
-            Shrink::Scale(factor) => edits.scale_all(factor),
-            Shrink::Unknown => return edits.abstain(),
+            Shrink::Zero => pen.zero_all(),
+            Shrink::Scale(factor) => pen.scale_all(factor),
+            Shrink::Unknown => return pen.abstain(NO_NORM),
         }
-        self.bound.hold(false, edits);
+        self.bound.hold(false, pen);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Clipper;
 use crate::edit::Clamp;
 use crate::writing::Writing;
-use crate::{Clamped, Edits, Error, Needs, Result, StepView, TensorSetMut};
+use crate::{Clamped, Error, Needs, Pen, Result, StepView, TensorSetMut};
 
 /// Clamps each element into `[min, max]`.
 ///
@@ -146,10 +146,10 @@ impl Clipper for Value {
         "value clip"
     }
 
-    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         for (i, stats) in step.grads.tensors().iter().enumerate() {
             if !stats.lies_within(self.min, self.max) {
-                edits.clamp(i, self.min, self.max);
+                pen.clamp(i, self.min, self.max);
             }
         }
     }

@@ -3,9 +3,11 @@
 use alloc::sync::Arc;
 use core::fmt;
 
+use crate::Error;
 use crate::figures::{Figures, Number};
+use crate::measurement::Measurement;
 use crate::names::Names;
-use crate::{Error, Measurement, StepView, Wide};
+use crate::step_view::StepView;
 
 /// What an alarm is about.
 ///
@@ -48,9 +50,63 @@ pub(super) enum Found {
     Bound {
         quantity: &'static str,
         value: Number,
-        relation: &'static str,
+        relation: Relation,
         bound: Number,
     },
+    /// More was not said.
+    Something,
+}
+
+/// How a value stands to a bound.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::detect::Relation;
+/// assert_eq!(Relation::Above.to_string(), "above");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Relation {
+    /// Above it.
+    Above,
+    /// Below it.
+    Below,
+    /// Not below it, where it should be.
+    NotBelow,
+    /// Worse than a baseline.
+    Worse,
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Above => "above",
+            Self::Below => "below",
+            Self::NotBelow => "not below",
+            Self::Worse => "worse than the baseline",
+        })
+    }
+}
+
+/// How grave an alarm is.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::detect::Severity;
+/// assert!(Severity::Grave > Severity::Warning);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Worth a look.
+    #[default]
+    Warning,
+    /// The run is being lost.
+    Grave,
 }
 
 /// What a detector found, as one readable sentence.
@@ -78,6 +134,8 @@ pub struct Alarm {
     subject: Subject,
     found: Found,
     steps: u64,
+    since: u64,
+    severity: Severity,
     names: Option<Arc<Names>>,
     /// What else was found of it on the same step, and for how many steps. Here, not on the heap: a step allocates
     /// nothing.
@@ -85,59 +143,110 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// The alarm "the `quantity` of `subject` is `value`, `relation` `bound`".
+    /// Of a step, about something in it. [`StepView::alarm`](crate::StepView::alarm) is the way to it.
+    pub(crate) fn begin(detector: &'static str, step: &StepView<'_>, subject: Subject) -> Self {
+        Self::about(detector, step, subject, Found::Something)
+    }
+
+    /// Says that the `quantity` of its subject is above `bound`.
     ///
     /// ```
-    /// use steadygrad::{detect::{Alarm, Subject}, StepView, Measurement};
-    /// let grads = Measurement::of(&[("w_rec", [0.0, 1e-9])])?;
-    /// let step = StepView { number: 3, grads: &grads, params: None, loss: None };
-    /// let value = grads.tensor(0).max_abs();
-    /// let alarm = Alarm::new("vanished", &step, Subject::Gradient(0), "largest element", value, "below", 1e-6);
+    /// use steadygrad::{detect::{Relation, Subject}, Measurement, StepView};
+    /// let grads = Measurement::of(&[("w_rec", [0.0, 1e9])])?;
+    /// let alarm = StepView::new(3, &grads).alarm("spread", Subject::Gradient(0)).above("largest element", 1e9, 1e6);
     /// assert_eq!(
     ///     alarm.to_string(),
-    ///     "step 3: the largest element of gradient w_rec is 1.000e-9, below 1.000e-6 (vanished)",
+    ///     "step 3: the largest element of gradient w_rec is 1.000e9, above 1.000e6 (spread)",
     /// );
+    /// assert_eq!((alarm.relation(), alarm.bound()), (Some(Relation::Above), 1e6));
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn new(
-        detector: &'static str,
-        step: &StepView<'_>,
-        subject: Subject,
+    pub fn above(self, quantity: &'static str, value: f64, bound: f64) -> Self {
+        self.bounded(quantity, value, Relation::Above, bound)
+    }
+
+    /// Says that the `quantity` of its subject is below `bound`.
+    ///
+    /// ```
+    /// use steadygrad::{detect::Subject, Measurement, StepView};
+    /// let grads = Measurement::default();
+    /// let alarm = StepView::new(3, &grads).alarm("vanished", Subject::Gradients).below("norm", 1e-9, 1e-6);
+    /// assert!(alarm.to_string().contains("the norm of the gradients is 1.000e-9, below 1.000e-6"));
+    /// ```
+    #[must_use]
+    pub fn below(self, quantity: &'static str, value: f64, bound: f64) -> Self {
+        self.bounded(quantity, value, Relation::Below, bound)
+    }
+
+    /// Says how a quantity, which no `f64` need hold, stands to a bound.
+    pub(super) fn bounded(
+        self,
         quantity: &'static str,
-        value: f64,
-        relation: &'static str,
-        bound: f64,
+        value: impl Into<Number>,
+        relation: Relation,
+        bound: impl Into<Number>,
     ) -> Self {
-        Self::about(
-            detector,
-            step,
-            subject,
-            Found::Bound {
+        Self {
+            found: Found::Bound {
                 quantity,
                 value: value.into(),
                 relation,
                 bound: bound.into(),
             },
-        )
+            ..self
+        }
     }
 
-    /// That a quantity, which no `f64` need hold, is above a bound.
-    pub(super) fn above(
-        detector: &'static str,
-        step: &StepView<'_>,
-        subject: Subject,
-        quantity: &'static str,
-        value: Wide,
-        bound: Wide,
-    ) -> Self {
-        let found = Found::Bound {
-            quantity,
-            value: value.into(),
-            relation: "above",
-            bound: bound.into(),
-        };
-        Self::about(detector, step, subject, found)
+    /// Says how grave it is; a [warning](Severity::Warning) unless told.
+    ///
+    /// ```
+    /// use steadygrad::{detect::{Severity, Subject}, Measurement, StepView};
+    /// let grads = Measurement::default();
+    /// let alarm = StepView::new(3, &grads).alarm("lost", Subject::Loss).severity(Severity::Grave);
+    /// assert_eq!(alarm.how_severe(), Severity::Grave);
+    /// ```
+    #[must_use]
+    pub fn severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+
+    /// How grave it is.
+    #[must_use]
+    pub fn how_severe(&self) -> Severity {
+        self.severity
+    }
+
+    /// How the value stands to the bound, if that is what it is about.
+    #[must_use]
+    pub fn relation(&self) -> Option<Relation> {
+        match self.found {
+            Found::Bound { relation, .. } => Some(relation),
+            _ => None,
+        }
+    }
+
+    /// The step at which the same detector began to say the same of the same thing, on every step since.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?);
+    /// let mut began = vec![];
+    /// for norm in [2.0, 3.0, 0.5, 4.0] {
+    ///     began.extend(guard.step(&mut [norm])?.alarms().iter().map(|alarm| (alarm.since(), alarm.is_new())));
+    /// }
+    /// assert_eq!(began, [(1, true), (1, false), (4, true)]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Whether it begins at this step, and does not only go on.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.since == self.step
     }
 
     pub(super) fn about(
@@ -157,6 +266,8 @@ impl Alarm {
             subject,
             found,
             steps: 1,
+            since: step.number,
+            severity: Severity::default(),
             names: names.cloned(),
             also: None,
         }
@@ -274,6 +385,7 @@ impl Alarm {
         match self.found {
             Found::NonFinite { nan, inf, .. } => (nan + inf) as f64,
             Found::Bound { value, .. } => value.to_f64(),
+            Found::Something => f64::NAN,
         }
     }
 
@@ -292,6 +404,7 @@ impl Alarm {
         match self.found {
             Found::NonFinite { .. } => 0.0,
             Found::Bound { bound, .. } => bound.to_f64(),
+            Found::Something => f64::NAN,
         }
     }
 
@@ -305,6 +418,24 @@ impl Alarm {
         Finding(self)
     }
 
+    /// Whether another alarm of the same rule is about the same.
+    pub(crate) fn goes_on_from(&self, other: &Self) -> bool {
+        let kind = |alarm: &Self| match alarm.found {
+            Found::Bound {
+                quantity, relation, ..
+            } => Some((quantity, relation)),
+            _ => None,
+        };
+        self.subject == other.subject
+            && self.detector == other.detector
+            && kind(self) == kind(other)
+    }
+
+    /// The same, since then.
+    pub(crate) fn begun(self, since: u64) -> Self {
+        Self { since, ..self }
+    }
+
     /// Whether two alarms say the same of the same thing.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
         self.subject == other.subject && self.found == other.found
@@ -314,7 +445,7 @@ impl Alarm {
     pub(crate) fn to_error(&self) -> Error {
         let (nan, inf, index) = match self.found {
             Found::NonFinite { nan, inf, index } => (nan, inf, index.unwrap_or(0)),
-            Found::Bound { .. } => (0, 0, 0),
+            Found::Bound { .. } | Found::Something => (0, 0, 0),
         };
         Error::NonFinite {
             what: alloc::format!("{}", Thing(self)),
@@ -322,6 +453,22 @@ impl Alarm {
             inf,
             index,
         }
+    }
+}
+
+impl StepView<'_> {
+    /// The beginning of an alarm about something in this step.
+    ///
+    /// ```
+    /// use steadygrad::{detect::Subject, Measurement, StepView};
+    /// let grads = Measurement::default();
+    /// let step = StepView::new(3, &grads).loss(1e-9);
+    /// let alarm = step.alarm("too good", Subject::Loss).below("value", 1e-9, 1e-6);
+    /// assert_eq!(alarm.to_string(), "step 3: the value of the loss is 1.000e-9, below 1.000e-6 (too good)");
+    /// ```
+    #[must_use]
+    pub fn alarm(&self, detector: &'static str, subject: Subject) -> Alarm {
+        Alarm::begin(detector, self, subject)
     }
 }
 
@@ -376,6 +523,7 @@ impl fmt::Display for Finding<'_> {
                     write!(f, ", the first at index {index}")?;
                 }
             }
+            Found::Something => write!(f, "something is wrong with {thing}")?,
             Found::Bound {
                 quantity,
                 value,
@@ -383,16 +531,14 @@ impl fmt::Display for Finding<'_> {
                 bound,
             } => {
                 // So that nothing is said to be 1.000, above 1.000; and NaN is above nothing.
-                let relation = if value.to_f64().is_nan() {
-                    "where there is a bound of"
-                } else {
-                    relation
-                };
+                let is_nan = value.to_f64().is_nan();
                 let [value, bound] = Figures::apart(value, bound);
-                write!(
-                    f,
-                    "the {quantity} of {thing} is {value}, {relation} {bound}"
-                )?;
+                write!(f, "the {quantity} of {thing} is {value}, ")?;
+                if is_nan {
+                    write!(f, "where there is a bound of {bound}")?;
+                } else {
+                    write!(f, "{relation} {bound}")?;
+                }
             }
         }
         if self.0.steps > 1 {

@@ -20,94 +20,23 @@
 //! # Ok::<(), steadygrad::Error>(())
 //! ```
 
-mod alarm;
+pub(crate) mod alarm;
 pub(crate) mod non_finite;
 mod norm_threshold;
 mod persistent_norm;
 mod plateau;
 mod weight_growth;
 
-pub use alarm::{Alarm, Subject};
+pub use alarm::{Alarm, Relation, Severity, Subject};
 pub use non_finite::NonFinite;
 pub use norm_threshold::NormThreshold;
 pub use persistent_norm::PersistentNorm;
 pub use plateau::Plateau;
 pub use weight_growth::WeightGrowth;
 
-use alloc::boxed::Box;
-use core::fmt::Debug;
+pub use crate::rule::Detector;
 
-use crate::{Error, Needs, Result, StepView};
-
-/// Watches steps and says when one is wrong.
-///
-/// # Examples
-///
-/// A loss that is suspiciously good:
-///
-/// ```
-/// use steadygrad::{StepView, detect::{Alarm, Detector, Subject}};
-/// use steadygrad::{Guard, Step};
-///
-/// #[derive(Debug)]
-/// struct TooGood;
-///
-/// impl Detector for TooGood {
-///     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-///         let loss = step.loss.filter(|&loss| loss < 1e-6)?;
-///         Some(Alarm::new("too good", step, Subject::Loss, "value", loss, "below", 1e-6))
-///     }
-/// }
-///
-/// let mut guard = Guard::new().detect(TooGood);
-/// let report = guard.step(Step::new(&mut [1.0_f32]).loss(1e-9))?;
-/// assert_eq!(report.alarms()[0].to_string(), "step 1: the value of the loss is 1.000e-9, below 1.000e-6 (too good)");
-/// # Ok::<(), steadygrad::Error>(())
-/// ```
-pub trait Detector: Send + Sync + Debug {
-    /// What must be measured: the usual, unless said otherwise. [`Needs::LEAST`] is cheaper in cache.
-    ///
-    /// ```
-    /// use steadygrad::{detect::{Detector, PersistentNorm}, Needs};
-    /// assert_eq!(PersistentNorm::default().needs(), Needs::LEAST);   // the L2 norm is enough
-    /// ```
-    fn needs(&self) -> Needs {
-        Needs::default()
-    }
-
-    /// Scores the step, then learns from it.
-    ///
-    /// ```
-    /// use steadygrad::{detect::{Detector, PersistentNorm}, StepView, Measurement};
-    /// let grads = Measurement::of(&[3.0, 4.0])?;
-    /// let step = StepView { number: 1, grads: &grads, params: None, loss: None };
-    /// let mut detector = PersistentNorm::new(1.0, 2)?;
-    /// assert!(detector.observe(&step).is_none());
-    /// assert!(detector.observe(&step).is_some());   // it remembers
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm>;
-}
-
-/// A boxed detector is the detector.
-///
-/// ```
-/// use steadygrad::{detect::{Detector, NormThreshold, PersistentNorm}, Guard};
-/// let watch: Vec<Box<dyn Detector>> =
-///     vec![Box::new(NormThreshold::new(4.0)?), Box::new(PersistentNorm::default())];
-/// let mut guard = watch.into_iter().fold(Guard::new(), Guard::detect);
-/// assert_eq!(guard.step(&mut [3.0_f32, 4.0])?.alarms().len(), 1);
-/// # Ok::<(), steadygrad::Error>(())
-/// ```
-impl<D: Detector + ?Sized> Detector for Box<D> {
-    fn needs(&self) -> Needs {
-        (**self).needs()
-    }
-
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-        (**self).observe(step)
-    }
-}
+use crate::{Error, Result};
 
 /// Checks a bound that a detector compares with.
 fn threshold(what: &'static str, found: f64) -> Result<f64> {
@@ -139,7 +68,7 @@ fn at_least_one(what: &'static str, steps: u64) -> Result<u64> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::Measurement;
+    use crate::{Measurement, StepView};
     use alloc::vec::Vec;
 
     /// Feeds a detector a series of gradient norms and returns the steps on which it fired.
@@ -166,10 +95,8 @@ pub(crate) mod tests {
             let (grads, loss) = step(x);
             if detector
                 .observe(&StepView {
-                    number,
-                    grads: &grads,
-                    params: None,
                     loss,
+                    ..StepView::new(number, &grads)
                 })
                 .is_some()
             {

@@ -2,8 +2,7 @@
 
 use super::alarm::Found;
 use super::{Alarm, Detector, Subject};
-use crate::Needs;
-use crate::StepView;
+use crate::{Needs, StepView};
 
 /// Fires when the loss, a gradient or a parameter has an element that is NaN or infinite.
 ///
@@ -25,6 +24,10 @@ use crate::StepView;
 pub struct NonFinite;
 
 impl Detector for NonFinite {
+    fn name(&self) -> &'static str {
+        "non-finite"
+    }
+
     fn needs(&self) -> Needs {
         Needs::norms()
     }

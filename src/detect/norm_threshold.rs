@@ -1,7 +1,7 @@
 //! A norm above a bound.
 
-use super::{Alarm, Detector, StepView, Subject, threshold};
-use crate::{Needs, Norm, Result, Stats, Wide};
+use super::{Alarm, Detector, Relation, Subject, threshold};
+use crate::{Needs, Norm, Result, Stats, StepView, Wide};
 
 /// Fires when the norm of all gradients, or of one tensor, is above a bound.
 ///
@@ -82,6 +82,10 @@ impl NormThreshold {
 }
 
 impl Detector for NormThreshold {
+    fn name(&self) -> &'static str {
+        "norm threshold"
+    }
+
     fn needs(&self) -> Needs {
         Needs::norms()
     }
@@ -97,14 +101,8 @@ impl Detector for NormThreshold {
             (Subject::Gradients, self.above(step.grads.total())?)
         };
         let bound = Wide::from(self.max);
-        Some(Alarm::above(
-            "norm threshold",
-            step,
-            subject,
-            "norm",
-            norm,
-            bound,
-        ))
+        let alarm = step.alarm(Detector::name(self), subject);
+        Some(alarm.bounded("norm", norm, Relation::Above, bound))
     }
 }
 

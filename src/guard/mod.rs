@@ -1,6 +1,8 @@
 //! Everything composed into one line per training step.
 
 mod chain;
+mod judge;
+mod memory;
 mod paired;
 mod plan;
 mod policy;
@@ -11,16 +13,11 @@ mod units;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use self::chain::{Chain, Rule, Valid, overflows};
+use self::chain::{Link, Rule, Tap};
 use self::paired::Paired;
-use self::policy::meet;
-use self::units::check_units;
 use crate::clip::Clipper;
-use crate::{Edits, Error, Measurement, Needs, Report, Result, TensorSet, Verdict};
-use crate::{
-    StepView,
-    detect::{Detector, non_finite},
-};
+use crate::detect::{Alarm, Detector};
+use crate::{Error, Measurement, Needs, Report, StepView, Verdict};
 
 pub use plan::Plan;
 pub use policy::OnNonFinite;
@@ -63,7 +60,7 @@ pub use stepped::Stepped;
 /// ```
 #[derive(Debug)]
 pub struct Guard {
-    rules: Vec<Rule>,
+    links: Vec<Link>,
     /// What the report is to have whatever the rules need.
     asked: Needs,
     /// That two things were asked for of which one read gives one.
@@ -75,10 +72,15 @@ pub struct Guard {
     requires_gradients: bool,
     /// The skips and the rollbacks of the row that this step may go on with.
     row: [u32; 2],
-    params: Measurement,
-    paired: Paired,
+    /// Parameters and updates.
+    paired: [Paired; 2],
     /// The gradients as the edits planned so far would leave them.
     now: Measurement,
+    /// The alarms of this step, and those that were going on before it, each with the place of its rule.
+    alarms: Vec<(usize, Alarm)>,
+    ongoing: Vec<(usize, Alarm)>,
+    /// Whether there was a step of which the rules were not told what became of it.
+    open: bool,
     report: Report,
 }
 
@@ -104,7 +106,7 @@ impl Guard {
         // The policy may zero.
         report.edits.make_room(1);
         Self {
-            rules: Vec::new(),
+            links: Vec::new(),
             asked: Needs::default(),
             unmet: None,
             needs: Needs::default(),
@@ -113,9 +115,11 @@ impl Guard {
             max_rollbacks: 3,
             requires_gradients: false,
             row: [0; 2],
-            params: Measurement::default(),
-            paired: Paired::default(),
+            paired: Default::default(),
             now: Measurement::default(),
+            alarms: Vec::new(),
+            ongoing: Vec::new(),
+            open: false,
             report,
         }
     }
@@ -168,6 +172,26 @@ impl Guard {
         self.push(Rule::Detect(verdict, Box::new(detector)))
     }
 
+    /// Lets somebody look at each step from this place in the chain.
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    /// use steadygrad::{clip, Guard};
+    /// let (sender, norms) = channel();
+    /// let after = sender.clone();
+    /// let mut guard = Guard::new()
+    ///     .tap(move |step| drop(sender.send(step.grads.total().l2())))
+    ///     .clip(clip::GlobalNorm::new(1.0)?)
+    ///     .tap(move |step| drop(after.send(step.grads.total().l2())));
+    /// assert!(guard.step(&mut [3.0, 4.0])?.verdict().is_apply());
+    /// assert_eq!(norms.try_iter().collect::<Vec<_>>(), [5.0, 1.0]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn tap(self, f: impl FnMut(&StepView<'_>) + Send + Sync + 'static) -> Self {
+        self.push(Rule::Tap(Tap(Box::new(f))))
+    }
+
     /// Measures more of the gradients than the rules need, for the report. One read sums the powers of one p and
     /// the units of one kind: to ask for a second is an error of every step. Rules may differ; each sees its own.
     ///
@@ -202,11 +226,16 @@ impl Guard {
     }
 
     fn push(mut self, rule: Rule) -> Self {
-        self.needs = self.needs.or(&rule.needs());
-        self.rules.push(rule);
+        let link = Link::new(rule);
+        self.needs = self.needs.or(&link.needs);
+        self.links.push(link);
         // Room for every rule to speak, of two things at most, so that no step has to make it.
-        self.report.alarms.reserve(2 * self.rules.len());
-        self.report.abstained.reserve(self.rules.len());
+        let room = 2 * self.links.len();
+        self.report.alarms.reserve(room);
+        self.report.ended.reserve(room);
+        self.alarms.reserve(room);
+        self.ongoing.reserve(room);
+        self.report.abstained.reserve(room);
         self.report.edits.make_room(1);
         self
     }
@@ -302,158 +331,5 @@ impl Guard {
     #[must_use]
     pub fn report(&self) -> &Report {
         &self.report
-    }
-
-    /// Measures, judges, and counts.
-    fn decide<G>(
-        &mut self,
-        grads: &G,
-        params: Option<&dyn TensorSet>,
-        loss: Option<f64>,
-    ) -> Result<()>
-    where
-        G: TensorSet + ?Sized,
-    {
-        self.row = [self.report.skips, self.report.rollbacks];
-        let judged = self.judge(grads, params, loss);
-        self.close(judged)
-    }
-
-    /// Measures, and has the policy and the rules decide.
-    fn judge<G>(
-        &mut self,
-        grads: &G,
-        params: Option<&dyn TensorSet>,
-        loss: Option<f64>,
-    ) -> Result<()>
-    where
-        G: TensorSet + ?Sized,
-    {
-        let report = &mut self.report;
-        report.begin(loss);
-        if let Some(error) = &self.unmet {
-            return Err(error.clone());
-        }
-        report.before.read(grads, &self.needs, &Edits::NONE)?;
-        report
-            .edits
-            .reset(report.before.len(), Some(report.before.names()));
-        report.after.same(&report.before);
-        self.now.make_room(&report.before);
-        if self.requires_gradients && report.nothing_seen() {
-            return Err(Error::NothingSeen {
-                tensors: report.before.len(),
-            });
-        }
-        if let Some(params) = params {
-            // Norms of parameters are plain ones.
-            let needs = Needs {
-                units: self.needs.units.clone(),
-                ..Needs::default()
-            };
-            self.params.read(params, &needs, &Edits::NONE)?;
-            self.paired.check(&self.params, &report.before)?;
-        }
-
-        let view = StepView {
-            number: report.step,
-            grads: &report.before,
-            params: params.map(|_| &self.params),
-            loss,
-        };
-        report.fault = non_finite::find(&view);
-        if let Some(fault) = &report.fault {
-            report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
-        }
-        let clips = report.verdict.is_apply();
-        let mut chain = Chain {
-            grads,
-            view,
-            now: &mut self.now,
-            valid: Valid::Before,
-            edits: &mut report.edits,
-        };
-        for rule in &mut self.rules {
-            let needs = rule.needs();
-            match rule {
-                Rule::Clip(clipper) if clips && report.verdict.is_apply() => {
-                    let (view, edits) = chain.look(&needs)?;
-                    clipper.plan(&view, edits);
-                    if edits.take_abstained() {
-                        report.abstained.push(clipper.name());
-                    }
-                }
-                // A step that is not taken is not clipped, and no clipper learns from it.
-                Rule::Clip(_) => (),
-                Rule::Detect(verdict, detector) => {
-                    if let Some(alarm) = detector.observe(&chain.look(&needs)?.0) {
-                        report.verdict = report.verdict.max(*verdict);
-                        report.alarms.extend(alarm.one_by_one());
-                    }
-                }
-            }
-        }
-
-        if report.verdict.is_apply() {
-            check_units(grads, Some(&report.before), &report.edits)?;
-        }
-        let propagates = self.on_non_finite == OnNonFinite::Propagate;
-        if report.verdict.is_apply()
-            && !propagates
-            && overflows(grads, &report.before, &report.edits, &mut self.now)?
-        {
-            let view = StepView {
-                grads: &self.now,
-                ..view
-            };
-            let fault = non_finite::find(&view).map(|fault| fault.by("non-finite, left by a rule"));
-            if let Some(fault) = fault {
-                let met = meet(self.on_non_finite, &fault, &view, &mut report.edits);
-                // What came in is the first that was found; what a rule made of it is told beside it.
-                match report.fault {
-                    None => report.fault = Some(fault),
-                    Some(_) => report.alarms.push(fault),
-                }
-                report.verdict = met?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts what is not taken in a row, ends a row that is too long, and says what the step came to. An error is
-    /// a step not taken: whoever reads the report all the same may not find another verdict in it.
-    fn close(&mut self, judged: Result<()>) -> Result<()> {
-        let report = &mut self.report;
-        if judged.is_err() {
-            report.verdict = report.verdict.max(Verdict::Skip);
-        }
-        let [skips, rollbacks] = self.row;
-        [report.skips, report.rollbacks] = match report.verdict {
-            Verdict::Apply => [0, 0],
-            Verdict::Skip => [skips.saturating_add(1), rollbacks],
-            Verdict::Rollback => [skips, rollbacks.saturating_add(1)],
-            Verdict::Stop => [skips, rollbacks],
-        };
-        let too_long = report.skips > self.max_skips || report.rollbacks > self.max_rollbacks;
-        if too_long {
-            report.verdict = Verdict::Stop;
-        }
-        if report.verdict.is_apply() {
-            report.after.foresee(&report.before, &report.edits);
-        } else {
-            report
-                .edits
-                .reset(report.before.len(), Some(report.before.names()));
-        }
-        judged.map_err(|cause| {
-            if too_long {
-                Error::Stop {
-                    in_a_row: report.skips.saturating_add(report.rollbacks),
-                    cause: Box::new(cause),
-                }
-            } else {
-                cause
-            }
-        })
     }
 }

@@ -21,10 +21,12 @@ use crate::{Factor, Measurement, Report, Result, Tensor, TensorSet, TensorSetMut
 /// assert_eq!(grads, [vec![0.6, 0.8], vec![0.0]]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
+///
+/// A plan that is dropped is a step that was not taken. The rules are told so before the guard does anything else.
 #[derive(Debug)]
 #[must_use = "nothing is written until the plan is applied or its factors are used"]
 pub struct Plan<'g> {
-    pub(super) guard: &'g mut Guard,
+    guard: &'g mut Guard,
 }
 
 impl<'g> Plan<'g> {
@@ -38,7 +40,7 @@ impl<'g> Plan<'g> {
     /// ```
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        self.guard.report.verdict
+        self.report().verdict
     }
 
     /// The factor for tensor `index`: 1 to keep it, `None` if the step is not to be taken, if more than scaling is
@@ -57,7 +59,7 @@ impl<'g> Plan<'g> {
     /// ```
     #[must_use]
     pub fn factor(&self, index: usize) -> Option<f64> {
-        let report = &self.guard.report;
+        let report = self.report();
         if !report.verdict.is_apply() || index >= report.edits.len() {
             return None;
         }
@@ -80,6 +82,26 @@ impl<'g> Plan<'g> {
     /// ```
     #[must_use]
     pub fn report(&self) -> &Report {
+        &self.guard.report
+    }
+
+    /// Says that its factors were used: the step is taken, though nothing was written here.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let (mut w, g) = (vec![10.0_f32], vec![4.0_f32]);
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(2.0)?);
+    /// let plan = guard.plan(&g)?;
+    /// if let Some(factor) = plan.factor(0) {
+    ///     w[0] -= 0.5 * factor as f32 * g[0];
+    ///     assert_eq!(plan.taken().after(), 2.0);
+    /// }
+    /// assert_eq!(w, [9.0]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use = "its verdict says whether the step was to be taken"]
+    pub fn taken(self) -> &'g Report {
+        self.guard.settle(self.guard.report.verdict);
         &self.guard.report
     }
 
@@ -108,14 +130,13 @@ impl<'g> Plan<'g> {
         self.carry_out(grads)
     }
 
-    pub(super) fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
+    fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
         let Self { guard } = self;
-        let report = &mut guard.report;
-        let written = report.after.carry_out(grads, &report.before, &report.edits);
+        let written = guard.report.carry_out(grads);
         if written.is_err() {
-            report.after.lose();
             guard.close(written)?;
         }
+        guard.settle(guard.report.verdict);
         Ok(Stepped::new(&guard.report))
     }
 }
@@ -154,10 +175,10 @@ impl Guard {
         let Step {
             grads,
             params,
-            loss,
+            more,
         } = step.into();
         let params = params.as_ref().map(|params| params as &dyn TensorSet);
-        self.decide(&*grads, params, loss)?;
+        self.decide(&*grads, params, &more)?;
         Plan { guard: self }.carry_out(grads)
     }
 
@@ -167,7 +188,7 @@ impl Guard {
     /// own loop: a clipped step then costs one read and no extra write.
     ///
     /// A plan is a step, whether it is carried out or dropped: it has a number of its own, detectors have seen it,
-    /// and a verdict to skip counts. To look at gradients twice in one step, look at the plan's
+    /// and a verdict to skip counts. Rules learn from one that is [applied](Plan::apply) or [taken](Plan::taken). To look at gradients twice in one step, look at the plan's
     /// [report](Plan::report), or read them with [`Measurement::of`].
     ///
     /// ```
@@ -176,9 +197,10 @@ impl Guard {
     /// let (mut w, g) = (vec![10.0_f32, 10.0], vec![3.0_f32, 4.0]);
     /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(2.5)?);
     /// let plan = guard.plan(&g)?;
-    /// if let (true, Some(factor)) = (plan.verdict().is_apply(), plan.factor(0)) {
+    /// if let Some(factor) = plan.factor(0) {
     ///     let rate = 0.5 * factor as f32;
     ///     w.iter_mut().zip(&g).for_each(|(w, g)| *w -= rate * g);
+    ///     assert!(plan.taken().verdict().is_apply());
     /// }
     /// assert_eq!(w, [9.25, 9.0]);
     /// # Ok::<(), steadygrad::Error>(())
@@ -195,10 +217,10 @@ impl Guard {
         let Watch {
             grads,
             params,
-            loss,
+            more,
         } = watch.into();
         let params = params.as_ref().map(|params| params as &dyn TensorSet);
-        self.decide(grads, params, loss)?;
+        self.decide(grads, params, &more)?;
         Ok(Plan { guard: self })
     }
 }
