@@ -1,6 +1,7 @@
 //! What a guard makes of a step.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::Guard;
 use super::chain::{Chain, Link, Rule, Valid, overflows};
@@ -281,8 +282,8 @@ fn read_beside(
 
 /// Makes events of alarms: which of them go on from the step before, and which of those have ended.
 fn events(
-    alarms: &mut alloc::vec::Vec<(usize, Alarm)>,
-    ongoing: &mut alloc::vec::Vec<(usize, Alarm)>,
+    alarms: &mut Vec<(usize, Alarm)>,
+    ongoing: &mut Vec<(usize, Alarm)>,
     report: &mut Report,
 ) {
     for (place, alarm) in alarms.iter_mut() {

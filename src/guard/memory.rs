@@ -1,6 +1,7 @@
 //! What a guard remembers, saved, restored and forgotten.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::Guard;
 use super::chain::Link;
@@ -71,7 +72,7 @@ impl Guard {
                 return differs(expected, alloc::format!("{name:?}"));
             }
         }
-        let now: alloc::vec::Vec<State> = self.links.iter().map(Link::state).collect();
+        let now: Vec<State> = self.links.iter().map(Link::state).collect();
         let links = self.links.iter_mut();
         let loaded: Result<()> = links
             .zip(&state.rules)

@@ -12,6 +12,7 @@ mod layout;
 mod numbers;
 mod penalty;
 mod properties;
+mod rules;
 mod semantics;
 #[cfg(feature = "rayon")]
 mod threads;
