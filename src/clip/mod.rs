@@ -72,12 +72,12 @@ use crate::{
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub trait Clipper: Send + Sync + Debug {
-    /// What must be measured: the usual, unless said otherwise. [`Needs::LEAST`] is cheaper in cache.
+    /// What must be measured: what every read gives, unless said otherwise.
     ///
     /// ```
     /// use steadygrad::{clip::{Clipper, GlobalNorm, Value}, Needs, Norm};
-    /// assert_eq!(GlobalNorm::new(1.0)?.norm(Norm::P(3.0))?.needs().p, Some(3.0));
-    /// assert_eq!(Value::new(1.0)?.needs(), Needs::LEAST);   // the maximum is enough
+    /// assert_eq!(GlobalNorm::new(1.0)?.norm(Norm::P(3.0))?.needs().power, Some(3.0));
+    /// assert_eq!(Value::new(1.0)?.needs(), Needs::norms());   // the maximum is enough
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     fn needs(&self) -> Needs {

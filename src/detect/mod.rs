@@ -65,11 +65,11 @@ use crate::{Error, Needs, Result, StepView};
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub trait Detector: Send + Sync + Debug {
-    /// What must be measured: the usual, unless said otherwise. [`Needs::LEAST`] is cheaper in cache.
+    /// What must be measured: what every read gives, unless said otherwise.
     ///
     /// ```
     /// use steadygrad::{detect::{Detector, PersistentNorm}, Needs};
-    /// assert_eq!(PersistentNorm::default().needs(), Needs::LEAST);   // the L2 norm is enough
+    /// assert_eq!(PersistentNorm::default().needs(), Needs::norms());   // the L2 norm is enough
     /// ```
     fn needs(&self) -> Needs {
         Needs::default()
