@@ -396,7 +396,9 @@ mod tests {
         let mut edits = Edits::for_count(1);
         edits.scale_all(Factor::new(0.5).unwrap());
         edits.clamp(0, -20.0, 20.0);
-        strided(&mut array).edit(&edits.get(0)).unwrap();
+        strided(&mut array)
+            .edit(&edits.get(0), Tell::nothing())
+            .unwrap();
         assert_eq!(array, expected);
         strided(&mut array).add(3, &[1.0, 2.0]).unwrap();
         for (x, value) in strided(&mut expected).iter_mut().skip(3).zip([1.0, 2.0]) {
@@ -411,10 +413,7 @@ mod tests {
         for axis in 0..3 {
             let mut each = vec![];
             array
-                .stats(&mut Ask {
-                    units: Some((axis, &mut each)),
-                    ..Ask::default()
-                })
+                .stats(&mut Ask::default().units(axis, &mut each))
                 .unwrap();
             let expected: Vec<Stats> = array
                 .axis_iter(Axis(axis))
@@ -423,11 +422,12 @@ mod tests {
             assert_eq!(each, expected, "axis {axis}");
 
             let factors: Vec<f64> = (0..each.len()).map(|i| 1.0 + i as f64).collect();
+            let exactly: Vec<Factor> = factors.iter().map(|&x| Factor::new(x).unwrap()).collect();
             let mut edits = Edits::for_count(1);
-            edits.scale_units(0, axis, &factors);
+            edits.scale_units(0, axis, &exactly);
             edits.clamp(0, -150.0, 150.0);
             let mut edited = array.clone();
-            edited.edit(&edits.get(0)).unwrap();
+            edited.edit(&edits.get(0), Tell::nothing()).unwrap();
             let mut by_hand = array.clone();
             for (mut part, factor) in by_hand.axis_iter_mut(Axis(axis)).zip(&factors) {
                 part.mapv_inplace(|x| (x * *factor as f32).min(150.0));
@@ -436,42 +436,31 @@ mod tests {
 
             // As if edited, whole and unit by unit.
             let mut each = vec![];
-            let mut ask = Ask {
-                after: edits.get(0),
-                p: None,
-                range: false,
-                units: Some((axis, &mut each)),
-            };
+            let mut ask = Ask::default().after(edits.get(0)).units(axis, &mut each);
             assert_eq!(
                 array.stats(&mut ask).unwrap(),
                 edited.stats(&mut Ask::default()).unwrap()
             );
             let mut after = vec![];
             edited
-                .stats(&mut Ask {
-                    units: Some((axis, &mut after)),
-                    ..Ask::default()
-                })
+                .stats(&mut Ask::default().units(axis, &mut after))
                 .unwrap();
             assert_eq!(each, after);
         }
         let mut each = vec![];
-        let mut ask = Ask {
-            units: Some((3, &mut each)),
-            ..Ask::default()
-        };
+        let mut ask = Ask::default().units(3, &mut each);
         assert_eq!(array.stats(&mut ask), Err(Error::Axis { axes: 3, axis: 3 }));
         let mut edits = Edits::for_count(1);
-        edits.scale_units(0, 1, &[1.0]);
+        edits.scale_units(0, 1, &[Factor::ONE]);
         assert!(matches!(
             edits.get(0).ops().next(),
             Some(Op::ScaleUnits {
                 axis: 1,
-                factors: [1.0]
+                factors: [Factor::ONE]
             })
         ));
         assert!(matches!(
-            array.clone().edit(&edits.get(0)),
+            array.clone().edit(&edits.get(0), Tell::nothing()),
             Err(Error::Count {
                 expected: 3,
                 found: 1,

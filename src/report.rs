@@ -236,11 +236,11 @@ impl Report {
     }
 
     /// Everything measured of the gradients as they came. Σ|x| and powers are there if a rule needs them,
-    /// or [`Guard::measure`](crate::Guard::measure) asks for them.
+    /// or [`Guard::also_measure`](crate::Guard::also_measure) asks for them.
     ///
     /// ```
     /// use steadygrad::{Guard, Needs, Norm};
-    /// let mut guard = Guard::new().measure(Needs::default());
+    /// let mut guard = Guard::new().also_measure(&Needs::norms().of_magnitudes());
     /// let report = guard.step(&mut [3.0_f32, -4.0])?;
     /// assert_eq!(report.measurement().total().norm(Norm::L1).to_f64(), 7.0);
     /// # Ok::<(), steadygrad::Error>(())

@@ -357,7 +357,7 @@ impl Stats {
         self.nan == 0 && self.pos_inf == 0 && self.neg_inf == 0
     }
 
-    /// `Σ|x|`, +∞ past the range of `f64`; NaN if [`Needs::LEAST`](crate::Needs::LEAST) left it out.
+    /// `Σ|x|`, +∞ past the range of `f64`; NaN if nobody asked for it ([`Needs::magnitudes`](crate::Needs::magnitudes)).
     ///
     /// ```
     /// use steadygrad::{Ask, Tensor};

@@ -110,7 +110,7 @@ impl Detector for NormThreshold {
 mod tests {
     use super::super::tests::fires_on_norms;
     use super::*;
-    use crate::{Error, Measurement};
+    use crate::{Edits, Error, Measurement};
 
     #[test]
     fn above_is_not_equal_and_what_is_not_finite_is_the_policys() {
@@ -140,10 +140,11 @@ mod tests {
     #[test]
     fn a_norm_that_a_device_could_not_sum_is_within_no_bound() {
         let mut grads = Measurement::default();
-        grads.push(
-            "w",
-            Stats::from_sums(4, 1e30, Wide::INFINITY, Wide::INFINITY),
-        );
+        let too_large = Stats::from_sums(4, 1e30, Wide::INFINITY, Wide::INFINITY);
+        let read = grads.fill(&Needs::norms(), &Edits::default(), |reading| {
+            reading.push("w", None, too_large, &[])
+        });
+        assert_eq!(read, Ok(()));
         let mut threshold = NormThreshold::new(1e300).unwrap().per_tensor();
         let view = StepView {
             number: 1,

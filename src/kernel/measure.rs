@@ -413,6 +413,12 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
+    const MAGNITUDES: Look = Look {
+        l1: true,
+        power: None,
+        range: false,
+    };
+
     /// Magnitudes over a span of `f32` exponents, some of them zero.
     fn input(len: usize) -> Vec<f32> {
         let mut state = 1_u32;
@@ -444,13 +450,9 @@ mod tests {
         let (_, half) = T::Part::shift(2.0);
         for len in (0..70).chain([100, 127, 128, 192, 193, 255, 256, 257, 5000]) {
             let xs = &xs[..len];
-            let squares = How::usual(Look::LEAST);
+            let squares = How::usual(Look::default());
             let times = Some(half);
-            for how in [
-                How::usual(Look::of(None, false)),
-                squares,
-                How { times, ..squares },
-            ] {
+            for how in [How::usual(MAGNITUDES), squares, How { times, ..squares }] {
                 let (mut best, mut plain) = (Lanes::ZERO, Lanes::ZERO);
                 add(&mut best, xs, &how);
                 add_on(Plain, &mut plain, xs, &how);
@@ -476,10 +478,7 @@ mod tests {
                 );
             }
             // The squares do not depend on whether the magnitudes are summed too.
-            let (all, less) = (
-                sums(xs, &How::usual(Look::of(None, false))),
-                sums(xs, &squares),
-            );
+            let (all, less) = (sums(xs, &How::usual(MAGNITUDES)), sums(xs, &squares));
             assert_eq!(
                 of(less),
                 of(Sums {
@@ -510,10 +509,10 @@ mod tests {
         let mut xs = input(1000);
         for len in [1, 63, 64, 65, 200, 256, 300, 900] {
             let mut short = Lanes::ZERO;
-            add(&mut short, &xs[..len], &How::usual(Look::of(None, false)));
+            add(&mut short, &xs[..len], &How::usual(MAGNITUDES));
             xs[len..].fill(0.0);
             let mut long = Lanes::ZERO;
-            add(&mut long, &xs, &How::usual(Look::of(None, false)));
+            add(&mut long, &xs, &How::usual(MAGNITUDES));
             assert_eq!(bits(short), bits(long), "{len}");
             xs = input(1000);
         }

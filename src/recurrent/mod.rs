@@ -43,7 +43,7 @@
 //! use core::ops::ControlFlow;
 //! use ndarray::{Array3, array};
 //! use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
-//! use steadygrad::{Edits, Factor, Measurement, TensorSetMut};
+//! use steadygrad::{Edits, Factor, Measurement};
 //!
 //! # fn main() -> steadygrad::Result<()> {
 //! let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
@@ -58,7 +58,7 @@
 //!     if norm > 3.0 {
 //!         let mut edits = Edits::for_count(1);
 //!         edits.scale_all(Factor::new(3.0 / norm)?);
-//!         d_state.apply(&edits)?;
+//!         edits.apply(d_state)?;
 //!     }
 //!     Ok(ControlFlow::Continue(()))
 //! })?;
