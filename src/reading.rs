@@ -18,7 +18,7 @@ use crate::{Result, Stats, kernel};
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{Measurement, Reading, Result, Tensor, TensorRef, TensorSet, Visitor};
+/// use steadygrad::{Measurement, Reading, Result, TensorRef, TensorSet, Visitor};
 ///
 /// struct Model { w: Vec<f32>, b: f32 }
 ///

@@ -491,7 +491,7 @@ impl Stats {
     /// ```
     /// use steadygrad::{Ask, Tensor};
     /// let w = [0.5_f32, 3.0];
-    /// assert_eq!(w.stats(&mut Ask { range: true, ..Ask::default() })?.range(), (0.5, 3.0));
+    /// assert_eq!(w.stats(&mut Ask::default().range())?.range(), (0.5, 3.0));
     /// assert_eq!(w.stats(&mut Ask::default())?.range(), (-3.0, 3.0));
     /// # Ok::<(), steadygrad::Error>(())
     /// ```

@@ -118,13 +118,13 @@ impl<'w> Writing<'w> {
     /// Has `f` edit a set whose names lie below `name`.
     ///
     /// ```
-    /// # use steadygrad::{Edits, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
+    /// # use steadygrad::{Edits, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing, set};
     /// # struct Model { layers: Vec<[f32; 1]> }
     /// # impl TensorSet for Model {
-    /// #     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { ("layers", &self.layers).visit(f) }
+    /// #     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { set::visit_under("layers", &self.layers, f) }
     /// # }
     /// # impl TensorSetMut for Model {
-    /// # fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> { ("layers", &mut self.layers).visit_mut(f) }
+    /// # fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> { set::visit_under_mut("layers", &mut self.layers, f) }
     /// fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
     ///     writing.under("layers", |writing| self.layers.carry_out(writing))
     /// }

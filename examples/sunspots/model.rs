@@ -108,7 +108,7 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
                     if is_alone && t < last {
                         let mut cut = Edits::for_count(seen.len());
                         cut.zero(0);
-                        d_state.apply(&cut)?;
+                        cut.apply(d_state)?;
                     }
                     Ok(ControlFlow::Continue(()))
                 })?;

@@ -142,7 +142,7 @@ pub trait TensorMut: Tensor {
     /// nothing need not be written.
     ///
     /// ```
-    /// use steadygrad::{Edits, Norm, Stats, Tell, TensorMut};
+    /// use steadygrad::{Edits, Stats, Tell, TensorMut};
     /// let mut edits = Edits::for_count(1);
     /// edits.clamp(0, -1.0, 1.0);
     /// let (mut w, mut left) = ([0.5_f32, -7.0], Stats::EMPTY);
