@@ -80,10 +80,8 @@ mod tests {
         let say = |grads, params, loss| {
             NonFinite
                 .observe(&StepView {
-                    number: 3,
-                    grads,
-                    params: Some(params),
                     loss,
+                    ..StepView::new(3, grads).params(params)
                 })
                 .map(|alarm| alarm.to_string())
         };

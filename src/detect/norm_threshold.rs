@@ -146,13 +146,7 @@ mod tests {
         });
         assert_eq!(read, Ok(()));
         let mut threshold = NormThreshold::new(1e300).unwrap().per_tensor();
-        let view = StepView {
-            number: 1,
-            grads: &grads,
-            params: None,
-            loss: None,
-        };
-        assert!(threshold.observe(&view).is_some());
+        assert!(threshold.observe(&StepView::new(1, &grads)).is_some());
     }
 
     #[test]

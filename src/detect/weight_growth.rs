@@ -360,12 +360,7 @@ mod tests {
         for (number, &[a, b]) in (1..).zip(series) {
             let grads = Measurement::default();
             let params = Measurement::of(&[("a", [a]), ("b", [b])]).unwrap();
-            let view = StepView {
-                number,
-                grads: &grads,
-                params: Some(&params),
-                loss: None,
-            };
+            let view = StepView::new(number, &grads).params(&params);
             fired.extend(
                 detector
                     .observe(&view)
