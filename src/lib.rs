@@ -141,6 +141,8 @@
 extern crate alloc;
 
 mod after;
+#[cfg(feature = "ndarray")]
+mod arrays;
 pub mod clip;
 mod covers;
 pub mod detect;
@@ -156,8 +158,6 @@ mod kernel;
 mod math;
 mod measurement;
 mod names;
-#[cfg(feature = "ndarray")]
-mod ndarray;
 mod needs;
 mod number;
 pub mod penalty;
