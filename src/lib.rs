@@ -175,6 +175,13 @@ mod units;
 mod verdict;
 mod wide;
 
+#[cfg(feature = "half")]
+#[doc(no_inline)]
+pub use half;
+#[cfg(feature = "ndarray")]
+#[doc(no_inline)]
+pub use ndarray;
+
 pub use covers::Covers;
 pub use edit::{Edit, Op};
 pub use edits::Edits;
