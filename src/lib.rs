@@ -128,11 +128,12 @@
 //!
 //! | feature | gives |
 //! |---|---|
-//! | `std` (default) | floating-point functions of the standard library, kernels chosen for the processor at run time |
-//! | `ndarray` (default) | arrays and views as tensors, the recurrent cells |
-//! | `half` | `f16` and `bf16` elements |
+//! | `std` (default) | the standard library's floating-point functions, kernels chosen for the processor at run time |
+//! | `ndarray` (default) | arrays and views as tensors, the recurrent cells; the root re-exports ndarray 0.17 |
+//! | `half` | `f16` and `bf16` elements; the root re-exports half 2 |
 //! | `rayon` | large tensors by several threads, many small ones measured side by side, with the same bits for any number of them |
-//! | `libm` | floating-point functions without `std`: everything but the cells and ndarray is `no_std` + alloc |
+//!
+//! With `default-features = false` the crate is `no_std` and needs `alloc`; `ndarray` and `half` can be added to that.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc(test(attr(deny(unused_imports, unused_must_use))))]
