@@ -134,7 +134,8 @@
 //! | `rayon` | large tensors by several threads, many small ones measured side by side, with the same bits for any number of them |
 //!
 //! With `default-features = false` the crate is `no_std` and needs `alloc`; `ndarray` and `half` can be added to that.
-#![cfg_attr(not(feature = "std"), no_std)]
+// Tests have the standard library in any case.
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc(test(attr(deny(unused_imports, unused_must_use))))]
 #![forbid(unsafe_code)]
