@@ -128,12 +128,14 @@
 //!
 //! | feature | gives |
 //! |---|---|
-//! | `std` (default) | floating-point functions of the standard library, kernels chosen for the processor at run time |
-//! | `ndarray` (default) | arrays and views as tensors, the recurrent cells |
-//! | `half` | `f16` and `bf16` elements |
+//! | `std` (default) | the standard library's floating-point functions, kernels chosen for the processor at run time |
+//! | `ndarray` (default) | arrays and views as tensors, the recurrent cells; the root re-exports ndarray 0.17 |
+//! | `half` | `f16` and `bf16` elements; the root re-exports half 2 |
 //! | `rayon` | large tensors by several threads, many small ones measured side by side, with the same bits for any number of them |
-//! | `libm` | floating-point functions without `std`: everything but the cells and ndarray is `no_std` + alloc |
-#![cfg_attr(not(feature = "std"), no_std)]
+//!
+//! With `default-features = false` the crate is `no_std` and needs `alloc`; `ndarray` and `half` can be added to that.
+// Tests have the standard library in any case.
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc(test(attr(deny(unused_imports, unused_must_use))))]
 #![forbid(unsafe_code)]
@@ -141,6 +143,8 @@
 extern crate alloc;
 
 mod after;
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod batch;
 pub mod clip;
 mod covers;
@@ -158,8 +162,6 @@ mod kernel;
 mod math;
 mod measurement;
 mod names;
-#[cfg(feature = "ndarray")]
-mod ndarray;
 mod needs;
 mod number;
 mod outcome;
@@ -183,6 +185,13 @@ mod units;
 mod verdict;
 mod wide;
 mod writing;
+
+#[cfg(feature = "half")]
+#[doc(no_inline)]
+pub use half;
+#[cfg(feature = "ndarray")]
+#[doc(no_inline)]
+pub use ndarray;
 
 pub use covers::Covers;
 pub use edit::{Edit, Op};

@@ -9,7 +9,9 @@ fn told(report: &steadygrad::Report) -> (Vec<(u64, bool)>, Vec<u64>) {
     let alarms = report.alarms().iter();
     let ended = report.ended().iter();
     (
-        alarms.map(|alarm| (alarm.since(), alarm.is_new())).collect(),
+        alarms
+            .map(|alarm| (alarm.since(), alarm.is_new()))
+            .collect(),
         ended.map(Alarm::since).collect(),
     )
 }
@@ -47,7 +49,11 @@ impl Detector for First {
     }
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-        let index = step.grads.tensors().iter().position(|stats| stats.l2() > 1.0)?;
+        let index = step
+            .grads
+            .tensors()
+            .iter()
+            .position(|stats| stats.l2() > 1.0)?;
         let alarm = step.alarm("first", Subject::Gradient(index));
         Some(alarm.below("distance", 0.5, 1.0).severity(Severity::Grave))
     }
@@ -64,13 +70,24 @@ fn of_another_tensor_it_is_another_event() {
     let report = guard.step(&mut grads).unwrap();
     let alarm = &report.alarms()[0];
     assert_eq!(alarm.how_severe(), Severity::Grave);
-    assert_eq!((alarm.relation(), alarm.value(), alarm.bound()), (Some(Relation::Below), 0.5, 1.0));
+    assert_eq!(
+        (alarm.relation(), alarm.value(), alarm.bound()),
+        (Some(Relation::Below), 0.5, 1.0)
+    );
 }
 
 #[test]
 fn a_step_in_error_ends_no_event() {
-    let mut guard = Guard::new().detect(PersistentNorm::new(1.0, 1).unwrap()).require_gradients();
-    assert_eq!(told(&guard.step(&mut [2.0]).unwrap()), (vec![(1, true)], vec![]));
+    let mut guard = Guard::new()
+        .detect(PersistentNorm::new(1.0, 1).unwrap())
+        .require_gradients();
+    assert_eq!(
+        told(&guard.step(&mut [2.0]).unwrap()),
+        (vec![(1, true)], vec![])
+    );
     assert!(guard.step(&mut [0.0_f64; 0]).is_err());
-    assert_eq!(told(&guard.step(&mut [2.0]).unwrap()), (vec![(1, false)], vec![]));
+    assert_eq!(
+        told(&guard.step(&mut [2.0]).unwrap()),
+        (vec![(1, false)], vec![])
+    );
 }

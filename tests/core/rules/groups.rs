@@ -60,7 +60,14 @@ fn a_rule_for_some_does_what_it_would_do_if_there_were_no_others() {
             let others = only(&all, |name| !name.starts_with("a."));
             let mut guard = Guard::new().clip(rule().on("a."));
             assert!(guard.step(&mut all).unwrap().verdict().is_apply());
-            assert!(Guard::new().clip(rule()).step(&mut alone).unwrap().verdict().is_apply());
+            assert!(
+                Guard::new()
+                    .clip(rule())
+                    .step(&mut alone)
+                    .unwrap()
+                    .verdict()
+                    .is_apply()
+            );
             assert_eq!(only(&all, |name| name.starts_with("a.")), alone);
             assert_eq!(only(&all, |name| !name.starts_with("a.")), others);
         }
@@ -96,7 +103,9 @@ fn what_a_rule_for_some_leaves_is_within_its_bound_for_the_rules_behind_it() {
             .detect_with(Verdict::Stop, NormThreshold::new(bound).unwrap().on(covers))
             .detect_with(
                 Verdict::Stop,
-                NormThreshold::new(bound).unwrap().on(|name: &str| name.starts_with("a.")),
+                NormThreshold::new(bound)
+                    .unwrap()
+                    .on(|name: &str| name.starts_with("a.")),
             );
         let report = guard.step(&mut grads).unwrap();
         assert_eq!(report.verdict(), Verdict::Apply, "{seed}: {report}");
@@ -115,7 +124,12 @@ fn what_is_summed_and_what_is_scaled_may_differ() {
     let mut reached = grads();
     assert!(guard.step(&mut reached).unwrap().verdict().is_apply());
     assert_eq!(reached, [("w", [1.0]), ("b", [4.0]), ("c", [16.0])]);
-    let mut guard = Guard::new().clip(TensorNorm::new(1.0).unwrap().on(|_: &str| true).reaching("b"));
+    let mut guard = Guard::new().clip(
+        TensorNorm::new(1.0)
+            .unwrap()
+            .on(|_: &str| true)
+            .reaching("b"),
+    );
     let mut reached = grads();
     assert!(guard.step(&mut reached).unwrap().verdict().is_apply());
     assert_eq!(reached, [("w", [2.0]), ("b", [1.0]), ("c", [16.0])]);
@@ -132,7 +146,10 @@ fn a_detector_for_some_names_the_tensor_and_learns_from_its_own() {
         fired.extend(report.alarms().iter().map(ToString::to_string));
     }
     assert_eq!(fired.len(), 1, "{fired:?}");
-    assert!(fired[0].contains("parameter a is 3.000, above 2.000"), "{fired:?}");
+    assert!(
+        fired[0].contains("parameter a is 3.000, above 2.000"),
+        "{fired:?}"
+    );
 }
 
 #[test]

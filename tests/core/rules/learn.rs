@@ -38,14 +38,27 @@ fn every_way_a_step_can_go_is_told_once() {
 fn a_step_in_error_is_told_as_skipped() {
     let (mut guard, [clipper, _]) = watched(Guard::new().on_non_finite(OnNonFinite::Error));
     assert!(guard.step(&mut [NAN]).is_err());
-    assert!(guard.step(Step::new(&mut [1.0]).params(&[1.0, 2.0])).is_err());
+    assert!(
+        guard
+            .step(Step::new(&mut [1.0]).params(&[1.0, 2.0]))
+            .is_err()
+    );
     assert!(guard.step(&mut [1.0]).is_ok());
     assert_eq!(clipper.take(), [(1, Skip), (2, Skip), (3, Apply)]);
 
     let (guard, [clipper, _]) = watched(Guard::new());
     let mut guard = guard.detect_with(Stop, Plateau::new(0.0, 2).unwrap());
     let error = guard.step(&mut [1.0]).map(|_| ()).unwrap_err();
-    assert!(matches!(error, Error::Unfed { rule: "plateau", .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::Unfed {
+                rule: "plateau",
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert_eq!(clipper.take(), [(1, Skip)]);
 }
 
@@ -90,7 +103,15 @@ fn a_storage_that_fails_is_a_step_not_taken() {
 fn plans_are_told_when_they_are_carried_out_used_or_dropped() {
     let (mut guard, [clipper, _]) = watched(Guard::new().clip(GlobalNorm::new(1.0).unwrap()));
     let mut grads = [2.0];
-    assert_eq!(guard.plan(&grads).unwrap().apply(&mut grads).unwrap().after(), 1.0);
+    assert_eq!(
+        guard
+            .plan(&grads)
+            .unwrap()
+            .apply(&mut grads)
+            .unwrap()
+            .after(),
+        1.0
+    );
     assert_eq!(clipper.take(), [(1, Apply)]);
     assert_eq!(guard.plan(&grads).unwrap().taken().verdict(), Apply);
     assert_eq!(clipper.take(), [(2, Apply)]);

@@ -46,7 +46,10 @@ impl Clipper for Largest {
 fn guard() -> Guard {
     Guard::new()
         .detect(NonFinite)
-        .detect_with(Verdict::Rollback, NormThreshold::new(50.0).unwrap().per_tensor())
+        .detect_with(
+            Verdict::Rollback,
+            NormThreshold::new(50.0).unwrap().per_tensor(),
+        )
         .detect_with(Verdict::Rollback, PersistentNorm::new(2.0, 3).unwrap())
         .clip(Value::new(20.0).unwrap())
         .clip(Largest::default())
@@ -157,7 +160,10 @@ fn what_does_not_fit_is_refused_whole() {
     };
     broken.rules[1].1 = State::default();
     let error = one.restore(&broken).unwrap_err();
-    assert!(matches!(&error, Error::State { expected, .. } if expected == "best"), "{error}");
+    assert!(
+        matches!(&error, Error::State { expected, .. } if expected == "best"),
+        "{error}"
+    );
     assert_eq!(one.state(), before);
 
     let mut newer = before.clone();

@@ -1,8 +1,8 @@
 //! Six ways to train a recurrent network on 260 years of sunspots, and which of them survive.
 //!
 //! ```text
-//! cargo run --release --example sunspots
-//! cargo run --release --example sunspots -- --help
+//! cargo run --release -p sunspots
+//! cargo run --release -p sunspots -- --help
 //! ```
 //!
 //! Backpropagation through time over a solar cycle of 132 months multiplies 132 Jacobians. All runs begin
@@ -16,7 +16,7 @@ mod model;
 mod output;
 mod plots;
 mod runs;
-#[path = "../tell/mod.rs"]
+#[path = "../../tell/mod.rs"]
 mod tell;
 mod train;
 
