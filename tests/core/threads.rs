@@ -1,7 +1,7 @@
 //! The same bits for any number of threads, within a tensor and over many.
 
 use steadygrad::penalty::{L2, Penalty};
-use steadygrad::{Ask, Edits, Factor, Measurement, Stats, Tensor, TensorMut};
+use steadygrad::{Ask, Edits, Factor, Measurement, Stats, Tell, Tensor, TensorMut};
 
 /// Elements whose sums one thread takes.
 const CHUNK: usize = 1 << 16;
@@ -43,9 +43,12 @@ fn all(threads: usize) -> (Stats, Vec<f32>, Stats, Option<f64>, Vec<f32>) {
         let before = xs.stats(&mut Ask::default()).unwrap();
         let mut edits = Edits::for_count(1);
         edits.scale_all(Factor::new(0.3).unwrap());
-        xs.edit(&edits.get(0)).unwrap();
+        xs.edit(&edits.get(0), Tell::nothing()).unwrap();
         edits.clamp(0, -1.0, 1.1);
-        let after = xs.edit_and_measure(&edits.get(0), None).unwrap();
+        let mut after = Stats::EMPTY;
+        let mut tell = Tell::after(&mut after);
+        tell.magnitudes = true;
+        xs.edit(&edits.get(0), tell).unwrap();
         let mut grads = xs.clone();
         let value = L2::new(0.1).unwrap().apply(&xs, &mut grads).ok();
         (before, xs, after, value, grads)

@@ -4,9 +4,10 @@ use core::fmt::Debug;
 use std::collections::BTreeMap;
 
 use steadygrad::{
-    Ask, Edit, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Op, Plan,
-    Report, SliceMut, SliceRef, Stats, Step, StepView, Tensor, TensorMut, TensorReport, TensorSet,
-    TensorSetMut, Total, Verdict, Watch, Wide, clip, detect, penalty, tensor_set,
+    Ask, Clamped, Edit, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Op,
+    Plan, Reading, Report, SliceMut, SliceRef, Stats, Step, StepView, Tell, Tensor, TensorMut,
+    TensorReport, TensorSet, TensorSetMut, Total, Units, Verdict, Watch, Wide, Writing, clip,
+    detect, penalty, tensor_set,
 };
 
 fn shared<T: Send + Sync + Debug>() {}
@@ -18,6 +19,7 @@ fn types_cross_threads_and_can_be_shown() {
     shared::<Guard>();
     shared::<Plan<'_>>();
     shared::<Ask<'_>>();
+    shared::<Tell<'_>>();
     shared::<SliceMut<'_>>();
     shared::<Box<dyn clip::Clipper>>();
     shared::<Box<dyn detect::Detector>>();
@@ -30,6 +32,8 @@ fn types_cross_threads_and_can_be_shown() {
     value::<Factor>();
     value::<Op<'_>>();
     value::<Needs>();
+    value::<Units>();
+    value::<Clamped>();
     value::<Norm>();
     value::<OnNonFinite>();
     value::<SliceRef<'_>>();
@@ -56,14 +60,17 @@ fn types_cross_threads_and_can_be_shown() {
     shown::<Step<'_, Vec<f32>>>();
     shown::<Watch<'_, Vec<f32>>>();
     shown::<steadygrad::TensorRef<'_>>();
+    shown::<Reading<'_, '_>>();
+    shown::<Writing<'_>>();
 }
 
 #[test]
 fn equal_is_what_does_the_same() {
+    let half = Factor::new(0.5).unwrap();
     let halved = |index: usize, count: usize| {
         let mut edits = Edits::for_count(count);
         edits.zero(0);
-        edits.scale_units(index, 0, &[0.5, 2.0]);
+        edits.scale_units(index, 0, &[half, Factor::ONE]);
         edits
     };
     assert_eq!(halved(1, 2), halved(1, 2));
@@ -71,8 +78,8 @@ fn equal_is_what_does_the_same() {
     assert_ne!(halved(1, 2), halved(1, 3));
     // Where the factors lie in memory makes no difference.
     let mut behind = Edits::for_count(2);
-    behind.scale_units(0, 0, &[9.0]);
-    behind.scale_units(1, 0, &[0.5, 2.0]);
+    behind.scale_units(0, 0, &[Factor::new(9.0).unwrap()]);
+    behind.scale_units(1, 0, &[half, Factor::ONE]);
     assert_eq!(halved(1, 2).get(1), behind.get(1));
     assert_ne!(halved(1, 2).get(1), behind.get(0));
     assert_eq!(Edits::for_count(1).get(0), Edit::KEEP);
