@@ -35,7 +35,6 @@ use crate::{Element, Result, tensor_set};
 /// use ndarray::{Array2, Array3, array};
 /// use steadygrad::recurrent::{Lstm, RecurrentCell};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// // σ(800) is 1, σ(−800) is 0: keep the state, let nothing in, show all of it.
 /// let bias = array![-800.0, 800.0, 0.0, 800.0];
 /// let lstm = Lstm::<f64>::new(Array2::zeros((4, 1)), Array2::zeros((4, 1)), bias)?;
@@ -50,8 +49,7 @@ use crate::{Element, Result, tensor_set};
 /// let back = lstm.backward(&pass, d_outputs.view())?;
 /// let slope_of_tanh = 1.0 - 0.5_f64.tanh().powi(2);
 /// assert_eq!(back.d_state0.c[[0, 0]], slope_of_tanh);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # References
@@ -79,14 +77,12 @@ pub struct Lstm<A> {
 /// use ndarray::{Array2, array};
 /// use steadygrad::recurrent::{Lstm, LstmState, RecurrentCell};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let bias = array![-800.0, 800.0, 0.0, 800.0]; // i = 0, f = 1, o = 1
 /// let lstm = Lstm::<f64>::new(Array2::zeros((4, 2)), Array2::zeros((4, 1)), bias)?;
 /// let s = LstmState { h: array![[0.0]], c: array![[2.0]] };
 /// let next = lstm.step(array![[1.0, 1.0]].view(), &s)?;
 /// assert_eq!(next, LstmState { h: array![[2.0_f64.tanh()]], c: array![[2.0]] });
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmState<A> {
@@ -104,13 +100,11 @@ pub struct LstmState<A> {
 /// use ndarray::Array3;
 /// use steadygrad::recurrent::{Lstm, RecurrentCell};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let lstm = Lstm::<f64>::builder(1, 2).build(&mut || 0.75)?;
 /// let pass = lstm.forward(Array3::ones((3, 1, 1)).view(), &lstm.zero_state(1))?;
 /// let grads = lstm.backward(&pass, Array3::ones((3, 1, 2)).view())?.grads;
 /// assert_eq!((grads.w_in.dim(), grads.w_rec.dim(), grads.bias.dim()), ((8, 1), (8, 2), 8));
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmGrads<A> {
@@ -130,14 +124,12 @@ pub struct LstmGrads<A> {
 /// use ndarray::{Array3, Axis};
 /// use steadygrad::recurrent::{Lstm, RecurrentCell};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let lstm = Lstm::<f64>::builder(1, 2).build(&mut || 0.75)?;
 /// let pass = lstm.forward(Array3::ones((3, 5, 1)).view(), &lstm.zero_state(5))?;
 /// assert_eq!(pass.outputs().dim(), (3, 5, 2));
 /// assert_eq!((pass.hidden().dim(), pass.cells().dim()), ((4, 5, 2), (4, 5, 2)));
 /// assert_eq!(pass.final_state().c, pass.cells().index_axis(Axis(0), 3));
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmPass<A> {
@@ -180,11 +172,9 @@ impl<A: Real> Lstm<A> {
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> steadygrad::Result<()> {
     /// # use steadygrad::recurrent::Lstm;
     /// assert_eq!(Lstm::<f64>::builder(3, 5).build(&mut || 0.5)?.inputs(), 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn inputs(&self) -> usize {
@@ -196,11 +186,9 @@ impl<A: Real> Lstm<A> {
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> steadygrad::Result<()> {
     /// # use steadygrad::recurrent::Lstm;
     /// assert_eq!(Lstm::<f64>::builder(3, 5).build(&mut || 0.5)?.hidden(), 5);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn hidden(&self) -> usize {
@@ -226,18 +214,14 @@ impl<A: Real> LstmPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`LstmPass`].
-    ///
     /// ```
     /// use ndarray::Array3;
     /// use steadygrad::recurrent::{Lstm, RecurrentCell};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let lstm = Lstm::<f64>::builder(1, 2).build(&mut || 0.75)?;
     /// let pass = lstm.forward(Array3::ones((9, 1, 1)).view(), &lstm.zero_state(1))?;
     /// assert!(pass.outputs().iter().all(|h| h.abs() < 1.0));   // a gate times a tanh
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn outputs(&self) -> ArrayView3<'_, A> {
@@ -248,20 +232,16 @@ impl<A: Real> LstmPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`LstmPass`].
-    ///
     /// ```
     /// use ndarray::{Array3, array, s};
     /// use steadygrad::recurrent::{Lstm, LstmState, RecurrentCell};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let lstm = Lstm::<f64>::builder(1, 1).build(&mut || 0.75)?;
     /// let s0 = LstmState { h: array![[0.5]], c: array![[2.0]] };
     /// let pass = lstm.forward(Array3::ones((3, 1, 1)).view(), &s0)?;
     /// assert_eq!(pass.hidden().slice(s![0, .., ..]), s0.h);
     /// assert_eq!(pass.hidden().slice(s![1.., .., ..]), pass.outputs());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn hidden(&self) -> ArrayView3<'_, A> {
@@ -272,20 +252,16 @@ impl<A: Real> LstmPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`LstmPass`].
-    ///
     /// ```
     /// use ndarray::{Array2, Array3, array};
     /// use steadygrad::recurrent::{Lstm, LstmState, RecurrentCell};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let bias = array![-800.0, 0.0, 0.0, 800.0];   // i = 0, f = ½, o = 1
     /// let lstm = Lstm::<f64>::new(Array2::zeros((4, 1)), Array2::zeros((4, 1)), bias)?;
     /// let s0 = LstmState { h: array![[0.0]], c: array![[8.0]] };
     /// let pass = lstm.forward(Array3::ones((3, 1, 1)).view(), &s0)?;
     /// assert_eq!(pass.cells(), array![[[8.0]], [[4.0]], [[2.0]], [[1.0]]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn cells(&self) -> ArrayView3<'_, A> {
@@ -296,20 +272,16 @@ impl<A: Real> LstmPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`LstmPass`].
-    ///
     /// ```
     /// use ndarray::{Array3, Axis};
     /// use steadygrad::recurrent::{Lstm, RecurrentCell};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let (lstm, xs) = (Lstm::<f64>::builder(2, 3).build(&mut || 0.75)?, Array3::ones((10, 4, 2)));
     /// let (early, late) = xs.view().split_at(Axis(0), 6);
     /// let first = lstm.forward(early, &lstm.zero_state(4))?;
     /// let second = lstm.forward(late, &first.final_state())?;
     /// assert_eq!(second.final_state(), lstm.forward(xs.view(), &lstm.zero_state(4))?.final_state());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn final_state(&self) -> LstmState<A> {

@@ -22,7 +22,6 @@
 //! use ndarray::{Array3, array};
 //! use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
 //!
-//! # fn main() -> steadygrad::Result<()> {
 //! for (w, expected) in [(0.9, 2.656e-5), (1.0, 1.0), (1.1, 13_780.6)] {
 //!     let rnn = Rnn::new(array![[0.0]], array![[w]], array![0.0], Activation::Identity)?;
 //!     let pass = rnn.forward(Array3::zeros((100, 1, 1)).view(), &rnn.zero_state(1))?;
@@ -33,8 +32,7 @@
 //!     let arrived: f64 = back.d_state0.h[[0, 0]];
 //!     assert!((arrived / expected - 1.0).abs() < 1e-4);
 //! }
-//! # Ok(())
-//! # }
+//! # Ok::<(), steadygrad::Error>(())
 //! ```
 //!
 //! The gradient-flow profile ‖∂`L/∂h_t`‖, and clipping at every step on the way:
@@ -45,7 +43,6 @@
 //! use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
 //! use steadygrad::{Edits, Factor, Measurement, TensorSetMut};
 //!
-//! # fn main() -> steadygrad::Result<()> {
 //! let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
 //! let pass = rnn.forward(Array3::ones((4, 1, 1)).view(), &rnn.zero_state(1))?;
 //! let mut d_outputs = Array3::zeros((4, 1, 1));
@@ -64,8 +61,7 @@
 //! })?;
 //! assert_eq!(profile, [1.0, 2.0, 4.0, 6.0]);
 //! assert_eq!(back.d_state0.h, array![[6.0]]); // without the clipping, 16
-//! # Ok(())
-//! # }
+//! # Ok::<(), steadygrad::Error>(())
 //! ```
 //!
 //! # References
@@ -123,14 +119,12 @@ use crate::{Result, TensorSetMut};
 ///     cell.backward(&pass, ones.view())
 /// }
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
 /// let back = of_the_sum(&rnn, &Array3::ones((3, 1, 1)))?;
 /// // h = 1, 3, 7; the first input reaches all three outputs: 1 + 2 + 4.
 /// assert_eq!(back.d_inputs.as_slice(), Some(&[7.0, 3.0, 1.0][..]));
 /// assert_eq!(back.grads.w_in, array![[11.0]]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub trait RecurrentCell: TensorSetMut {
     /// The numbers it computes with.
@@ -151,11 +145,9 @@ pub trait RecurrentCell: TensorSetMut {
     /// use ndarray::Array2;
     /// use steadygrad::recurrent::{RecurrentCell, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::<f32>::builder(2, 5).build(&mut || 0.5)?;
     /// assert_eq!(rnn.zero_state(3).h, Array2::<f32>::zeros((3, 5)));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     fn zero_state(&self, batch: usize) -> Self::State;
 
@@ -167,15 +159,13 @@ pub trait RecurrentCell: TensorSetMut {
     /// use ndarray::array;
     /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
     /// let mut s = rnn.zero_state(1);
     /// for x in [1.0, 1.0, 1.0] {
     ///     s = rnn.step(array![[x]].view(), &s)?;
     /// }
     /// assert_eq!(s.h, array![[7.0]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
@@ -191,14 +181,12 @@ pub trait RecurrentCell: TensorSetMut {
     /// use ndarray::{Array3, array};
     /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
     /// let pass = rnn.forward(Array3::ones((3, 1, 1)).view(), &rnn.zero_state(1))?;
     /// assert_eq!(pass.final_state().h, array![[7.0]]);
     /// let error = rnn.forward(Array3::ones((3, 1, 2)).view(), &rnn.zero_state(1)).unwrap_err();
     /// assert_eq!(error.to_string(), "inputs: expected shape [3, 1, 1], found [3, 1, 2]");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
@@ -219,12 +207,10 @@ pub trait RecurrentCell: TensorSetMut {
     ///     cell.outputs(pass).iter().last().copied()
     /// }
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let lstm = Lstm::<f64>::builder(1, 1).build(&mut || 0.75)?;
     /// let pass = lstm.forward(Array3::ones((3, 1, 1)).view(), &lstm.zero_state(1))?;
     /// assert_eq!(last(&lstm, &pass), Some(pass.final_state().h[[0, 0]]));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     fn outputs<'p>(&self, pass: &'p Self::Pass) -> ArrayView3<'p, Self::Elem>;
 
@@ -243,7 +229,6 @@ pub trait RecurrentCell: TensorSetMut {
     /// use ndarray::{Array3, array};
     /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
     /// let pass = rnn.forward(Array3::ones((4, 1, 1)).view(), &rnn.zero_state(1))?;
     /// let mut d_outputs = Array3::zeros((4, 1, 1));
@@ -257,8 +242,7 @@ pub trait RecurrentCell: TensorSetMut {
     /// assert_eq!(profile, [(3, 1.0), (2, 2.0), (1, 4.0)]);
     /// assert_eq!(back.stopped_at, Some(1));
     /// assert_eq!(back.d_inputs.as_slice(), Some(&[0.0, 0.0, 2.0, 1.0][..]));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
@@ -282,14 +266,12 @@ pub trait RecurrentCell: TensorSetMut {
     /// use ndarray::{Array3, array};
     /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
     /// let pass = rnn.forward(Array3::ones((3, 1, 1)).view(), &rnn.zero_state(1))?;
     /// let back = rnn.backward(&pass, array![[[0.0]], [[0.0]], [[1.0]]].view())?;   // of the last output
     /// assert_eq!(back.d_inputs, array![[[4.0]], [[2.0]], [[1.0]]]);
     /// assert_eq!(back.d_state0.h, array![[8.0]]);   // 2³
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
@@ -337,7 +319,6 @@ pub type Hook<'a, S> = dyn FnMut(usize, &mut S) -> Result<ControlFlow<()>> + 'a;
 /// use ndarray::{Array3, array};
 /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let rnn = Rnn::new(array![[3.0]], array![[0.5]], array![0.0], Activation::Identity)?;
 /// let pass = rnn.forward(Array3::ones((2, 1, 1)).view(), &rnn.zero_state(1))?;
 /// let back = rnn.backward(&pass, Array3::ones((2, 1, 1)).view())?;
@@ -346,8 +327,7 @@ pub type Hook<'a, S> = dyn FnMut(usize, &mut S) -> Result<ControlFlow<()>> + 'a;
 /// assert_eq!(back.d_inputs, array![[[4.5]], [[3.0]]]);
 /// assert_eq!(back.d_state0.h, array![[0.75]]);
 /// assert_eq!(back.stopped_at, None);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backward<C: RecurrentCell> {

@@ -27,7 +27,6 @@ use crate::{Element, Result, tensor_set};
 /// use ndarray::Array3;
 /// use steadygrad::recurrent::{Activation, Init, RecurrentCell, Rnn};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let mut bits = 1_u64;
 /// let mut uniform = || {
 ///     bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -44,8 +43,7 @@ use crate::{Element, Result, tensor_set};
 /// let d_outputs = pass.outputs().to_owned(); // the gradient of the loss ½·Σh²
 /// let back = rnn.backward(&pass, d_outputs.view())?;
 /// rnn.w_rec.scaled_add(-0.1, &back.grads.w_rec);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # References
@@ -70,12 +68,10 @@ pub struct Rnn<A> {
 /// use ndarray::array;
 /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn, RnnState};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let rnn = Rnn::new(array![[1.0]], array![[0.5]], array![0.0], Activation::Relu)?;
 /// let s = rnn.step(array![[3.0]].view(), &RnnState { h: array![[4.0]] })?;
 /// assert_eq!(s.h, array![[5.0]]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RnnState<A> {
@@ -91,13 +87,11 @@ pub struct RnnState<A> {
 /// use ndarray::array;
 /// use steadygrad::recurrent::{Activation, Rnn, RnnGrads};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let mut rnn = Rnn::new(array![[1.0]], array![[0.5]], array![0.0], Activation::Tanh)?;
 /// let grads = RnnGrads { w_in: array![[1.0]], w_rec: array![[2.0]], bias: array![3.0] };
 /// rnn.bias.scaled_add(-0.5, &grads.bias);
 /// assert_eq!(rnn.bias, array![-1.5]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RnnGrads<A> {
@@ -117,14 +111,12 @@ pub struct RnnGrads<A> {
 /// use ndarray::{Array3, array};
 /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn, RnnState};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
 /// let pass = rnn.forward(Array3::ones((2, 1, 1)).view(), &RnnState { h: array![[1.0]] })?;
 /// assert_eq!(pass.outputs(), array![[[3.0]], [[7.0]]]);
 /// assert_eq!(pass.hidden(), array![[[1.0]], [[3.0]], [[7.0]]]);
 /// assert_eq!(pass.final_state().h, array![[7.0]]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RnnPass<A> {
@@ -176,11 +168,9 @@ impl<A: Real> Rnn<A> {
     /// ```
     /// use steadygrad::recurrent::{Activation, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::<f64>::builder(1, 1).activation(Activation::Relu).build(&mut || 0.5)?;
     /// assert_eq!(rnn.activation(), Activation::Relu);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn activation(&self) -> Activation {
@@ -192,11 +182,9 @@ impl<A: Real> Rnn<A> {
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> steadygrad::Result<()> {
     /// # use steadygrad::recurrent::Rnn;
     /// assert_eq!(Rnn::<f64>::builder(3, 5).build(&mut || 0.5)?.inputs(), 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn inputs(&self) -> usize {
@@ -208,11 +196,9 @@ impl<A: Real> Rnn<A> {
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> steadygrad::Result<()> {
     /// # use steadygrad::recurrent::Rnn;
     /// assert_eq!(Rnn::<f64>::builder(3, 5).build(&mut || 0.5)?.hidden(), 5);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn hidden(&self) -> usize {
@@ -231,18 +217,14 @@ impl<A: Real> RnnPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`RnnPass`].
-    ///
     /// ```
     /// use ndarray::{Array3, array};
     /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
     /// let pass = rnn.forward(Array3::ones((3, 1, 1)).view(), &rnn.zero_state(1))?;
     /// assert_eq!(pass.outputs(), array![[[1.0]], [[3.0]], [[7.0]]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn outputs(&self) -> ArrayView3<'_, A> {
@@ -253,18 +235,14 @@ impl<A: Real> RnnPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`RnnPass`].
-    ///
     /// ```
     /// use ndarray::{Array3, array};
     /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn, RnnState};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
     /// let pass = rnn.forward(Array3::zeros((2, 1, 1)).view(), &RnnState { h: array![[5.0]] })?;
     /// assert_eq!(pass.hidden(), array![[[5.0]], [[10.0]], [[20.0]]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn hidden(&self) -> ArrayView3<'_, A> {
@@ -275,22 +253,18 @@ impl<A: Real> RnnPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`RnnPass`].
-    ///
     /// A long sequence in two halves is the same as in one go:
     ///
     /// ```
     /// use ndarray::{Array3, Axis};
     /// use steadygrad::recurrent::{RecurrentCell, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let (rnn, xs) = (Rnn::<f64>::builder(2, 3).build(&mut || 0.75)?, Array3::ones((10, 4, 2)));
     /// let (early, late) = xs.view().split_at(Axis(0), 6);
     /// let first = rnn.forward(early, &rnn.zero_state(4))?;
     /// let second = rnn.forward(late, &first.final_state())?;
     /// assert_eq!(second.final_state(), rnn.forward(xs.view(), &rnn.zero_state(4))?.final_state());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn final_state(&self) -> RnnState<A> {

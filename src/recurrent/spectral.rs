@@ -34,14 +34,12 @@ const SQUARINGS: i32 = 50;
 /// use ndarray::array;
 /// use steadygrad::recurrent::spectral_radius;
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// // A turn by a right angle that doubles lengths: eigenvalues ±2i.
 /// let rho = spectral_radius(&array![[0.0, -2.0], [2.0, 0.0]])?;
 /// assert!((rho - 2.0).abs() < 1e-14);
 /// // Whatever the entry, the square is zero.
 /// assert_eq!(spectral_radius(&array![[0.0, 1e300], [0.0, 0.0]])?, 0.0);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # Errors
@@ -79,13 +77,11 @@ pub fn spectral_radius<A: Element>(matrix: &ArrayRef2<A>) -> Result<f64> {
 /// use ndarray::array;
 /// use steadygrad::recurrent::{spectral_norm, spectral_radius};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// // Shrinks in the long run, but grows eightfold first.
 /// let w = array![[0.5_f32, 8.0], [0.0, 0.5]];
 /// assert_eq!(spectral_radius(&w)?, 0.5);
 /// assert!((spectral_norm(&w)? - 8.03).abs() < 0.01);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # Errors

@@ -61,15 +61,13 @@ use crate::{Error, Result, TensorSet, TensorSetMut};
 ///     }
 /// }
 ///
-/// # fn main() -> Result<()> {
 /// let cell = Unrolled::new(Leaky { a: array![0.5] });
 /// let pass = cell.forward(Array3::ones((3, 1, 1)).view(), &cell.zero_state(1))?;
 /// assert_eq!(pass.outputs(), array![[[1.0]], [[1.5]], [[1.75]]]);
 /// let back = cell.backward(&pass, array![[[0.0]], [[0.0]], [[1.0]]].view())?;
 /// assert_eq!(back.d_inputs, array![[[0.25]], [[0.5]], [[1.0]]]);
 /// assert_eq!(back.grads.a, array![2.0]); // h_2 + a·h_1
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub trait StepCell: TensorSetMut {
     /// The numbers it computes with.
@@ -149,12 +147,10 @@ pub trait StepCell: TensorSetMut {
     /// use steadygrad::recurrent::{RnnState, StepCell};
     #[doc = include_str!("leaky.txt")]
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let cell = Leaky { a: array![0.5] };
     /// let (after, tape) = cell.step_forward(array![[1.0]].view(), &RnnState { h: array![[4.0]] })?;
     /// assert_eq!((after.h, tape), (array![[3.0]], array![[4.0]]));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
@@ -176,14 +172,12 @@ pub trait StepCell: TensorSetMut {
     /// use steadygrad::recurrent::{RnnState, StepCell};
     #[doc = include_str!("leaky.txt")]
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let cell = Leaky { a: array![0.5] };
     /// let (before, mut grads) = (array![[4.0]], cell.zero_grads());
     /// let (mut d_state, mut d_x) = (RnnState { h: array![[1.0]] }, array![[0.0]]);
     /// cell.step_backward(&before, &mut d_state, d_x.view_mut(), &mut grads)?;
     /// assert_eq!((d_state.h, d_x, grads.a), (array![[0.5]], array![[1.0]], array![4.0]));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
@@ -204,18 +198,14 @@ pub trait StepCell: TensorSetMut {
 ///
 /// # Examples
 ///
-/// See [`StepCell`].
-///
 /// ```
 /// use ndarray::array;
 /// use steadygrad::{Measurement, recurrent::Unrolled};
 #[doc = include_str!("leaky.txt")]
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let cell = Unrolled { cell: Leaky { a: array![0.5] } };
 /// assert_eq!(Measurement::of(&cell)?.name(0), "a");
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Unrolled<C> {
@@ -228,20 +218,16 @@ impl<C> Unrolled<C> {
     ///
     /// # Examples
     ///
-    /// See [`StepCell`].
-    ///
     /// ```
     /// use ndarray::{Array3, array};
     /// use steadygrad::recurrent::{RecurrentCell, Unrolled};
     #[doc = include_str!("leaky.txt")]
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let cell = Unrolled::new(Leaky { a: array![0.5] });
     /// let pass = cell.forward(Array3::ones((2, 1, 1)).view(), &cell.zero_state(1))?;
     /// let back = cell.backward(&pass, Array3::ones((2, 1, 1)).view())?;
     /// assert_eq!(back.d_inputs, array![[[1.5]], [[1.0]]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     pub fn new(cell: C) -> Self {
         Self { cell }
@@ -264,8 +250,6 @@ impl<C: TensorSetMut> TensorSetMut for Unrolled<C> {
 ///
 /// # Examples
 ///
-/// See [`StepCell`].
-///
 /// ```
 /// use ndarray::{Array3, array};
 /// use steadygrad::recurrent::{RecurrentCell, Unrolled, UnrolledPass};
@@ -275,12 +259,10 @@ impl<C: TensorSetMut> TensorSetMut for Unrolled<C> {
 ///     pass.outputs().fold(0.0, |m, h| m.max(h.abs()))
 /// }
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let cell = Unrolled::new(Leaky { a: array![0.5] });
 /// let pass = cell.forward(Array3::ones((3, 1, 1)).view(), &cell.zero_state(1))?;
 /// assert_eq!(largest(&pass), 1.75);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct UnrolledPass<C: StepCell> {
@@ -303,19 +285,15 @@ impl<C: StepCell> UnrolledPass<C> {
     ///
     /// # Examples
     ///
-    /// See [`StepCell`].
-    ///
     /// ```
     /// use ndarray::{Array3, array};
     /// use steadygrad::recurrent::{RecurrentCell, Unrolled};
     #[doc = include_str!("leaky.txt")]
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let cell = Unrolled::new(Leaky { a: array![0.5] });
     /// let pass = cell.forward(Array3::ones((3, 1, 1)).view(), &cell.zero_state(1))?;
     /// assert_eq!(pass.outputs(), array![[[1.0]], [[1.5]], [[1.75]]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn outputs(&self) -> ArrayView3<'_, C::Elem> {
@@ -326,19 +304,15 @@ impl<C: StepCell> UnrolledPass<C> {
     ///
     /// # Examples
     ///
-    /// See [`StepCell`].
-    ///
     /// ```
     /// use ndarray::{Array3, array};
     /// use steadygrad::recurrent::{RecurrentCell, RnnState, Unrolled};
     #[doc = include_str!("leaky.txt")]
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let (cell, s0) = (Unrolled::new(Leaky { a: array![0.5] }), RnnState { h: array![[8.0]] });
     /// assert_eq!(cell.forward(Array3::zeros((3, 1, 1)).view(), &s0)?.final_state().h, array![[1.0]]);
     /// assert_eq!(cell.forward(Array3::zeros((0, 1, 1)).view(), &s0)?.final_state(), s0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn final_state(&self) -> C::State {
