@@ -108,7 +108,7 @@
 #![cfg_attr(
     feature = "ndarray",
     doc = "- [`recurrent`] has the cells, with exact backpropagation through time that can be watched",
-    doc = "  and edited step by step."
+    doc = "  and edited step by step; [`spectral`] says whether a matrix lets gradients fade or grow."
 )]
 //!
 //! # Promises
@@ -167,6 +167,8 @@ mod report;
 #[doc(hidden)]
 pub mod set;
 mod slice;
+#[cfg(feature = "ndarray")]
+pub mod spectral;
 mod stats;
 mod step_view;
 mod tensor;

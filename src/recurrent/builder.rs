@@ -86,7 +86,8 @@ impl<A: Real> RnnBuilder<A> {
     /// # Examples
     ///
     /// ```
-    /// use steadygrad::recurrent::{Init, Rnn, spectral_radius};
+    /// use steadygrad::recurrent::{Init, Rnn};
+    /// use steadygrad::spectral::spectral_radius;
     ///
     /// let fading = Rnn::<f64>::builder(3, 4).w_rec(Init::Scaled { radius: 0.9 }).build(&mut || 0.5)?;
     /// assert!((spectral_radius(&fading.w_rec)? - 0.9).abs() < 1e-12);
@@ -214,7 +215,8 @@ impl<A: Real> LstmBuilder<A> {
     ///
     /// ```
     /// use ndarray::Axis;
-    /// use steadygrad::recurrent::{Init, Lstm, spectral_radius};
+    /// use steadygrad::recurrent::{Init, Lstm};
+    /// use steadygrad::spectral::spectral_radius;
     ///
     /// let lstm = Lstm::<f64>::builder(2, 3).w_rec(Init::Scaled { radius: 1.25 }).build(&mut || 0.5)?;
     /// for gate in lstm.w_rec.axis_chunks_iter(Axis(0), 3) {

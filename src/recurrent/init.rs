@@ -7,8 +7,8 @@ use ndarray::{Array2, Axis};
 use num_traits::Float;
 
 use super::orthogonal::orthonormal;
-use super::spectral::spectral_radius;
 use super::{Real, linear};
+use crate::spectral::spectral_radius;
 use crate::{Error, Result};
 
 /// How a weight matrix `[units, fan_in]` is drawn.
@@ -31,7 +31,7 @@ use crate::{Error, Result};
 ///
 /// ```
 /// use ndarray::Array2;
-/// use steadygrad::recurrent::{Init, spectral_radius};
+/// use steadygrad::{recurrent::Init, spectral::spectral_radius};
 ///
 /// let mut bits = 7_u64;
 /// let mut uniform = || {

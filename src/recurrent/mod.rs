@@ -77,7 +77,6 @@ mod lstm;
 mod orthogonal;
 mod real;
 mod rnn;
-mod spectral;
 mod unrolled;
 
 use core::ops::ControlFlow;
@@ -90,7 +89,6 @@ pub use init::Init;
 pub use lstm::{Lstm, LstmGrads, LstmPass, LstmState};
 pub use real::Real;
 pub use rnn::{Rnn, RnnGrads, RnnPass, RnnState};
-pub use spectral::{spectral_norm, spectral_radius};
 pub use unrolled::{StepCell, Unrolled, UnrolledPass};
 
 use crate::{Result, TensorSetMut};

@@ -1,9 +1,8 @@
 //! Wrong shapes, empty sequences, layouts, element types.
 
 use ndarray::{Array1, Array2, Array3, Axis};
-use steadygrad::recurrent::{
-    Activation, Init, Lstm, LstmState, RecurrentCell, Rnn, RnnState, spectral_norm, spectral_radius,
-};
+use steadygrad::recurrent::{Activation, Init, Lstm, LstmState, RecurrentCell, Rnn, RnnState};
+use steadygrad::spectral::{spectral_norm, spectral_radius};
 use steadygrad::{Error, Result};
 
 use crate::common::{ACTIVATIONS, Named, Problem, distance, lstm, rnn, uniform};
