@@ -3,14 +3,15 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix3};
+use num_traits::Zero;
 
-use super::linear::{check, fits};
-use super::{Backward, Hook, Real, RecurrentCell};
+use super::linear::{check, make_room};
+use super::{At, Backward, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream};
 use crate::set::{Visitor, VisitorMut};
 use crate::{Error, Result, TensorSet, TensorSetMut};
 
-/// One step of a cell of one's own, and its way back; [`Unrolled`] makes a [`RecurrentCell`] of it.
+/// One step of a cell of one's own, and its way back; [`Unrolled`] makes a [`Layer`] and a [`RecurrentCell`] of it.
 ///
 /// The output is a part of the state, `[batch, outputs]`.
 ///
@@ -20,7 +21,7 @@ use crate::{Error, Result, TensorSet, TensorSetMut};
 ///
 /// ```
 /// use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, array};
-/// use steadygrad::recurrent::{RecurrentCell, RnnState, StepCell, Unrolled};
+/// use steadygrad::recurrent::{Layer, RnnState, StepCell, Unrolled};
 /// use steadygrad::{Result, tensor_set};
 ///
 /// struct Leaky { a: Array1<f64> }
@@ -69,11 +70,11 @@ use crate::{Error, Result, TensorSet, TensorSetMut};
 /// assert_eq!(back.grads.a, array![2.0]); // h_2 + a·h_1
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-pub trait StepCell: TensorSetMut {
+pub trait StepCell: TensorSetMut + 'static {
     /// The numbers it computes with.
     type Elem: Real;
     /// What it carries from step to step; also the gradient with respect to that.
-    type State: TensorSetMut + Clone;
+    type State: TensorSetMut + Clone + 'static;
     /// What a step keeps for its way back.
     type Tape;
     /// One gradient for each parameter, under the parameter's name.
@@ -192,9 +193,10 @@ pub trait StepCell: TensorSetMut {
     ) -> Result<()>;
 }
 
-/// A [`StepCell`] as a [`RecurrentCell`], hook and truncation included.
+/// A [`StepCell`] as a [`Layer`] and a [`RecurrentCell`], hook and truncation included.
 ///
-/// The names of its tensors are those of the cell.
+/// The names of its tensors are those of the cell. Of the memory of an earlier pass, outputs, input gradients and the
+/// list of tapes are used again; states, tapes and zero gradients are what the cell makes anew each time.
 ///
 /// # Examples
 ///
@@ -220,7 +222,7 @@ impl<C> Unrolled<C> {
     ///
     /// ```
     /// use ndarray::{Array3, array};
-    /// use steadygrad::recurrent::{RecurrentCell, Unrolled};
+    /// use steadygrad::recurrent::{Layer, Unrolled};
     #[doc = include_str!("leaky.txt")]
     ///
     /// let cell = Unrolled::new(Leaky { a: array![0.5] });
@@ -252,7 +254,7 @@ impl<C: TensorSetMut> TensorSetMut for Unrolled<C> {
 ///
 /// ```
 /// use ndarray::{Array3, array};
-/// use steadygrad::recurrent::{RecurrentCell, Unrolled, UnrolledPass};
+/// use steadygrad::recurrent::{Layer, Unrolled, UnrolledPass};
 #[doc = include_str!("leaky.txt")]
 ///
 /// fn largest(pass: &UnrolledPass<Leaky>) -> f64 {
@@ -287,7 +289,7 @@ impl<C: StepCell> UnrolledPass<C> {
     ///
     /// ```
     /// use ndarray::{Array3, array};
-    /// use steadygrad::recurrent::{RecurrentCell, Unrolled};
+    /// use steadygrad::recurrent::{Layer, Unrolled};
     #[doc = include_str!("leaky.txt")]
     ///
     /// let cell = Unrolled::new(Leaky { a: array![0.5] });
@@ -306,7 +308,7 @@ impl<C: StepCell> UnrolledPass<C> {
     ///
     /// ```
     /// use ndarray::{Array3, array};
-    /// use steadygrad::recurrent::{RecurrentCell, RnnState, Unrolled};
+    /// use steadygrad::recurrent::{Layer, RnnState, Unrolled};
     #[doc = include_str!("leaky.txt")]
     ///
     /// let (cell, s0) = (Unrolled::new(Leaky { a: array![0.5] }), RnnState { h: array![[8.0]] });
@@ -320,28 +322,48 @@ impl<C: StepCell> UnrolledPass<C> {
     }
 }
 
-impl<C: StepCell> RecurrentCell for Unrolled<C> {
+impl<C: StepCell> Trace for UnrolledPass<C> {
     type Elem = C::Elem;
     type State = C::State;
+
+    fn outputs(&self) -> ArrayView3<'_, C::Elem> {
+        self.outputs()
+    }
+
+    fn final_state(&self) -> C::State {
+        self.final_state()
+    }
+}
+
+impl<C: StepCell> Layer for Unrolled<C> {
+    type Elem = C::Elem;
+    type State = C::State;
+    type At<'t> = &'t mut C::State;
     type Pass = UnrolledPass<C>;
     type Grads = C::Grads;
+    type Space = ();
 
     fn zero_state(&self, batch: usize) -> C::State {
         self.cell.zero_state(batch)
     }
 
-    fn step(&self, x: ArrayView2<'_, C::Elem>, s: &C::State) -> Result<C::State> {
-        self.cell.step_forward(x, s).map(|(next, _)| next)
-    }
-
-    fn forward(&self, xs: ArrayView3<'_, C::Elem>, s0: &C::State) -> Result<UnrolledPass<C>> {
+    fn forward_into<'a>(
+        &self,
+        xs: impl Into<Sequence<'a, C::Elem>>,
+        s0: &C::State,
+        pass: &mut Option<UnrolledPass<C>>,
+    ) -> Result<()> {
+        let (mut tapes, mut outputs) = match pass.take() {
+            Some(last) => (last.tapes, last.outputs),
+            None => (Vec::new(), Array3::zeros((0, 0, 0))),
+        };
+        let xs = xs.into().unpadded()?;
         let (time, batch, inputs) = xs.dim();
         let shape = (batch, self.cell.output(s0).ncols());
         check("state", self.cell.output(s0).shape(), &[shape.0, shape.1])?;
 
-        fits::<C::Elem>("outputs", &[time, shape.0, shape.1])?;
-        let mut outputs = Array3::zeros((time, shape.0, shape.1));
-        let mut tapes = Vec::new();
+        make_room(&mut outputs, "outputs", Ix3(time, shape.0, shape.1))?;
+        tapes.clear();
         tapes.try_reserve_exact(time).map_err(|_| Error::TooLarge {
             what: "tapes of all steps",
             found: Vec::from([time]),
@@ -355,36 +377,50 @@ impl<C: StepCell> RecurrentCell for Unrolled<C> {
             tapes.push(tape);
             state = next;
         }
-        Ok(UnrolledPass {
+        *pass = Some(UnrolledPass {
             inputs,
             tapes,
             outputs,
             final_state: state,
-        })
+        });
+        Ok(())
     }
 
-    fn outputs<'p>(&self, pass: &'p UnrolledPass<C>) -> ArrayView3<'p, C::Elem> {
-        pass.outputs()
-    }
-
-    fn backward_with(
+    fn backward_into(
         &self,
         pass: &UnrolledPass<C>,
-        d_outputs: ArrayView3<'_, C::Elem>,
-        at: &mut Hook<'_, C::State>,
-    ) -> Result<Backward<Self>> {
-        check("output gradients", d_outputs.shape(), pass.outputs.shape())?;
+        d: Upstream<'_, Self>,
+        at: &mut Hook<'_, Self>,
+        back: &mut Option<Backward<Self>>,
+    ) -> Result<()> {
+        let last = back.take();
+        d.check_outputs(pass.outputs.shape())?;
         let (time, batch, outputs) = pass.outputs.dim();
         let mut grads = self.cell.zero_grads();
-        let mut d_inputs = Array3::zeros((time, batch, pass.inputs));
-        let mut d_state = self.cell.zero_state(batch);
+        let mut d_inputs = last.map_or_else(|| Array3::zeros((0, 0, 0)), |last| last.d_inputs);
+        make_room(
+            &mut d_inputs,
+            "input gradients",
+            Ix3(time, batch, pass.inputs),
+        )?;
+        d_inputs.fill(Zero::zero());
+        let mut d_state = match d.final_state {
+            Some(given) => {
+                let found = self.cell.output(given);
+                check("final state gradients", found.shape(), &[batch, outputs])?;
+                given.clone()
+            }
+            None => self.cell.zero_state(batch),
+        };
         let mut stopped_at = None;
         for (t, tape) in pass.tapes.iter().enumerate().rev() {
             let mut d_output = self.cell.output_mut(&mut d_state);
             check("pass states", &[batch, outputs], d_output.shape())?;
-            d_output += &d_outputs.index_axis(Axis(0), t);
-            if at(t, &mut d_state)?.is_break() {
-                stopped_at = Some(t);
+            if let Some(d_outputs) = &d.outputs {
+                d_output += &d_outputs.index_axis(Axis(0), t);
+            }
+            if at(At::time(t), &mut d_state)?.is_break() {
+                stopped_at = Some(At::time(t));
                 d_state = self.cell.zero_state(batch);
                 break;
             }
@@ -394,11 +430,15 @@ impl<C: StepCell> RecurrentCell for Unrolled<C> {
             self.cell
                 .step_backward(tape, &mut d_state, d_x, &mut grads)?;
         }
-        Ok(Backward {
-            grads,
-            d_inputs,
-            d_state0: d_state,
-            stopped_at,
-        })
+        let mut next = Backward::new(grads, d_inputs, d_state);
+        next.stopped_at = stopped_at;
+        *back = Some(next);
+        Ok(())
+    }
+}
+
+impl<C: StepCell> RecurrentCell for Unrolled<C> {
+    fn step(&self, x: ArrayView2<'_, C::Elem>, s: &C::State) -> Result<C::State> {
+        self.cell.step_forward(x, s).map(|(next, _)| next)
     }
 }

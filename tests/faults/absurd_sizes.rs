@@ -89,7 +89,7 @@ fn what_is_apart_is_so_whatever_came_first() {
 mod cells {
     use super::*;
     use ndarray::{Array1, Array2, Array3};
-    use steadygrad::recurrent::{Activation, Init, Lstm, RecurrentCell, Rnn};
+    use steadygrad::recurrent::{Activation, Init, Layer, Lstm, RecurrentCell, Rnn};
 
     fn too_large<T>(result: steadygrad::Result<T>) -> String {
         match result {
