@@ -58,7 +58,7 @@
 #![cfg_attr(not(feature = "ndarray"), doc = "```ignore")]
 //! use ndarray::{array, Array3};
 //! use std::ops::ControlFlow;
-//! use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
+//! use steadygrad::recurrent::{Activation, Layer, Rnn};
 //!
 //! let mut arrived = vec![];
 //! for w in [0.9, 1.0, 1.1] {
@@ -67,7 +67,7 @@
 //!     let mut d_outputs = Array3::zeros((101, 1, 1));
 //!     d_outputs[[100, 0, 0]] = 1.0;                   // the loss looks at the last step only
 //!     let mut profile = vec![];                       // |∂L/∂h_t| from the last step to the first
-//!     rnn.backward_with(&pass, d_outputs.view(), &mut |_t, d_state| {
+//!     rnn.backward_with(&pass, d_outputs.view(), &mut |_, d_state| {
 //!         profile.push(d_state.h[[0, 0]]);
 //!         Ok(ControlFlow::Continue(()))
 //!     })?;
@@ -108,7 +108,7 @@
 #![cfg_attr(
     feature = "ndarray",
     doc = "- [`recurrent`] has the cells, with exact backpropagation through time that can be watched",
-    doc = "  and edited step by step."
+    doc = "  and edited step by step; [`spectral`] says whether a matrix lets gradients fade or grow."
 )]
 //!
 //! # Promises
@@ -175,6 +175,8 @@ mod report;
 mod rule;
 pub mod set;
 mod slice;
+#[cfg(feature = "ndarray")]
+pub mod spectral;
 mod state;
 mod stats;
 mod step_view;

@@ -13,5 +13,5 @@ pub use crate::clip::Clipper;
 pub use crate::detect::Detector;
 pub use crate::penalty::Penalty;
 #[cfg(feature = "ndarray")]
-pub use crate::recurrent::RecurrentCell;
+pub use crate::recurrent::{Layer, RecurrentCell};
 pub use crate::{TensorSet, TensorSetMut};

@@ -229,7 +229,7 @@ mod with_arrays {
     use super::*;
     use ndarray::{Array1, Array2, Array3, Axis};
     use steadygrad::penalty::{L2, Penalty};
-    use steadygrad::recurrent::{Activation, Init, RecurrentCell, Rnn};
+    use steadygrad::recurrent::{Activation, Init, Layer, Rnn};
 
     struct Grads {
         w_in: Array2<f32>,
@@ -333,7 +333,7 @@ mod with_arrays {
                 sums[[t, b]] / (h + 3) as f32
             });
             let pass = rnn.forward(xs.view(), &rnn.zero_state(batch))?;
-            let (loss, d_outputs) = mse(&rnn.outputs(&pass), &targets);
+            let (loss, d_outputs) = mse(&pass.outputs(), &targets);
             let mut back = rnn.backward(&pass, d_outputs.view())?;
             let loss = loss + decay.apply(&rnn, &mut back.grads)?;
             losses.push(loss);

@@ -89,7 +89,7 @@ fn what_is_apart_is_so_whatever_came_first() {
 mod cells {
     use super::*;
     use ndarray::{Array1, Array2, Array3};
-    use steadygrad::recurrent::{Activation, Init, Lstm, RecurrentCell, Rnn};
+    use steadygrad::recurrent::{Activation, Init, Layer, Lstm, RecurrentCell, Rnn};
 
     fn too_large<T>(result: steadygrad::Result<T>) -> String {
         match result {
@@ -192,7 +192,7 @@ mod cells {
         assert!(matches!(error, Error::Shape { .. }), "{error}");
         let (w_in, w_rec) = (Array2::<f64>::zeros((0, 3)), Array2::zeros((0, 1 << 62)));
         assert!(Rnn::new(w_in, w_rec, Array1::zeros(0), Activation::Tanh).is_err());
-        let square = steadygrad::recurrent::spectral_radius(&Array2::<f64>::zeros((0, 1 << 62)));
+        let square = steadygrad::spectral::spectral_radius(&Array2::<f64>::zeros((0, 1 << 62)));
         assert!(square.is_err());
     }
 }

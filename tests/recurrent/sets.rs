@@ -3,7 +3,7 @@
 use core::ops::ControlFlow;
 
 use ndarray::Array3;
-use steadygrad::recurrent::{Activation, RecurrentCell};
+use steadygrad::recurrent::{Activation, Layer};
 use steadygrad::{Edits, Factor, Measurement, TensorSet, TensorSetMut};
 
 use crate::common::{Named, Problem, lstm, rnn, scalar};
