@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::edit::{Edit, Stored, in_order};
 use crate::factor::Factor;
 use crate::names::Names;
-use crate::{Norm, Stats, Wide};
+use crate::{Error, Norm, Result, Stats, Wide};
 
 /// The operations of one tensor, on the heap only from the second on.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +101,8 @@ pub struct Edits {
     /// Norms that rules have seen to.
     held: Vec<Held>,
     members: Vec<u32>,
+    /// How many units there were, and how many factors for them, where these differed.
+    misfit: Option<(usize, usize)>,
     /// How many operations a new list has room for.
     room: usize,
 }
@@ -138,6 +140,7 @@ impl Edits {
         grows: false,
         held: Vec::new(),
         members: Vec::new(),
+        misfit: None,
         room: 0,
     };
 
@@ -175,6 +178,7 @@ impl Edits {
         self.arena.clear();
         self.held.clear();
         self.members.clear();
+        self.misfit = None;
         (self.count, self.pushed) = (count, 0);
         self.grows = false;
         if !matches!((&self.names, names), (Some(mine), Some(theirs)) if Arc::ptr_eq(mine, theirs))
@@ -365,6 +369,22 @@ impl Edits {
     /// ```
     pub fn zero_all(&mut self) {
         self.push_all(Stored::Zero);
+    }
+
+    /// Notes that there were not as many factors as units.
+    pub(crate) fn misfit(&mut self, units: usize, factors: usize) {
+        self.misfit.get_or_insert((units, factors));
+    }
+
+    /// Whether every rule wrote as many factors as there are units.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.misfit.map_or(Ok(()), |(expected, found)| {
+            Err(Error::Count {
+                what: "factors for the units",
+                expected,
+                found,
+            })
+        })
     }
 
     /// How many operations were pushed so far.

@@ -117,9 +117,8 @@ impl<R> On<R> {
     fn look(&mut self, step: &StepView<'_>) {
         self.seen.look(step.grads, &self.covers, &self.inner);
         // The total was made where that of the whole was.
-        if let Some(total) = step.grads.group_total(&self.covers) {
-            self.seen.measured.set_total(total);
-        }
+        step.grads
+            .total_of_group(&self.covers, &mut self.seen.measured);
         if let Some(params) = step.params {
             self.params.look(params, &self.covers, &[]);
         }

@@ -332,11 +332,6 @@ impl Measurement {
         self.groups.get(index)
     }
 
-    /// The unrounded total of a group.
-    pub(crate) fn group_total(&self, covers: &Covers) -> Option<&Total> {
-        Some(&self.group_of(covers)?.exact)
-    }
-
     /// Puts some of the tensors into `into`, which has had those of another set before if they are `new`; and of the
     /// groups, those that are asked for by the first under the name of the second.
     pub(crate) fn select(
@@ -381,10 +376,12 @@ impl Measurement {
         }
     }
 
-    /// The exact total, made elsewhere.
-    pub(crate) fn set_total(&mut self, exact: &Total) {
-        self.exact.clone_from(exact);
-        self.total = exact.stats();
+    /// Makes the total of a group that of `of`.
+    pub(crate) fn total_of_group(&self, covers: &Covers, of: &mut Self) {
+        if let Some(group) = self.group_of(covers) {
+            of.exact.clone_from(&group.exact);
+            of.total = group.total;
+        }
     }
 
     pub(crate) fn names(&self) -> &Arc<Names> {

@@ -143,8 +143,8 @@ impl Pen<'_> {
         self.each(index, |edits, place| edits.clamp(place, min, max));
     }
 
-    /// Scales each [unit](Measurement::units) of tensor `index` by its own factor; one that is a unit as a whole by
-    /// the first.
+    /// Scales each [unit](Measurement::units) of tensor `index` by its own factor. Another number of factors than of
+    /// units is an error of the step.
     ///
     /// ```
     /// # #[cfg(feature = "ndarray")] {
@@ -165,7 +165,9 @@ impl Pen<'_> {
     /// ```
     pub fn scale_units(&mut self, index: usize, factors: &[Factor]) {
         let axis = self.seen.unit_axis(index);
+        let units = axis.map_or(1, |_| self.seen.units(index).len());
         self.each(index, |edits, place| match (axis, factors) {
+            _ if factors.len() != units => edits.misfit(units, factors.len()),
             (Some(axis), _) => edits.scale_units(place, axis, factors),
             (None, &[factor, ..]) => edits.scale(place, factor),
             (None, []) => (),

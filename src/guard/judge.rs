@@ -8,7 +8,6 @@ use super::chain::{Chain, Link, Rule, Valid, overflows};
 use super::paired::Paired;
 use super::policy::{OnNonFinite, meet};
 use super::step::More;
-use super::units::check_units;
 use crate::detect::{Alarm, non_finite};
 use crate::report::Scale;
 use crate::{
@@ -142,7 +141,7 @@ impl Guard {
         events(&mut self.alarms, &mut self.ongoing, report);
 
         if report.verdict.is_apply() {
-            check_units(grads, Some(&report.before), &report.edits)?;
+            report.edits.check()?;
         }
         let propagates = self.on_non_finite == OnNonFinite::Propagate;
         if report.verdict.is_apply()

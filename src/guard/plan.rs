@@ -126,17 +126,18 @@ impl<'g> Plan<'g> {
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
         let report = &self.guard.report;
         fits(&report.before, &*grads)?;
-        check_units(&*grads, None, &report.edits)?;
+        check_units(&*grads, &report.edits)?;
         self.carry_out(grads)
     }
 
     fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
         let Self { guard } = self;
-        let written = guard.report.carry_out(grads);
+        let mut written = guard.report.carry_out(grads);
         if written.is_err() {
-            guard.close(written)?;
+            written = guard.close(written);
         }
         guard.settle(guard.report.verdict);
+        written?;
         Ok(Stepped::new(&guard.report))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use steadygrad::clip::Clipper;
 use steadygrad::{
     Ask, Clamped, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Stats, Tell,
     Tensor, TensorMut, Verdict, Wide, clip, detect,
@@ -371,7 +372,7 @@ fn strange_powers_are_answered_without_a_panic() {
             if let Ok(norm) = Norm::P(p).checked() {
                 let mut grads = set.clone();
                 let finite = xs.iter().all(|x| x.is_finite());
-                let rule = clip::GlobalNorm::new(1.0).unwrap().norm(norm).unwrap();
+                let mut rule = clip::GlobalNorm::new(1.0).unwrap().norm(norm).unwrap();
                 let clipped = rule.apply(&mut grads);
                 assert_eq!(clipped.is_ok(), finite, "p {p} of {xs:?}");
                 if let Ok(clipped) = clipped {

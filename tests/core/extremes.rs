@@ -1,5 +1,6 @@
 //! The ends of the range of `f64`, and of the narrow types.
 
+use steadygrad::clip::Clipper;
 use steadygrad::{Ask, Edits, Factor, Measurement, Norm, Tell, Tensor, TensorMut, Wide, clip};
 
 use crate::exact::Exact;

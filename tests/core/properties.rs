@@ -1,6 +1,7 @@
 //! What clipping and measuring promise for any input.
 
 use proptest::prelude::*;
+use steadygrad::clip::Clipper;
 use steadygrad::{
     Ask, Clamped, Edits, Factor, Guard, Measurement, Norm, Stats, Tell, Tensor, TensorMut, Wide,
     clip,
@@ -243,8 +244,8 @@ fn within_the_bound_not_one_bit_changes() {
                     size = f64::from_bits(size.to_bits() + 1);
                 }
                 for max in [size, size * over, f64::INFINITY] {
-                    let rule = clip::GlobalNorm::new(max).unwrap().norm(norm).unwrap();
-                    let each = clip::TensorNorm::new(max).unwrap().norm(norm).unwrap();
+                    let mut rule = clip::GlobalNorm::new(max).unwrap().norm(norm).unwrap();
+                    let mut each = clip::TensorNorm::new(max).unwrap().norm(norm).unwrap();
                     prop_assert!(!rule.apply(&mut grads).unwrap().is_clipped());
                     prop_assert!(!each.apply(&mut grads).unwrap().is_clipped());
                 }
@@ -463,11 +464,11 @@ fn rules_in_a_guard_are_the_rules_one_by_one_but_for_rounding() {
                 let (half, rest) = xs.split_at(xs.len() / 2);
                 let set = || vec![half.to_vec(), rest.to_vec()];
                 let value = clip::Value::new(a).unwrap();
-                let each = clip::TensorNorm::new(b)
+                let mut each = clip::TensorNorm::new(b)
                     .unwrap()
                     .norm(Norm::P(3.0))
                     .unwrap();
-                let all = clip::GlobalNorm::new(c).unwrap().norm(Norm::L1).unwrap();
+                let mut all = clip::GlobalNorm::new(c).unwrap().norm(Norm::L1).unwrap();
                 for turn in 0..3 {
                     let mut guard = Guard::new();
                     let mut by_hand = set();

@@ -1,5 +1,6 @@
 //! Norms and clipping, case by case, for every element type that can hold the case.
 
+use steadygrad::clip::Clipper;
 use steadygrad::{
     Ask, Clamped, Error, Guard, Measurement, Needs, Norm, OnNonFinite, Tensor, Verdict, clip,
 };
@@ -273,7 +274,7 @@ fn norms_are_of_elements_not_of_tensors() {
             (Norm::Max, 12.0),
             (Norm::P(3.0), cube_root),
         ] {
-            let rule = clip::GlobalNorm::new(1.0).unwrap().norm(norm).unwrap();
+            let mut rule = clip::GlobalNorm::new(1.0).unwrap().norm(norm).unwrap();
             let mut grads = set();
             let clipped = rule.apply(&mut grads).unwrap();
             assert!(
@@ -289,7 +290,7 @@ fn norms_are_of_elements_not_of_tensors() {
                 );
             }
             // At the norm itself, nothing happens.
-            let rule = clip::GlobalNorm::new(clipped.before())
+            let mut rule = clip::GlobalNorm::new(clipped.before())
                 .unwrap()
                 .norm(norm)
                 .unwrap();
@@ -305,7 +306,7 @@ fn norms_are_of_elements_not_of_tensors() {
 fn each_tensor_has_a_norm_of_its_own() {
     fn check<T: Format>() {
         for (norm, factor) in [(Norm::L1, 7.0), (Norm::L2, 5.0), (Norm::Max, 4.0)] {
-            let rule = clip::TensorNorm::new(1.0).unwrap().norm(norm).unwrap();
+            let mut rule = clip::TensorNorm::new(1.0).unwrap().norm(norm).unwrap();
             let mut grads = vec![narrow::<T>(&[3.0, -4.0]), narrow(&[0.5]), vec![]];
             let clipped = rule.apply(&mut grads).unwrap();
             assert_eq!(clipped.factor(), 1.0 / factor);
@@ -359,7 +360,7 @@ fn a_high_power_neither_overflows_nor_vanishes() {
     for p in [1000.0, 1100.0, 5000.0, 1e5, 1e9] {
         for size in [1.0, 1.999, 3e-300, 7e307, 5e-324] {
             let mut grads = [size, size / 2.0];
-            let rule = clip::GlobalNorm::new(size / 4.0)
+            let mut rule = clip::GlobalNorm::new(size / 4.0)
                 .unwrap()
                 .norm(Norm::P(p))
                 .unwrap();
