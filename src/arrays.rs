@@ -282,7 +282,7 @@ impl<A: Number, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, D
                 return Ok(());
             }
         }
-        edit_and_tell(self, edit, tell, |array| {
+        edit_and_tell::<A, _>(self, edit, tell, |array| {
             Walk::new(edit, array.ndim(), None).write(array.view_mut().into_dyn());
             Ok(())
         })

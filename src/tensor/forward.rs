@@ -116,7 +116,7 @@ impl<T: TensorMut> TensorMut for Option<T> {
     fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
         match self {
             Some(tensor) => tensor.edit(edit, tell),
-            None => edit_and_tell(self, edit, tell, |_| Ok(())),
+            None => edit_and_tell::<f64, _>(self, edit, tell, |_| Ok(())),
         }
     }
 

@@ -12,6 +12,7 @@ pub(crate) use slices::edit_slice;
 
 use crate::edit::Edit;
 use crate::kernel;
+use crate::number::Number;
 use crate::slice::{SliceMut, SliceRef};
 use crate::tell::{Clamped, Tell};
 use crate::{Error, Result, Stats};
@@ -232,19 +233,21 @@ where
     Ok(())
 }
 
-/// [`TensorMut::edit`] in as many passes as it takes: looks, edits by `edit` unless it changes nothing, looks.
-pub(crate) fn edit_and_tell<T>(
+/// [`TensorMut::edit`] of elements of type `E`, in as many passes as it takes: looks, edits by `edit` unless it changes
+/// nothing, looks.
+pub(crate) fn edit_and_tell<E, T>(
     tensor: &mut T,
     edit: &Edit<'_>,
     tell: Tell<'_>,
     carry_out: impl FnOnce(&mut T) -> Result<()>,
 ) -> Result<()>
 where
+    E: Number,
     T: TensorMut + ?Sized,
 {
     let mut changes = !edit.is_keep();
     if let Some(counts) = tell.clamped {
-        let found = count(tensor, edit)?;
+        let found = count::<E, T>(tensor, edit)?;
         counts.add(found);
         changes = found.is_clipped();
     }
@@ -262,16 +265,18 @@ where
 }
 
 /// What a clamp will do, block by block.
-fn count<T: Tensor + ?Sized>(tensor: &T, edit: &Edit<'_>) -> Result<Clamped> {
+fn count<E: Number, T: Tensor + ?Sized>(tensor: &T, edit: &Edit<'_>) -> Result<Clamped> {
     let mut counts = Clamped::default();
     let Some((min, max)) = edit.clamp() else {
         return Ok(counts);
     };
+    // The bounds as the elements have them, or an element on one of them would count.
+    let (low, high) = (E::inward(min).exact(), E::inward(max).exact());
     let mut block = [0.0; BLOCK];
     for start in (0..tensor.len()).step_by(BLOCK) {
         let block = &mut block[..BLOCK.min(tensor.len() - start)];
         tensor.read(start, block)?;
-        counts.add(kernel::count_outside(block, min, max));
+        counts.add(kernel::count_outside(block, low, high));
     }
     Ok(counts)
 }

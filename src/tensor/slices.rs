@@ -69,7 +69,7 @@ impl<E: Number> TensorMut for [E] {
         let dims = [<[E]>::len(self)];
         edit.check_units(|axis| units(&dims, axis))?;
         if edit.scales_units() {
-            return edit_and_tell(self, edit, tell, |xs| {
+            return edit_and_tell::<E, _>(self, edit, tell, |xs| {
                 for (i, x) in xs.iter_mut().enumerate() {
                     kernel::apply(from_mut(x), edit, Some(&At::unit(0, i, None)));
                 }

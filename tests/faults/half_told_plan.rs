@@ -4,8 +4,8 @@ use steadygrad::StepView;
 use steadygrad::clip::{self, Clipper};
 use steadygrad::set::{Visitor, VisitorMut};
 use steadygrad::{
-    Ask, Edit, Edits, Error, Guard, Needs, Result, Stats, Tensor, TensorMut, TensorRef, TensorSet,
-    TensorSetMut, Verdict, detect,
+    Ask, Edit, Edits, Error, Factor, Guard, Needs, Result, Stats, Tell, Tensor, TensorMut,
+    TensorRef, TensorSet, TensorSetMut, Units, Verdict, detect,
 };
 
 fn global(max: f64) -> clip::GlobalNorm {
@@ -34,18 +34,19 @@ fn a_plan_has_no_factor_for_what_is_not_to_be_done() {
 
 /// Scales units, and has measured them or not.
 #[derive(Debug)]
-struct Units {
+struct ScalesUnits {
     axis: usize,
-    factors: Vec<f64>,
+    factors: Vec<Factor>,
     measured: bool,
     of: usize,
 }
 
-impl Clipper for Units {
+impl Clipper for ScalesUnits {
     fn needs(&self) -> Needs {
-        Needs {
-            units: self.measured.then_some(0),
-            ..Needs::default()
+        if self.measured {
+            Needs::norms().of_units(Units::First)
+        } else {
+            Needs::norms()
         }
     }
 
@@ -58,12 +59,14 @@ impl Clipper for Units {
 #[test]
 fn units_that_do_not_fit_are_found_before_anything_is_written() {
     let grads = || vec![vec![3.0, 4.0], vec![5.0], vec![6.0]];
+    let half = Factor::new(0.5).unwrap();
     for of in 0..3 {
         for measured in [false, true] {
-            for (axis, count) in [(0, 0), (0, 2), (1, 1), (7, 1)] {
-                let rule = || Units {
+            let len = grads()[of].len();
+            for (axis, count) in [(0, 0), (0, len + 1), (1, len), (7, len)] {
+                let rule = || ScalesUnits {
                     axis,
-                    factors: vec![0.5; count],
+                    factors: vec![half; count],
                     measured,
                     of,
                 };
@@ -71,7 +74,9 @@ fn units_that_do_not_fit_are_found_before_anything_is_written() {
                 let (mut guard, mut found) = (Guard::new().clip(rule()), grads());
                 let error = guard.step(&mut found).map(|_| ()).unwrap_err();
                 let expected = match axis {
-                    0 => matches!(error, Error::Count { expected: 1, found, .. } if found == count),
+                    0 => {
+                        matches!(error, Error::Count { expected, found, .. } if (expected, found) == (len, count))
+                    }
                     _ => error == Error::Axis { axes: 1, axis },
                 };
                 assert!(expected, "{context}: {error}");
@@ -81,8 +86,8 @@ fn units_that_do_not_fit_are_found_before_anything_is_written() {
                 assert!(guard.plan(&found).is_err(), "{context}");
             }
             // Those that fit are carried out.
-            let (mut found, factors) = (grads(), vec![0.5]);
-            let rule = Units {
+            let (mut found, factors) = (grads(), vec![half; len]);
+            let rule = ScalesUnits {
                 axis: 0,
                 factors,
                 measured,
@@ -101,9 +106,9 @@ fn a_plan_for_another_shape_of_the_same_size_writes_nothing() {
     use ndarray::{Array2, array};
     let grads = || vec![array![[9.0_f64]], array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]];
     for measured in [false, true] {
-        let rule = Units {
+        let rule = ScalesUnits {
             axis: 0,
-            factors: vec![0.5, 2.0],
+            factors: [0.5, 2.0].map(|x| Factor::new(x).unwrap()).to_vec(),
             measured,
             of: 1,
         };
@@ -144,7 +149,11 @@ impl Tensor for ReadOnly {
 }
 
 impl TensorMut for ReadOnly {
-    fn edit(&mut self, _edit: &Edit<'_>) -> Result<()> {
+    fn edit(&mut self, _edit: &Edit<'_>, _tell: Tell<'_>) -> Result<()> {
+        Err(Error::Storage("read only".into()))
+    }
+
+    fn write(&mut self, _start: usize, _values: &[f64]) -> Result<()> {
         Err(Error::Storage("read only".into()))
     }
 

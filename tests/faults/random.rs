@@ -16,11 +16,9 @@ pub(crate) struct Watch {
 impl Detector for Watch {
     fn needs(&self) -> Needs {
         match self.norm {
-            Norm::P(p) => Needs {
-                p: Some(p),
-                ..Needs::default()
-            },
-            _ => Needs::default(),
+            Norm::P(p) => Needs::norms().of_power(p),
+            Norm::L1 => Needs::norms().of_magnitudes(),
+            _ => Needs::norms(),
         }
     }
 

@@ -24,8 +24,8 @@ pub(crate) enum Own {
     Scale(&'static str, f64),
     Clamp(&'static str, f64, f64),
     Zero(&'static str),
-    /// A factor for the one unit of a flat tensor, as it is: NaN and infinities too.
-    ScaleUnit(&'static str, f64),
+    /// A factor for each unit of a flat tensor, such as no `f64` holds too.
+    ScaleUnits(&'static str, Factor),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,7 @@ impl Rule {
     pub(crate) fn grows(self) -> bool {
         match self {
             Self::Own(Own::ScaleAll(factor) | Own::Scale(_, factor)) => factor > 1.0,
-            Self::Own(Own::ScaleUnit(_, factor)) => factor.is_nan() || factor.abs() > 1.0,
+            Self::Own(Own::ScaleUnits(_, factor)) => factor > Factor::ONE,
             Self::Own(Own::Clamp(_, min, max)) | Self::Value { min, max } => min > 0.0 || max < 0.0,
             _ => false,
         }
@@ -112,9 +112,10 @@ impl Clipper for Own {
                 at(name).into_iter().for_each(|i| edits.clamp(i, min, max));
             }
             Self::Zero(name) => at(name).into_iter().for_each(|i| edits.zero(i)),
-            Self::ScaleUnit(name, factor) => at(name)
-                .into_iter()
-                .for_each(|i| edits.scale_units(i, 0, &[factor])),
+            Self::ScaleUnits(name, factor) => at(name).into_iter().for_each(|i| {
+                let units = step.grads.tensor(i).len() as usize;
+                edits.scale_units(i, 0, &vec![factor; units]);
+            }),
         }
     }
 }
