@@ -17,6 +17,8 @@ mod tell;
 struct Usual {
     times: f64,
     average: Option<f64>,
+    /// The norm of the step that is being decided.
+    noted: Option<f64>,
 }
 
 impl Clipper for Usual {
@@ -24,23 +26,28 @@ impl Clipper for Usual {
         "usual"
     }
 
-    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         let norm = step.grads.total().norm(Norm::L2);
+        self.noted = None;
         if !norm.is_finite() {
-            return edits.abstain(); // and learn nothing from it
+            return pen.abstain("the norm is not finite");
         }
         let max = self
             .average
             .map_or(f64::INFINITY, |average| self.times * average);
         if norm > Wide::from(max) {
-            edits.scale_all(Factor::ratio(Wide::from(max), norm));
+            pen.scale_all(Factor::ratio(Wide::from(max), norm));
         }
-        // Learn from what is left, so that one spike does not raise the bar.
-        let left = norm.to_f64().min(max);
-        self.average = Some(
-            self.average
-                .map_or(left, |average| 0.9 * average + 0.1 * left),
-        );
+        // What is left, so that one spike does not raise the bar.
+        self.noted = Some(norm.to_f64().min(max));
+    }
+
+    /// Only what was taken says what is usual.
+    fn settle(&mut self, outcome: &Outcome<'_>) {
+        if let Some(left) = self.noted.filter(|_| outcome.is_taken()) {
+            let average = |average| 0.9 * average + 0.1 * left;
+            self.average = Some(self.average.map_or(left, average));
+        }
     }
 }
 

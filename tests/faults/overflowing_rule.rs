@@ -1,7 +1,7 @@
 //! Kind 6: nothing leaves a guard as *apply* with NaN or infinities inside.
 
 use steadygrad::{
-    Edits, Error, Factor, Guard, OnNonFinite, StepView, Verdict, Wide,
+    Error, Factor, Guard, Needs, OnNonFinite, Pen, StepView, Units, Verdict, Wide,
     clip::{Clipper, GlobalNorm, Value},
 };
 
@@ -15,12 +15,23 @@ enum Odd {
 }
 
 impl Clipper for Odd {
-    fn plan(&mut self, _: &StepView<'_>, edits: &mut Edits) {
+    fn name(&self) -> &'static str {
+        "odd"
+    }
+
+    fn needs(&self) -> Needs {
+        match self {
+            Self::Units(_) => Needs::norms().of_units(Units::Examples),
+            _ => Needs::norms(),
+        }
+    }
+
+    fn plan(&mut self, _: &StepView<'_>, pen: &mut Pen<'_>) {
         match *self {
-            Self::Times(x) => edits.scale(0, Factor::new(x).unwrap()),
-            Self::Units(factors) => edits.scale_units(0, 0, &factors),
-            Self::Clamp(min, max) => edits.clamp(0, min, max),
-            Self::All(x) => edits.scale_all(Factor::new(x).unwrap()),
+            Self::Times(x) => pen.scale(0, Factor::new(x).unwrap()),
+            Self::Units(factors) => pen.scale_units(0, &factors),
+            Self::Clamp(min, max) => pen.clamp(0, min, max),
+            Self::All(x) => pen.scale_all(Factor::new(x).unwrap()),
         }
     }
 }

@@ -14,6 +14,10 @@ pub(crate) struct Watch {
 }
 
 impl Detector for Watch {
+    fn name(&self) -> &'static str {
+        "watch"
+    }
+
     fn needs(&self) -> Needs {
         match self.norm {
             Norm::P(p) => Needs::norms().of_power(p),
@@ -34,15 +38,10 @@ impl Detector for Watch {
         let high = norms
             .reduce(f64::max)
             .filter(|&norm| norm > self.max * (1.0 + 1e-15))?;
-        Some(Alarm::new(
-            "watch",
-            step,
-            Subject::Gradients,
-            "norm",
-            high,
-            "above",
-            self.max,
-        ))
+        Some(
+            step.alarm("watch", Subject::Gradients)
+                .above("norm", high, self.max),
+        )
     }
 }
 

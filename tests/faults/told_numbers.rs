@@ -66,17 +66,16 @@ fn what_is_clipped_is_seen_to_be() {
 struct Always;
 
 impl Detector for Always {
+    fn name(&self) -> &'static str {
+        "always"
+    }
+
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let norm = step.grads.total().l2();
-        Some(Alarm::new(
-            "always",
-            step,
-            Subject::Gradients,
-            "norm",
-            norm,
-            "above",
-            1000.0,
-        ))
+        Some(
+            step.alarm("always", Subject::Gradients)
+                .above("norm", norm, 1000.0),
+        )
     }
 }
 

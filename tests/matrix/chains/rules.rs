@@ -1,7 +1,7 @@
 //! The rules of a chain as values, to be built as often as they are wanted.
 
 use steadygrad::clip::{Clipper, GlobalNorm, TensorNorm, Value};
-use steadygrad::{Edits, Factor, Guard, Norm, OnNonFinite, Verdict};
+use steadygrad::{Factor, Guard, Needs, Norm, OnNonFinite, Pen, Units, Verdict};
 use steadygrad::{
     StepView,
     detect::{NonFinite, NormThreshold, PersistentNorm, Plateau, WeightGrowth},
@@ -101,20 +101,31 @@ impl Rule {
 }
 
 impl Clipper for Own {
-    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    fn name(&self) -> &'static str {
+        "own"
+    }
+
+    fn needs(&self) -> Needs {
+        match self {
+            Self::ScaleUnits(..) => Needs::norms().of_units(Units::First),
+            _ => Needs::norms(),
+        }
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         let at = |name| (0..step.grads.len()).find(|&i| step.grads.name(i) == name);
         match *self {
-            Self::ScaleAll(factor) => edits.scale_all(Factor::new(factor).unwrap()),
+            Self::ScaleAll(factor) => pen.scale_all(Factor::new(factor).unwrap()),
             Self::Scale(name, factor) => at(name)
                 .into_iter()
-                .for_each(|i| edits.scale(i, Factor::new(factor).unwrap())),
+                .for_each(|i| pen.scale(i, Factor::new(factor).unwrap())),
             Self::Clamp(name, min, max) => {
-                at(name).into_iter().for_each(|i| edits.clamp(i, min, max));
+                at(name).into_iter().for_each(|i| pen.clamp(i, min, max));
             }
-            Self::Zero(name) => at(name).into_iter().for_each(|i| edits.zero(i)),
+            Self::Zero(name) => at(name).into_iter().for_each(|i| pen.zero(i)),
             Self::ScaleUnits(name, factor) => at(name).into_iter().for_each(|i| {
-                let units = step.grads.tensor(i).len() as usize;
-                edits.scale_units(i, 0, &vec![factor; units]);
+                let units = step.grads.units(i).len();
+                pen.scale_units(i, &vec![factor; units]);
             }),
         }
     }
