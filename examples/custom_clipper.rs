@@ -6,9 +6,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use steadygrad::StepView;
 use steadygrad::clip::Clipper;
-use steadygrad::{Edits, Factor, Guard, Norm, Wide, detect};
+use steadygrad::{Factor, Guard, Norm, Outcome, Pen, StepView, Wide, detect};
 use tell::{Told, tell};
 
 mod tell;
@@ -60,6 +59,7 @@ fn program(out: &mut dyn Write) -> Told {
         .clip(Usual {
             times: 2.0,
             average: None,
+            noted: None,
         })
         .detect(detect::NormThreshold::new(2.5)?);
     // A spike at the fourth step, and a NaN at the sixth, which the guard skips.

@@ -5,11 +5,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use steadygrad::{Guard, Step, Verdict};
-use steadygrad::{
-    StepView,
-    detect::{Alarm, Detector, Subject},
-};
+use steadygrad::detect::{Alarm, Detector, Subject};
+use steadygrad::{Guard, Needs, Step, StepView, Verdict};
 use tell::{Told, tell};
 
 mod tell;

@@ -4,8 +4,8 @@ use steadygrad::StepView;
 use steadygrad::clip::{self, Clipper};
 use steadygrad::set::{Visitor, VisitorMut};
 use steadygrad::{
-    Ask, Edit, Edits, Error, Factor, Guard, Needs, Pen, Result, Stats, Tell, Tensor, TensorMut,
-    TensorRef, TensorSet, TensorSetMut, Units, Verdict, detect,
+    Ask, Edit, Error, Factor, Guard, Needs, Pen, Result, Stats, Tell, Tensor, TensorMut, TensorRef,
+    TensorSet, TensorSetMut, Units, Verdict, detect,
 };
 
 fn global(max: f64) -> clip::GlobalNorm {

@@ -144,14 +144,7 @@ fn two_alarms_of_one_step_are_two() {
     // Asked without a guard, the one answer says both.
     let grads = Measurement::default();
     let mut detector = Plateau::new(0.0, 1).unwrap().baseline(0.5).unwrap();
-    let mut observe = |number, loss| {
-        detector.observe(&StepView {
-            number,
-            grads: &grads,
-            params: None,
-            loss: Some(loss),
-        })
-    };
+    let mut observe = |number, loss| detector.observe(&StepView::new(number, &grads).loss(loss));
     assert!(observe(1, 0.25).is_none());
     let both = observe(2, 4.0).unwrap().to_string();
     assert!(

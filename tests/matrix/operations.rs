@@ -1,10 +1,11 @@
 //! The operations.
 
+use steadygrad::clip::Clipper;
 use steadygrad::penalty::{L1, L2, Penalty};
 use steadygrad::{
-    Ask, Clamped, Edits, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Result, SliceMut,
-    Stats, StepView, Stepped, Tell, Tensor, TensorMut, TensorSet, TensorSetMut, Verdict, clip,
-    detect, set,
+    Ask, Clamped, Edits, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Pen, Result,
+    SliceMut, Stats, StepView, Stepped, Tell, Tensor, TensorMut, TensorSet, TensorSetMut, Verdict,
+    clip, detect, set,
 };
 
 use crate::seen::Seen;
@@ -110,25 +111,27 @@ fn measure(set: &dyn TensorSet, needs: &Needs, seen: &mut Seen) {
     }
 }
 
-fn edits(count: usize, unit: f64) -> Edits {
-    let mut edits = Edits::for_count(count);
-    push(&mut edits, unit);
-    edits
+/// Something of everything, by edits or by a pen: scaled, clamped and zeroed by turns.
+macro_rules! push {
+    ($to:expr, $unit:expr) => {
+        for i in 0..$to.len() {
+            match i % 4 {
+                0 => {
+                    $to.scale(i, Factor::new(0.5).unwrap());
+                    $to.clamp(i, -$unit, 2.0 * $unit);
+                }
+                1 => $to.zero(i),
+                2 => (),
+                _ => $to.scale(i, Factor::new(0.25).unwrap()),
+            }
+        }
+    };
 }
 
-/// Something of everything: scaled, clamped and zeroed by turns.
-fn push(edits: &mut Edits, unit: f64) {
-    for i in 0..edits.len() {
-        match i % 4 {
-            0 => {
-                edits.scale(i, Factor::new(0.5).unwrap());
-                edits.clamp(i, -unit, 2.0 * unit);
-            }
-            1 => edits.zero(i),
-            2 => (),
-            _ => edits.scale(i, Factor::new(0.25).unwrap()),
-        }
-    }
+fn edits(count: usize, unit: f64) -> Edits {
+    let mut edits = Edits::for_count(count);
+    push!(edits, unit);
+    edits
 }
 
 /// A rule that does so.
@@ -137,13 +140,17 @@ struct Everything {
     unit: f64,
 }
 
-impl clip::Clipper for Everything {
+impl Clipper for Everything {
+    fn name(&self) -> &'static str {
+        "everything"
+    }
+
     fn needs(&self) -> Needs {
         Needs::norms().of_magnitudes()
     }
 
-    fn plan(&mut self, _: &StepView<'_>, edits: &mut Edits) {
-        push(edits, self.unit);
+    fn plan(&mut self, _: &StepView<'_>, pen: &mut Pen<'_>) {
+        push!(pen, self.unit);
     }
 }
 
