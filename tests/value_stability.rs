@@ -4,6 +4,7 @@
 //! them. What needs an elementary function (a power, an exponential, a logarithm) has the last bits of the platform's,
 //! so that is pinned on one platform, and elsewhere is within a few units in the last place of it.
 
+use steadygrad::clip::Clipper;
 use steadygrad::detect::{Detector, NormThreshold, PersistentNorm, Plateau, WeightGrowth};
 use steadygrad::penalty::{ElasticNet, Penalty};
 use steadygrad::{
@@ -70,11 +71,8 @@ fn power<E: Element>(xs: &Vec<E>, p: f64) -> f64
 where
     Vec<E>: steadygrad::TensorSet,
 {
-    let needs = Needs {
-        p: Some(p),
-        ..Needs::default()
-    };
-    let seen = Measurement::with_needs(xs, needs).unwrap();
+    let needs = Needs::norms().of_power(p);
+    let seen = Measurement::with_needs(xs, &needs).unwrap();
     seen.total().norm(Norm::P(p)).to_f64()
 }
 
@@ -305,7 +303,8 @@ fn penalties() -> Result<()> {
 mod recurrent {
     use steadygrad::Result;
     use steadygrad::ndarray::{Array, Array1, Array2, Array3, Dimension};
-    use steadygrad::recurrent::{Activation, Init, Lstm, RecurrentCell, Rnn, spectral_norm};
+    use steadygrad::recurrent::{Activation, Init, Layer, Lstm, Rnn};
+    use steadygrad::spectral::spectral_norm;
 
     use super::{hash, pinned, pinned_here, uniform};
 
