@@ -22,7 +22,6 @@ mod guarded_burn;
 #[cfg(feature = "candle")]
 mod guarded_candle;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use child::Peer;

@@ -80,7 +80,7 @@ impl Options {
                 }
                 "--peers" => options.peers = Some(names(value()?, &PEERS[1..])?),
                 "--only" => {
-                    let known = WORKS.map(|work| work.name());
+                    let known = WORKS.map(Work::name);
                     let known = known.each_ref().map(String::as_str);
                     let works = names(value()?, &known)?;
                     options.only = Some(
@@ -208,7 +208,7 @@ impl Process {
             .args([name, &threads.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        let failed = |error: std::io::Error| format!("{name}: {error}");
+        let failed = |error: io::Error| format!("{name}: {error}");
         let mut child = command.spawn().map_err(failed)?;
         let requests = child.stdin.take().expect("a piped input");
         let answers = BufReader::new(child.stdout.take().expect("a piped output"));
