@@ -1,5 +1,6 @@
 //! What the gradients are once a step is carried out.
 
+use crate::writing::Writing;
 use crate::{Edits, Factor, Measurement, Result, Stats, TensorSetMut};
 
 /// What the gradients are once the edits are carried out.
@@ -62,9 +63,13 @@ impl After {
             return Ok(());
         }
         if self.total.is_some() {
-            return edits.apply(grads);
+            let mut writing = Writing::of(edits);
+            grads.carry_out(&mut writing)?;
+            return writing.finish();
         }
-        edits.apply_and_look(grads, before, &mut self.space)?;
+        let mut writing = Writing::telling(edits, before, &mut self.space);
+        grads.carry_out(&mut writing)?;
+        writing.finish()?;
         self.space.settle(edits);
         (self.total, self.told_by) = (Some(*self.space.total()), ToldBy::Look);
         Ok(())

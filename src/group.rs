@@ -66,6 +66,8 @@ impl Seen {
             self.members.extend(members);
         }
         whole.select(&self.members, &mut self.measured, new, groups);
+        // The total was made where that of the whole was.
+        whole.total_of_group(covers, &mut self.measured);
     }
 }
 
@@ -116,9 +118,6 @@ impl<R> On<R> {
     /// Looks at what the rule is to see.
     fn look(&mut self, step: &StepView<'_>) {
         self.seen.look(step.grads, &self.covers, &self.inner);
-        // The total was made where that of the whole was.
-        step.grads
-            .total_of_group(&self.covers, &mut self.seen.measured);
         if let Some(params) = step.params {
             self.params.look(params, &self.covers, &[]);
         }

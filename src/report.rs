@@ -8,7 +8,7 @@ use crate::after::{After, ToldBy};
 use crate::detect::Alarm;
 use crate::figures::{Figures, Short};
 use crate::verdict::Verdict;
-use crate::{Edit, Edits, Measurement, Norm, Result, Stats, TensorSetMut, Wide};
+use crate::{Edit, Edits, Measurement, Norm, Stats, Wide};
 
 /// One tensor of a [`Report`].
 ///
@@ -45,6 +45,15 @@ pub(crate) struct Scale(pub(crate) f64);
 
 impl Scale {
     pub(crate) const ONE: Self = Self(1.0);
+
+    /// What the tensors hold: the gradients themselves, or these times the scale.
+    pub(crate) fn raw<'m>(
+        self,
+        grads: &'m Measurement,
+        scaled: &'m Measurement,
+    ) -> &'m Measurement {
+        if self == Self::ONE { grads } else { scaled }
+    }
 
     /// How many operations undo it, in a set of so many tensors.
     pub(crate) fn pushed(self, tensors: usize) -> u64 {
@@ -143,25 +152,7 @@ impl Report {
 
     /// What the tensors hold.
     pub(crate) fn raw(&self) -> &Measurement {
-        if self.scale == Scale::ONE {
-            &self.before
-        } else {
-            &self.raw
-        }
-    }
-
-    /// Writes, and finds out what is left.
-    pub(crate) fn carry_out<G: TensorSetMut + ?Sized>(&mut self, grads: &mut G) -> Result<()> {
-        let raw = if self.scale == Scale::ONE {
-            &self.before
-        } else {
-            &self.raw
-        };
-        let written = self.after.carry_out(grads, raw, &self.edits);
-        if written.is_err() {
-            self.after.lose();
-        }
-        written
+        self.scale.raw(&self.before, &self.raw)
     }
 
     /// The number of the step, from 1.

@@ -82,11 +82,7 @@ impl Guard {
             report.has_updates = true;
         }
 
-        let raw = if report.scale == Scale::ONE {
-            &report.before
-        } else {
-            &report.raw
-        };
+        let raw = report.scale.raw(&report.before, &report.raw);
         let view = StepView {
             params: report.params.as_ref().filter(|_| report.has_params),
             updates: report.updates.as_ref().filter(|_| report.has_updates),
@@ -186,11 +182,7 @@ impl Guard {
             report.verdict = Verdict::Stop;
         }
         if report.verdict.is_apply() {
-            let raw = if report.scale == Scale::ONE {
-                &report.before
-            } else {
-                &report.raw
-            };
+            let raw = report.scale.raw(&report.before, &report.raw);
             report.after.foresee(raw, &report.edits);
         } else {
             report

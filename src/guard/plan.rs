@@ -132,8 +132,11 @@ impl<'g> Plan<'g> {
 
     fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
         let Self { guard } = self;
-        let mut written = guard.report.carry_out(grads);
+        let report = &mut guard.report;
+        let raw = report.scale.raw(&report.before, &report.raw);
+        let mut written = report.after.carry_out(grads, raw, &report.edits);
         if written.is_err() {
+            report.after.lose();
             written = guard.close(written);
         }
         guard.settle(guard.report.verdict);

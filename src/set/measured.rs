@@ -77,16 +77,4 @@ impl Edits {
         grads.carry_out(&mut writing)?;
         writing.finish()
     }
-
-    /// The same, and looks in passing at what is left. Tensors that are kept are what they were before.
-    pub(crate) fn apply_and_look<G: TensorSetMut + ?Sized>(
-        &self,
-        grads: &mut G,
-        before: &Measurement,
-        after: &mut Measurement,
-    ) -> Result<()> {
-        let mut writing = Writing::telling(self, before, after);
-        grads.carry_out(&mut writing)?;
-        writing.finish()
-    }
 }

@@ -1,8 +1,8 @@
 //! Rules for some tensors.
 
 use steadygrad::clip::{Clipper, GlobalNorm, TensorNorm, Value};
-use steadygrad::detect::{Detector, NormThreshold, WeightGrowth};
-use steadygrad::{Covers, Guard, Measurement, Needs, Norm, Step, Verdict};
+use steadygrad::detect::{Alarm, Detector, NormThreshold, Subject, WeightGrowth};
+use steadygrad::{Covers, Guard, Measurement, Needs, Norm, Step, StepView, Verdict};
 
 /// Numbers of all sizes.
 fn noise(count: usize, seed: u64) -> Vec<f64> {
@@ -152,6 +152,40 @@ fn a_detector_for_some_names_the_tensor_and_learns_from_its_own() {
     );
 }
 
+/// Fires when the updates are large beside the parameters.
+#[derive(Debug)]
+struct UpdateRatio;
+
+impl Detector for UpdateRatio {
+    fn name(&self) -> &'static str {
+        "update ratio"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::norms().of_params()
+    }
+
+    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+        let ratio = step.updates?.total().l2() / step.params?.total().l2();
+        let alarm = step.alarm("update ratio", Subject::Parameters);
+        (ratio > 0.1).then(|| alarm.above("update ratio", ratio, 0.1))
+    }
+}
+
+#[test]
+fn parameters_and_updates_of_a_group_have_totals_of_their_own() {
+    let mut guard = Guard::new()
+        .detect(UpdateRatio)
+        .detect(UpdateRatio.on("a"))
+        .detect(UpdateRatio.on("b"));
+    let (params, updates) = ([("a", [4.0]), ("b", [30.0])], [("a", [2.0]), ("b", [1.5])]);
+    let mut grads = [("a", [1.0]), ("b", [1.0])];
+    let step = Step::new(&mut grads).params(&params).updates(&updates);
+    let report = guard.step(step).unwrap();
+    let ratios: Vec<f64> = report.alarms().iter().map(Alarm::value).collect();
+    assert_eq!(ratios, [0.5], "of a; that of b is 0.05, of all 0.08");
+}
+
 #[test]
 fn nobody_is_in_a_group_of_none() {
     let mut grads = [("w", [9.0])];
@@ -177,7 +211,7 @@ fn members_follow_the_names() {
 #[test]
 fn units_of_matrices_go_with_biases() {
     use ndarray::{Array1, Array2, array};
-    use steadygrad::{Factor, Pen, StepView, TensorMut, Units, Wide};
+    use steadygrad::{Factor, Pen, TensorMut, Units, Wide};
 
     /// Each unit to norm 1.
     #[derive(Debug)]
