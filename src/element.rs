@@ -48,6 +48,7 @@ pub trait Element: Number + TensorSetMut {
     /// assert_eq!(f32::narrow(16_777_217.0), 16_777_216.0);   // half way: to the even one
     /// assert_eq!(f32::narrow(1e300), f32::INFINITY);
     /// ```
+    #[must_use]
     #[inline]
     fn narrow(x: f64) -> Self {
         Self::near(x)
@@ -61,6 +62,7 @@ pub trait Element: Number + TensorSetMut {
     /// assert_eq!(f32::toward_zero(f64::INFINITY), f32::INFINITY);
     /// assert!(f32::toward_zero(-0.1).widen() > -0.1);
     /// ```
+    #[must_use]
     #[inline]
     fn toward_zero(x: f64) -> Self {
         Self::inward(x)

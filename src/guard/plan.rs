@@ -164,13 +164,13 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Error::NonFinite`] under [`OnNonFinite::Error`], [`Error::NothingSeen`] after
-    /// [`Guard::require_gradients`], [`Error::Axis`] or [`Error::Count`] if a rule scales units that a tensor does
-    /// not have, [`Error::Name`], [`Error::Count`] or [`Error::Shape`] if the parameters are not those of the
+    /// [`Error::NonFinite`](crate::Error::NonFinite) under [`OnNonFinite::Error`](crate::OnNonFinite::Error), [`Error::NothingSeen`](crate::Error::NothingSeen) after
+    /// [`Guard::require_gradients`], [`Error::Axis`](crate::Error::Axis) or [`Error::Count`](crate::Error::Count) if a rule scales units that a tensor does
+    /// not have, [`Error::Name`](crate::Error::Name), [`Error::Count`](crate::Error::Count) or [`Error::Shape`](crate::Error::Shape) if the parameters are not those of the
     /// gradients, and what the tensors give. All these leave every gradient as it is, but for a storage that
     /// fails while it is written to: then the tensors before it are edited, those behind it are not, and the
     /// norm [after](Report::after) is NaN. A step with an error is not taken and counts as skipped; the first beyond
-    /// [`Guard::max_skips`] in a row gives [`Error::Stop`].
+    /// [`Guard::max_skips`] in a row gives [`Error::Stop`](crate::Error::Stop).
     pub fn step<'s, G, P>(&mut self, step: impl Into<Step<'s, G, P>>) -> Result<Stepped<'_>>
     where
         G: TensorSetMut + ?Sized + 's,
