@@ -1,7 +1,9 @@
 //! The same numbers give the same decisions and, on the host, the same bits.
 
 use proptest::prelude::*;
-use steadygrad::{Edits, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Units, clip};
+use steadygrad::{
+    Edits, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, TensorSetMut, Units, clip,
+};
 use steadygrad_candle::CandleGrads;
 
 use crate::random::{Pair, Random};
