@@ -30,7 +30,8 @@ use crate::slots::Slots;
 ///
 /// Gradients on a GPU stay there: [`Measurement::of`](steadygrad::Measurement::of) and every guarded step make one transfer of a
 /// few numbers for all tensors together (a second one if something is not finite, to count it and to
-/// find the first, or after a clamp that bites, to measure what it left), and edits make none. Sums are taken in `f64` where the device has it, else in
+/// find the first, or after a clamp that bites, to measure what it left), and edits make none. A clip by value
+/// makes one, of counts. Sums are taken in `f64` where the device has it, else in
 /// `f32` over rows of 8192 elements that the host adds up in `f64`; each row is scaled by its own
 /// maximum, so nothing overflows. Such sums agree with the host's to 1e-13 (`f32`: 1e-6).
 ///

@@ -36,7 +36,7 @@ struct Under<C> {
 impl<C: Clipper + 'static> Clipper for Under<C> {
     fn needs(&self) -> Needs {
         // As the rules under it, by value and by the L2 norm.
-        Needs::LEAST
+        Needs::norms()
     }
 
     fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {

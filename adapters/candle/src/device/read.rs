@@ -143,7 +143,7 @@ pub(crate) fn measure<'a>(
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
-    use steadygrad::{Edit, Factor, Stats, Wide};
+    use steadygrad::{Edit, Edits, Factor, Stats, Wide};
 
     use super::super::Arithmetic;
     use super::*;
