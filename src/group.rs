@@ -24,7 +24,7 @@ use crate::step_view::StepView;
 /// let mut guard = Guard::new()
 ///     .clip(clip::GlobalNorm::new(1.0)?.on("policy."))
 ///     .clip(clip::GlobalNorm::new(10.0)?.on(|name: &str| name.ends_with(".w")));
-/// let mut grads = [("policy.w", [3.0, 4.0]), ("value.w", [6.0, 8.0]), ("value.b", [99.0, 0.0])];
+/// let mut grads = [("policy.w", [3.0_f64, 4.0]), ("value.w", [6.0, 8.0]), ("value.b", [99.0, 0.0])];
 /// let report = guard.step(&mut grads)?;
 /// assert!(report.verdict().is_apply());
 /// assert!((grads[0].1[0] - 0.6).abs() < 0.01);          // by the first rule to 1, by the second a little more

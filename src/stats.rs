@@ -10,7 +10,7 @@ use crate::{Error, Result, Wide};
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{clip, Norm};
+/// use steadygrad::{clip::{self, Clipper}, Norm};
 ///
 /// let mut grads = vec![vec![3.0, 4.0], vec![12.0]];
 /// let clipped = clip::GlobalNorm::new(1e9)?.norm(Norm::L1)?.apply(&mut grads)?;

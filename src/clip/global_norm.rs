@@ -18,7 +18,7 @@ use crate::{Needs, Norm, Result, StepView, TensorSetMut};
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{clip::GlobalNorm, Guard, Norm};
+/// use steadygrad::{clip::{Clipper, GlobalNorm}, Guard, Norm};
 ///
 /// let mut grads = vec![vec![3.0_f32, 4.0], vec![12.0]];
 /// let clipped = GlobalNorm::new(6.5)?.apply(&mut grads)?;
@@ -42,7 +42,7 @@ impl GlobalNorm {
     /// Clips the L2 norm.
     ///
     /// ```
-    /// use steadygrad::clip::GlobalNorm;
+    /// use steadygrad::clip::{Clipper, GlobalNorm};
     /// let mut grads = [3.0_f32, 4.0];
     /// let untouched = GlobalNorm::new(f64::INFINITY)?.apply(&mut grads)?;
     /// assert!(!untouched.is_clipped());
@@ -62,7 +62,7 @@ impl GlobalNorm {
     /// Clips another norm.
     ///
     /// ```
-    /// use steadygrad::{clip::GlobalNorm, Norm};
+    /// use steadygrad::{clip::{Clipper, GlobalNorm}, Norm};
     /// let mut grads = [[3.0_f32], [-5.0]];
     /// let clipped = GlobalNorm::new(4.0)?.norm(Norm::L1)?.apply(&mut grads)?;
     /// assert_eq!((clipped.before(), grads), (8.0, [[1.5], [-2.5]]));

@@ -16,7 +16,7 @@ use crate::{Needs, Norm, Result, StepView, TensorSetMut};
 /// # Examples
 ///
 /// ```
-/// use steadygrad::clip::TensorNorm;
+/// use steadygrad::clip::{Clipper, TensorNorm};
 ///
 /// let mut grads = vec![vec![3.0_f32, 4.0], vec![0.5]];
 /// let clipped = TensorNorm::new(1.0)?.apply(&mut grads)?;
@@ -33,7 +33,7 @@ impl TensorNorm {
     /// Clips the L2 norm of each tensor.
     ///
     /// ```
-    /// use steadygrad::clip::TensorNorm;
+    /// use steadygrad::clip::{Clipper, TensorNorm};
     /// let mut grads = [[3.0_f32], [-0.25]];
     /// TensorNorm::new(0.5)?.apply(&mut grads)?;
     /// assert_eq!(grads, [[0.5], [-0.25]]);   // each on its own
@@ -53,7 +53,7 @@ impl TensorNorm {
     /// Clips another norm.
     ///
     /// ```
-    /// use steadygrad::{clip::TensorNorm, Norm};
+    /// use steadygrad::{clip::{Clipper, TensorNorm}, Norm};
     /// let mut grads = [[3.0_f32, -1.0], [0.5, 0.5]];
     /// TensorNorm::new(1.0)?.norm(Norm::L1)?.apply(&mut grads)?;
     /// assert_eq!(grads, [[0.75, -0.25], [0.5, 0.5]]);

@@ -276,10 +276,10 @@ impl Alarm {
     /// Says that it has been so for this many steps.
     ///
     /// ```
-    /// # use steadygrad::{detect::{Alarm, Subject}, StepView, Measurement};
+    /// # use steadygrad::{detect::Subject, StepView, Measurement};
     /// # let grads = Measurement::of(&[3.0, 4.0])?;
-    /// # let step = StepView { number: 9, grads: &grads, params: None, loss: None };
-    /// let alarm = Alarm::new("high norm", &step, Subject::Gradients, "norm", 5.0, "above", 1.0).lasting(4);
+    /// # let step = StepView::new(9, &grads);
+    /// let alarm = step.alarm("high norm", Subject::Gradients).above("norm", 5.0, 1.0).lasting(4);
     /// assert_eq!(
     ///     alarm.to_string(),
     ///     "step 9: the norm of the gradients is 5.000, above 1.000 for 4 steps in a row (high norm)",
