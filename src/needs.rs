@@ -22,6 +22,10 @@ use crate::units::Units;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing of its own to be asked for"
+)]
 pub struct Needs {
     /// Σ|x|, for the L1 norm.
     pub magnitudes: bool,

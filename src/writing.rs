@@ -47,6 +47,9 @@ pub struct Writing<'w> {
     told: Told<'w>,
 }
 
+/// To leave all as it is.
+const KEEP: &Edits = &Edits::NONE;
+
 /// Where the edits come from.
 #[derive(Debug)]
 enum Source<'w> {
@@ -264,7 +267,6 @@ impl<'w> Writing<'w> {
             return Ok(());
         };
         let nameless = core::mem::replace(&mut after.nameless, true);
-        const KEEP: &Edits = &Edits::NONE;
         let mut reading = Reading::new(after, KEEP, self.path.clone());
         let read = f(&mut reading);
         reading.close();

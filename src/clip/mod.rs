@@ -1,6 +1,6 @@
 //! Rules that shrink gradients: by value, by the norm of each tensor, by the norm of all together.
 //!
-//! A rule sees a [`Measurement`], never a tensor, and pushes edits. So a rule of
+//! A rule sees a [`Measurement`](crate::Measurement), never a tensor, and pushes edits. So a rule of
 //! your own is a few lines, runs on every kind of tensor, and is tested without any.
 //!
 //! The functions [`value()`], [`tensor_norm()`] and [`global_norm()`] do one such thing at once. They have no

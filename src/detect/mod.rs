@@ -1,6 +1,6 @@
 //! What watches a training run and says when it goes wrong.
 //!
-//! A detector sees one [`StepView`] after the other and may answer with an [`Alarm`]. It scores a step
+//! A detector sees one [`StepView`](crate::StepView) after the other and may answer with an [`Alarm`]. It scores a step
 //! before it learns from it, and it learns only from finite values, so that no NaN can blind it.
 //!
 //! # Examples

@@ -138,27 +138,33 @@ impl Guard {
 
         if report.verdict.is_apply() {
             report.edits.check()?;
+            self.meet_what_rules_left(grads)?;
         }
-        let propagates = self.on_non_finite == OnNonFinite::Propagate;
-        if report.verdict.is_apply()
-            && !propagates
-            && overflows(grads, report.raw(), &report.edits, &mut self.now)?
+        Ok(())
+    }
+
+    /// Has the policy meet what a rule made NaN or infinite.
+    fn meet_what_rules_left<G: TensorSet + ?Sized>(&mut self, grads: &G) -> Result<()> {
+        let report = &mut self.report;
+        if self.on_non_finite == OnNonFinite::Propagate
+            || !overflows(grads, report.raw(), &report.edits, &mut self.now)?
         {
-            let view = StepView {
-                params: report.params.as_ref().filter(|_| report.has_params),
-                loss: more.loss,
-                ..StepView::new(report.step, &self.now)
-            };
-            let fault = non_finite::find(&view).map(|fault| fault.by("non-finite, left by a rule"));
-            if let Some(fault) = fault {
-                let met = meet(self.on_non_finite, &fault, &view, &mut report.edits);
-                // What came in is the first that was found; what a rule made of it is told beside it.
-                match report.fault {
-                    None => report.fault = Some(fault),
-                    Some(_) => report.alarms.push(fault),
-                }
-                report.verdict = met?;
+            return Ok(());
+        }
+        let view = StepView {
+            params: report.params.as_ref().filter(|_| report.has_params),
+            loss: report.loss,
+            ..StepView::new(report.step, &self.now)
+        };
+        let fault = non_finite::find(&view).map(|fault| fault.by("non-finite, left by a rule"));
+        if let Some(fault) = fault {
+            let met = meet(self.on_non_finite, &fault, &view, &mut report.edits);
+            // What came in is the first that was found; what a rule made of it is told beside it.
+            match report.fault {
+                None => report.fault = Some(fault),
+                Some(_) => report.alarms.push(fault),
             }
+            report.verdict = met?;
         }
         Ok(())
     }
