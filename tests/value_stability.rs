@@ -99,7 +99,7 @@ where
 fn f64_elements() {
     of_type::<f64>(
         [
-            2476.779_820_890_644,
+            2_476.779_820_890_644,
             187.101_089_584_187_58,
             31.716_573_814_107_385,
             662_421_027.0,
@@ -112,7 +112,7 @@ fn f64_elements() {
 fn f32_elements() {
     of_type::<f32>(
         [
-            2476.779_816_515_853,
+            2_476.779_816_515_853,
             187.101_088_893_983_33,
             31.716_573_715_209_96,
             3_342_798_881.0,
@@ -127,7 +127,7 @@ fn f16_elements() {
     use steadygrad::half::f16;
     of_type::<f16>(
         [
-            2476.804_848_253_727,
+            2_476.804_848_253_727,
             187.104_024_450_309,
             31.71875,
             2_340_639_737.0,
@@ -142,7 +142,7 @@ fn bf16_elements() {
     use steadygrad::half::bf16;
     of_type::<bf16>(
         [
-            2476.819_360_256_195,
+            2_476.819_360_256_195,
             187.113_221_089_900_8,
             31.75,
             3_850_141_704.0,
@@ -196,7 +196,7 @@ fn clips_of_other_kinds() -> Result<()> {
 /// The sum over shards is exact, so it has one value.
 #[test]
 fn totals() -> Result<()> {
-    let shards = [1, 2, 3].map(|seed| sample::<f64>(seed));
+    let shards = [1, 2, 3].map(sample::<f64>);
     let mut total = Total::default();
     for shard in &shards {
         total.merge(Measurement::of(shard)?.exact());
@@ -205,7 +205,7 @@ fn totals() -> Result<()> {
     let limbs = total.limbs(&maxima);
     let words: Vec<f64> = limbs.iter().map(|&limb| limb as f64).collect();
     pinned(&[
-        ("L1", stats.l1(), 7109.422_520_849_295),
+        ("L1", stats.l1(), 7_109.422_520_849_295),
         ("L2", stats.l2(), 311.616_283_171_406_8),
         ("limbs", hash(&words), 890_609_054.0),
         ("number of limbs", limbs.len() as f64, 430.0),
@@ -293,7 +293,7 @@ fn penalties() -> Result<()> {
     let mut grads = [("w", sample::<f32>(4))];
     let value = ElasticNet::new(0.25, 0.5)?.apply(&weights, &mut grads)?;
     pinned(&[
-        ("value of an elastic net", value, 8587.966_578_805_66),
+        ("value of an elastic net", value, 8_587.966_578_805_66),
         ("its gradient", hash(&grads[0].1), 2_951_911_462.0),
     ]);
     Ok(())
