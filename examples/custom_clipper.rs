@@ -7,8 +7,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use steadygrad::clip::Clipper;
-use steadygrad::detect::StepView;
-use steadygrad::{Edits, Factor, Guard, Norm, Wide, detect};
+use steadygrad::{Factor, Guard, Norm, Outcome, Pen, StepView, Wide, detect};
 use tell::{Told, tell};
 
 mod tell;
@@ -17,6 +16,8 @@ mod tell;
 struct Usual {
     times: f64,
     average: Option<f64>,
+    /// The norm of the step that is being decided.
+    noted: Option<f64>,
 }
 
 impl Clipper for Usual {
@@ -24,23 +25,28 @@ impl Clipper for Usual {
         "usual"
     }
 
-    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         let norm = step.grads.total().norm(Norm::L2);
+        self.noted = None;
         if !norm.is_finite() {
-            return edits.abstain(); // and learn nothing from it
+            return pen.abstain("the norm is not finite");
         }
         let max = self
             .average
             .map_or(f64::INFINITY, |average| self.times * average);
         if norm > Wide::from(max) {
-            edits.scale_all(Factor::ratio(Wide::from(max), norm));
+            pen.scale_all(Factor::ratio(Wide::from(max), norm));
         }
-        // Learn from what is left, so that one spike does not raise the bar.
-        let left = norm.to_f64().min(max);
-        self.average = Some(
-            self.average
-                .map_or(left, |average| 0.9 * average + 0.1 * left),
-        );
+        // What is left, so that one spike does not raise the bar.
+        self.noted = Some(norm.to_f64().min(max));
+    }
+
+    /// Only what was taken says what is usual.
+    fn settle(&mut self, outcome: &Outcome<'_>) {
+        if let Some(left) = self.noted.filter(|_| outcome.is_taken()) {
+            let average = |average| 0.9 * average + 0.1 * left;
+            self.average = Some(self.average.map_or(left, average));
+        }
     }
 }
 
@@ -53,6 +59,7 @@ fn program(out: &mut dyn Write) -> Told {
         .clip(Usual {
             times: 2.0,
             average: None,
+            noted: None,
         })
         .detect(detect::NormThreshold::new(2.5)?);
     // A spike at the fourth step, and a NaN at the sixth, which the guard skips.

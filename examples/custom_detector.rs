@@ -5,8 +5,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use steadygrad::detect::{Alarm, Detector, StepView, Subject};
-use steadygrad::{Guard, Step, Verdict};
+use steadygrad::detect::{Alarm, Detector, Subject};
+use steadygrad::{Guard, Needs, Step, StepView, Verdict};
 use tell::{Told, tell};
 
 mod tell;
@@ -18,13 +18,23 @@ struct Worse {
 }
 
 impl Detector for Worse {
+    fn name(&self) -> &'static str {
+        "worse"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::norms().of_loss()
+    }
+
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let loss = step.loss?;
         let bound = self.times * self.best;
         // `loss > bound` alone is false for NaN.
         let is_worse = loss > bound || loss.is_nan();
-        let alarm = is_worse
-            .then(|| Alarm::new("worse", step, Subject::Loss, "value", loss, "above", bound));
+        let alarm = is_worse.then(|| {
+            step.alarm("worse", Subject::Loss)
+                .above("value", loss, bound)
+        });
         self.best = self.best.min(loss); // `min` passes over NaN
         alarm
     }

@@ -1,7 +1,6 @@
 //! Plain buffers and any loop: one function to clip them once, one guard to watch every step.
 //!
-//! Needs no feature but a source of elementary functions:
-//! `cargo run --example slices --no-default-features --features libm`.
+//! Needs no feature: `cargo run --example slices --no-default-features`.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -36,6 +36,21 @@ impl Covers {
     pub fn covers(&self, name: &str) -> bool {
         (self.0)(name)
     }
+
+    /// What both cover.
+    ///
+    /// ```
+    /// use steadygrad::Covers;
+    /// let both = Covers::from("encoder.").and(|name: &str| name.ends_with(".w"));
+    /// assert!(both.covers("encoder.0.w") && !both.covers("encoder.0.b") && !both.covers("head.w"));
+    /// ```
+    #[must_use]
+    pub fn and(self, other: impl Into<Self>) -> Self {
+        let other = other.into();
+        Self(Arc::new(move |name| {
+            self.covers(name) && other.covers(name)
+        }))
+    }
 }
 
 impl<F: Fn(&str) -> bool + Send + Sync + 'static> From<F> for Covers {
@@ -48,6 +63,12 @@ impl<F: Fn(&str) -> bool + Send + Sync + 'static> From<F> for Covers {
 impl From<&str> for Covers {
     fn from(prefix: &str) -> Self {
         let prefix = String::from(prefix);
+        Self::from(move |name: &str| name.starts_with(&prefix))
+    }
+}
+
+impl From<String> for Covers {
+    fn from(prefix: String) -> Self {
         Self::from(move |name: &str| name.starts_with(&prefix))
     }
 }

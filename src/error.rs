@@ -122,6 +122,24 @@ pub enum Error {
         /// Why the last of them was.
         cause: Box<Error>,
     },
+    /// A verdict that cannot be given, since the step came without what the rule goes by.
+    #[error("{rule}: expected {what} with the step, found none")]
+    #[non_exhaustive]
+    Unfed {
+        /// The rule.
+        rule: &'static str,
+        /// What it goes by.
+        what: &'static str,
+    },
+    /// What was saved is not what these rules remember.
+    #[error("state: expected {expected}, found {found}")]
+    #[non_exhaustive]
+    State {
+        /// What should have been there.
+        expected: String,
+        /// What was.
+        found: String,
+    },
     /// A tensor of somebody else's could not be read or written.
     #[error("tensor storage: {0}")]
     Storage(String),

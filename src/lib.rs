@@ -58,7 +58,7 @@
 #![cfg_attr(not(feature = "ndarray"), doc = "```ignore")]
 //! use ndarray::{array, Array3};
 //! use std::ops::ControlFlow;
-//! use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
+//! use steadygrad::recurrent::{Activation, Layer, Rnn};
 //!
 //! let mut arrived = vec![];
 //! for w in [0.9, 1.0, 1.1] {
@@ -67,7 +67,7 @@
 //!     let mut d_outputs = Array3::zeros((101, 1, 1));
 //!     d_outputs[[100, 0, 0]] = 1.0;                   // the loss looks at the last step only
 //!     let mut profile = vec![];                       // |∂L/∂h_t| from the last step to the first
-//!     rnn.backward_with(&pass, d_outputs.view(), &mut |_t, d_state| {
+//!     rnn.backward_with(&pass, d_outputs.view(), &mut |_, d_state| {
 //!         profile.push(d_state.h[[0, 0]]);
 //!         Ok(ControlFlow::Continue(()))
 //!     })?;
@@ -108,7 +108,7 @@
 #![cfg_attr(
     feature = "ndarray",
     doc = "- [`recurrent`] has the cells, with exact backpropagation through time that can be watched",
-    doc = "  and edited step by step."
+    doc = "  and edited step by step; [`spectral`] says whether a matrix lets gradients fade or grow."
 )]
 //!
 //! # Promises
@@ -128,54 +128,99 @@
 //!
 //! | feature | gives |
 //! |---|---|
-//! | `std` (default) | floating-point functions of the standard library, kernels chosen for the processor at run time |
-//! | `ndarray` (default) | arrays and views as tensors, the recurrent cells |
-//! | `half` | `f16` and `bf16` elements |
+//! | `std` (default) | the standard library's floating-point functions, kernels chosen for the processor at run time |
+//! | `ndarray` (default) | arrays and views as tensors, the recurrent cells; the root re-exports ndarray 0.17 |
+//! | `half` | `f16` and `bf16` elements; the root re-exports half 2 |
 //! | `rayon` | large tensors by several threads, many small ones measured side by side, with the same bits for any number of them |
-//! | `libm` | floating-point functions without `std`: everything but the cells and ndarray is `no_std` + alloc |
-#![cfg_attr(not(feature = "std"), no_std)]
+//!
+//! With `default-features = false` the crate is `no_std` and needs `alloc`; `ndarray` and `half` can be added to that.
+// Tests have the standard library in any case.
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc(test(attr(deny(unused_imports, unused_must_use))))]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod after;
+#[cfg(feature = "ndarray")]
+mod arrays;
+mod batch;
 pub mod clip;
 mod covers;
 pub mod detect;
 mod edit;
+mod edits;
 mod element;
 mod error;
 mod exact;
+mod factor;
 mod figures;
+mod group;
 mod guard;
 mod kernel;
 mod math;
 mod measurement;
 mod names;
-#[cfg(feature = "ndarray")]
-mod ndarray;
+mod needs;
+mod number;
+mod outcome;
+mod pen;
 pub mod penalty;
+pub mod prelude;
+mod reading;
 #[cfg(feature = "ndarray")]
 pub mod recurrent;
 mod report;
-#[doc(hidden)]
+mod rule;
 pub mod set;
+mod slice;
+#[cfg(feature = "ndarray")]
+pub mod spectral;
+mod state;
 mod stats;
+mod step_view;
+mod tell;
 mod tensor;
+mod total;
+mod units;
+mod verdict;
 mod wide;
+mod writing;
+
+#[cfg(feature = "half")]
+#[doc(no_inline)]
+pub use half;
+#[cfg(feature = "ndarray")]
+#[doc(no_inline)]
+pub use ndarray;
 
 pub use covers::Covers;
-pub use edit::{Edit, Edits, Factor, Op};
+pub use edit::{Edit, Op};
+pub use edits::Edits;
 pub use element::Element;
 pub use error::{Error, Result};
+pub use factor::Factor;
+pub use group::On;
 pub use guard::{Guard, OnNonFinite, Plan, Step, Stepped, Watch};
-pub use measurement::{Measurement, Total};
-pub use report::{Report, TensorReport, Verdict};
-pub use set::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
+pub use measurement::Measurement;
+pub use needs::Needs;
+pub use outcome::Outcome;
+pub use pen::Pen;
+pub use reading::Reading;
+pub use report::{Report, TensorReport};
+pub use set::{TensorSet, TensorSetMut, Visitor, VisitorMut};
+pub use slice::{SliceMut, SliceRef};
+pub use state::{Entry, FromEntry, GuardState, State};
 pub use stats::{Norm, Stats};
-pub use tensor::{Ask, Needs, SliceMut, SliceRef, Tensor, TensorMut};
+pub use step_view::StepView;
+pub use tell::{Clamped, Tell};
+pub use tensor::{Ask, Tensor, TensorMut, TensorRef};
+pub use total::Total;
+pub use units::{Units, UnitsBy};
+pub use verdict::Verdict;
 pub use wide::Wide;
+pub use writing::Writing;
 
 /// The README's examples, run as tests.
 #[cfg(doctest)]

@@ -1,4 +1,4 @@
-//! The few functions that `core` lacks, from the standard library or from `libm`.
+//! The few functions that `core` lacks: the standard library's, or where that is left out those of `libm`.
 
 /// `2^e` for `e` in −1022..=1023, exactly.
 #[inline(always)]

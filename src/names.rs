@@ -95,3 +95,94 @@ impl Names {
         }
     }
 }
+
+/// Bytes of a name that need no heap.
+const INLINE: usize = 128;
+
+/// The name of the set that is being walked, to which those of its parts are joined by dots.
+#[derive(Clone, Debug)]
+pub(crate) struct Path {
+    inline: [u8; INLINE],
+    len: usize,
+    /// All of it, once it is longer than `inline`.
+    long: String,
+}
+
+impl Path {
+    pub(crate) const ROOT: Self = Self {
+        inline: [0; INLINE],
+        len: 0,
+        long: String::new(),
+    };
+
+    /// Goes down to a part; what is returned leads back.
+    #[inline]
+    pub(crate) fn enter(&mut self, name: &str) -> usize {
+        let back = self.len;
+        if name.is_empty() {
+            return back;
+        }
+        let dot = usize::from(back > 0);
+        let end = back + dot + name.len();
+        if end <= INLINE {
+            if dot > 0 {
+                self.inline[back] = b'.';
+            }
+            self.inline[back + dot..end].copy_from_slice(name.as_bytes());
+        } else {
+            if back <= INLINE {
+                self.long.clear();
+                let so_far = core::str::from_utf8(&self.inline[..back]);
+                self.long.push_str(so_far.unwrap_or_default());
+            }
+            if dot > 0 {
+                self.long.push('.');
+            }
+            self.long.push_str(name);
+        }
+        self.len = end;
+        back
+    }
+
+    #[inline]
+    pub(crate) fn leave(&mut self, back: usize) {
+        if self.len > INLINE {
+            self.long.truncate(back);
+        }
+        self.len = back;
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        if self.len > INLINE {
+            &self.long
+        } else {
+            core::str::from_utf8(&self.inline[..self.len]).unwrap_or_default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn a_path_is_its_names_joined_by_dots_however_long() {
+        let long = "x".repeat(INLINE - 4);
+        let names = ["", "a", "", "bc", &long, "d", "é", "", "e"];
+        let (mut path, mut parts, mut backs) = (Path::ROOT, vec![], vec![]);
+        for name in names {
+            backs.push((path.enter(name), parts.clone()));
+            parts.extend(Some(name).filter(|name| !name.is_empty()));
+            assert_eq!(path.as_str(), parts.join("."));
+        }
+        // There and back again, across the border and within.
+        for (back, parts) in backs.into_iter().rev() {
+            path.leave(back);
+            assert_eq!(path.as_str(), parts.join("."));
+            let again = path.enter("again");
+            assert_eq!(path.as_str(), [&parts[..], &["again"]].concat().join("."));
+            path.leave(again);
+        }
+    }
+}

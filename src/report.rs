@@ -1,149 +1,14 @@
 //! What a guarded step came to.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::after::{After, ToldBy};
 use crate::detect::Alarm;
 use crate::figures::{Figures, Short};
-use crate::{Edit, Edits, Factor, Measurement, Norm, Result, Stats, TensorSetMut, Wide};
-
-/// What the training loop should do with a step.
-///
-/// # Examples
-///
-/// ```
-/// use steadygrad::Verdict;
-/// assert!(Verdict::Stop > Verdict::Skip);   // the gravest one counts
-/// assert!(Verdict::Apply.is_apply());
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Verdict {
-    /// Take the step.
-    #[default]
-    Apply,
-    /// Leave it out and go on; the gradients are untouched.
-    Skip,
-    /// Go back to the last good parameters.
-    Rollback,
-    /// End the training.
-    Stop,
-}
-
-impl Verdict {
-    /// Whether to take the step.
-    ///
-    /// ```
-    /// use steadygrad::{Guard, Verdict};
-    /// assert!(Guard::new().step(&mut [1.0_f32])?.verdict().is_apply());
-    /// assert!(!Verdict::Skip.is_apply());
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    #[must_use]
-    pub fn is_apply(self) -> bool {
-        self == Self::Apply
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Apply => "apply",
-            Self::Skip => "skip",
-            Self::Rollback => "roll back",
-            Self::Stop => "stop",
-        })
-    }
-}
-
-/// What the gradients are once the edits are carried out.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct After {
-    /// `None` while it is unknown: a clamp bites, and nobody has looked at what it left.
-    total: Option<Stats>,
-    told_by: ToldBy,
-    space: Measurement,
-}
-
-/// How it is known what a tensor is now.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum ToldBy {
-    /// From what it was and its edit.
-    #[default]
-    Arithmetic,
-    /// By a look: `space` holds what the edits left.
-    Look,
-    /// Not at all: the gradients could not be read to the end.
-    NoRead,
-    /// Not at all: a storage failed half-way while it was written.
-    NoWrite,
-}
-
-impl After {
-    /// Nothing is done.
-    pub(crate) fn same(&mut self, before: &Measurement) {
-        (self.total, self.told_by) = (Some(*before.total()), ToldBy::Arithmetic);
-        self.space.make_room(before);
-    }
-
-    /// By arithmetic, where that tells.
-    pub(crate) fn foresee(&mut self, before: &Measurement, edits: &Edits) {
-        self.told_by = ToldBy::Arithmetic;
-        self.total = match edits.common_factor() {
-            Some(Factor::ONE) => Some(*before.total()),
-            Some(factor) => Some(before.total().scaled(factor)),
-            None => self
-                .space
-                .follow(before, edits)
-                .map(|()| *self.space.total()),
-        };
-        if let Some(total) = &mut self.total {
-            edits.settle_total(total);
-        }
-    }
-
-    /// Writes, and looks at what the writing left only if arithmetic did not tell.
-    pub(crate) fn carry_out<G>(
-        &mut self,
-        grads: &mut G,
-        before: &Measurement,
-        edits: &Edits,
-    ) -> Result<()>
-    where
-        G: TensorSetMut + ?Sized,
-    {
-        if edits.is_keep() {
-            return Ok(());
-        }
-        if self.total.is_some() {
-            return grads.apply(edits);
-        }
-        self.space.apply(grads, before, edits)?;
-        self.space.settle(edits);
-        (self.total, self.told_by) = (Some(*self.space.total()), ToldBy::Look);
-        Ok(())
-    }
-
-    /// The edits could not be carried out to the end.
-    pub(crate) fn lose(&mut self) {
-        (self.total, self.told_by) = (None, ToldBy::NoWrite);
-    }
-
-    pub(crate) fn total(&self) -> Option<Stats> {
-        self.total
-    }
-
-    fn tensor(&self, index: usize, before: &Measurement, edits: &Edits) -> Option<Stats> {
-        match self.told_by {
-            ToldBy::NoRead | ToldBy::NoWrite => None,
-            ToldBy::Look => Some(*self.space.tensor(index)),
-            ToldBy::Arithmetic => {
-                let mut stats = edits.get(index).follow(before.tensor(index))?;
-                edits.settle_tensors(core::slice::from_mut(&mut stats));
-                Some(stats)
-            }
-        }
-    }
-}
+use crate::verdict::Verdict;
+use crate::{Edit, Edits, Measurement, Norm, Stats, Wide};
 
 /// One tensor of a [`Report`].
 ///
@@ -174,6 +39,34 @@ pub struct TensorReport<'a> {
     pub edit: Edit<'a>,
 }
 
+/// What the gradients were multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Scale(pub(crate) f64);
+
+impl Scale {
+    pub(crate) const ONE: Self = Self(1.0);
+
+    /// What the tensors hold: the gradients themselves, or these times the scale.
+    pub(crate) fn raw<'m>(
+        self,
+        grads: &'m Measurement,
+        scaled: &'m Measurement,
+    ) -> &'m Measurement {
+        if self == Self::ONE { grads } else { scaled }
+    }
+
+    /// How many operations undo it, in a set of so many tensors.
+    pub(crate) fn pushed(self, tensors: usize) -> u64 {
+        if self == Self::ONE { 0 } else { tensors as u64 }
+    }
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
 /// What a guarded step came to: norms, edits, alarms and the verdict.
 ///
 /// `Display` gives one line. The report belongs to the guard, so nothing of it outlives the next step.
@@ -199,12 +92,23 @@ pub struct Report {
     pub(crate) step: u64,
     pub(crate) loss: Option<f64>,
     pub(crate) before: Measurement,
+    /// What the tensors held, if that is not the gradients but these times a loss scale.
+    pub(crate) raw: Measurement,
+    pub(crate) scale: Scale,
+    pub(crate) params: Option<Measurement>,
+    pub(crate) has_params: bool,
+    pub(crate) updates: Option<Measurement>,
+    pub(crate) has_updates: bool,
+    pub(crate) signals: Vec<(&'static str, f64)>,
     pub(crate) after: After,
     pub(crate) edits: Edits,
     pub(crate) alarms: Vec<Alarm>,
     /// Non-finite numbers that the policy acted on.
     pub(crate) fault: Option<Alarm>,
-    pub(crate) abstained: Vec<&'static str>,
+    pub(crate) origin: Option<String>,
+    /// Alarms of the step before that did not go on.
+    pub(crate) ended: Vec<Alarm>,
+    pub(crate) abstained: Vec<(&'static str, &'static str)>,
     pub(crate) verdict: Verdict,
     pub(crate) skips: u32,
     pub(crate) rollbacks: u32,
@@ -221,6 +125,11 @@ impl PartialEq for Report {
             && self.tensors().eq(other.tensors())
             && self.alarms == other.alarms
             && self.fault == other.fault
+            && self.origin == other.origin
+            && self.ended == other.ended
+            && self.signals == other.signals
+            && self.params() == other.params()
+            && self.updates() == other.updates()
             && self.abstained == other.abstained
     }
 }
@@ -232,9 +141,18 @@ impl Report {
         self.loss = loss;
         self.verdict = Verdict::Apply;
         self.fault = None;
+        self.origin = None;
         self.alarms.clear();
+        self.ended.clear();
         self.abstained.clear();
+        self.signals.clear();
+        (self.has_params, self.has_updates) = (false, false);
         (self.after.total, self.after.told_by) = (None, ToldBy::NoRead);
+    }
+
+    /// What the tensors hold.
+    pub(crate) fn raw(&self) -> &Measurement {
+        self.scale.raw(&self.before, &self.raw)
     }
 
     /// The number of the step, from 1.
@@ -309,11 +227,11 @@ impl Report {
     }
 
     /// Everything measured of the gradients as they came. Σ|x| and powers are there if a rule needs them,
-    /// or [`Guard::measure`](crate::Guard::measure) asks for them.
+    /// or [`Guard::also_measure`](crate::Guard::also_measure) asks for them.
     ///
     /// ```
     /// use steadygrad::{Guard, Needs, Norm};
-    /// let mut guard = Guard::new().measure(Needs::default());
+    /// let mut guard = Guard::new().also_measure(&Needs::norms().of_magnitudes());
     /// let report = guard.step(&mut [3.0_f32, -4.0])?;
     /// assert_eq!(report.measurement().total().norm(Norm::L1).to_f64(), 7.0);
     /// # Ok::<(), steadygrad::Error>(())
@@ -349,7 +267,8 @@ impl Report {
     /// ```
     #[must_use]
     pub fn is_clipped(&self) -> bool {
-        !self.edits.is_keep()
+        // The first edit may be that by the loss scale.
+        self.edits.pushed() > self.scale.pushed(self.before.len())
     }
 
     /// The smallest factor by which a tensor is scaled, with all rules together: 1 for one that is kept, 0
@@ -367,7 +286,7 @@ impl Report {
     /// ```
     #[must_use]
     pub fn factor(&self) -> f64 {
-        self.edits.least_factor()
+        self.edits.least_factor() * self.scale.0
     }
 
     /// Each tensor in order.
@@ -384,7 +303,7 @@ impl Report {
         (0..self.before.len()).map(|i| TensorReport {
             name: self.before.name(i),
             before: self.before.tensor(i),
-            after: self.after.tensor(i, &self.before, &self.edits),
+            after: self.after.tensor(i, self.raw(), &self.edits),
             edit: self.edits.get(i),
         })
     }
@@ -420,18 +339,74 @@ impl Report {
         self.fault.as_ref()
     }
 
-    /// The rules that left gradients as they are because there was no finite norm to go by.
+    /// The alarms of the step before that do not go on, as they were last.
     ///
     /// ```
-    /// use steadygrad::{clip, Guard, OnNonFinite};
-    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?).on_non_finite(OnNonFinite::Propagate);
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?);
+    /// assert!(guard.step(&mut [2.0_f32])?.ended().is_empty());
+    /// let report = guard.step(&mut [0.5_f32])?;
+    /// assert_eq!((report.ended()[0].since(), report.ended()[0].value()), (1, 2.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn ended(&self) -> &[Alarm] {
+        &self.ended
+    }
+
+    /// Who made what is not finite, if the step was told [whom to ask](crate::Step::explained_by) and there was an
+    /// answer.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+
+    /// What was measured of the parameters, if they were given.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, Step};
+    /// let mut guard = Guard::new();
+    /// let report = guard.step(Step::new(&mut [1.0_f32]).params(&[3.0_f32]))?;
+    /// assert_eq!(report.params().map(|params| params.total().l2()), Some(3.0));
+    /// assert!(guard.step(&mut [1.0_f32])?.params().is_none());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn params(&self) -> Option<&Measurement> {
+        self.params.as_ref().filter(|_| self.has_params)
+    }
+
+    /// What was measured of the updates of the step before, if they were given.
+    #[must_use]
+    pub fn updates(&self) -> Option<&Measurement> {
+        self.updates.as_ref().filter(|_| self.has_updates)
+    }
+
+    /// What the loop told under names of its own.
+    #[must_use]
+    pub fn signals(&self) -> &[(&'static str, f64)] {
+        &self.signals
+    }
+
+    /// The rules that had nothing to say, and why: there was no finite norm to go by, or nothing that they go by was
+    /// given.
+    ///
+    /// ```
+    /// use steadygrad::{clip, detect, Guard, OnNonFinite};
+    /// let mut guard = Guard::new()
+    ///     .clip(clip::GlobalNorm::new(1.0)?)
+    ///     .detect(detect::Plateau::new(0.0, 10)?)
+    ///     .on_non_finite(OnNonFinite::Propagate);
     /// let report = guard.step(&mut [9.0_f32, f32::NAN])?;
-    /// assert_eq!(report.abstained(), ["global norm clip"]);
+    /// assert_eq!(report.abstained(), [
+    ///     ("global norm clip", "the norm is not finite"),
+    ///     ("plateau", "no loss was given"),
+    /// ]);
     /// assert!(!report.is_clipped());
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn abstained(&self) -> &[&'static str] {
+    pub fn abstained(&self) -> &[(&'static str, &'static str)] {
         &self.abstained
     }
 
@@ -500,7 +475,8 @@ impl Report {
         }
         if let Some(factor) = self.edits.common_factor() {
             // So that nothing is said to be scaled by 1.000.
-            let [factor, _] = Figures::apart(factor.to_wide(), 1.0);
+            let factor = factor.to_wide() * Wide::from(self.scale.0);
+            let [factor, _] = Figures::apart(factor, 1.0);
             write!(f, ", scaled by {factor}")
         } else {
             let all = self.edits.len();
@@ -537,8 +513,11 @@ impl fmt::Display for Report {
         if let Some(fault) = &self.fault {
             write!(f, "; {}", fault.finding())?;
         }
-        for name in &self.abstained {
-            write!(f, "; {name} left what is not finite as it is")?;
+        if let Some(origin) = &self.origin {
+            write!(f, ", made by {origin}")?;
+        }
+        for (rule, why) in &self.abstained {
+            write!(f, "; {rule} abstained, {why}")?;
         }
         // What the policy acted on need not be said twice.
         for alarm in self

@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 
-use crate::edit::Factor;
+use crate::factor::Factor;
 use crate::{Error, Result, Wide};
 
 /// Which norm: of all elements taken together, never of the tensors' norms.
@@ -10,7 +10,7 @@ use crate::{Error, Result, Wide};
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{clip, Norm};
+/// use steadygrad::{clip::{self, Clipper}, Norm};
 ///
 /// let mut grads = vec![vec![3.0, 4.0], vec![12.0]];
 /// let clipped = clip::GlobalNorm::new(1e9)?.norm(Norm::L1)?.apply(&mut grads)?;
@@ -357,7 +357,7 @@ impl Stats {
         self.nan == 0 && self.pos_inf == 0 && self.neg_inf == 0
     }
 
-    /// `Σ|x|`, +∞ past the range of `f64`; NaN if [`Needs::LEAST`](crate::Needs::LEAST) left it out.
+    /// `Σ|x|`, +∞ past the range of `f64`; NaN if nobody asked for it ([`Needs::magnitudes`](crate::Needs::magnitudes)).
     ///
     /// ```
     /// use steadygrad::{Ask, Tensor};
@@ -491,7 +491,7 @@ impl Stats {
     /// ```
     /// use steadygrad::{Ask, Tensor};
     /// let w = [0.5_f32, 3.0];
-    /// assert_eq!(w.stats(&mut Ask { range: true, ..Ask::default() })?.range(), (0.5, 3.0));
+    /// assert_eq!(w.stats(&mut Ask::default().range())?.range(), (0.5, 3.0));
     /// assert_eq!(w.stats(&mut Ask::default())?.range(), (-3.0, 3.0));
     /// # Ok::<(), steadygrad::Error>(())
     /// ```

@@ -1,8 +1,9 @@
 //! One factor for all gradients, from their common norm.
 
-use super::{Bound, Clipped, Clipper, Shrink, once};
-use crate::detect::StepView;
-use crate::{Edits, Needs, Norm, Result, TensorSetMut};
+use super::{Bound, Clipped, Clipper, NO_NORM, Shrink};
+use crate::pen::Pen;
+use crate::rule::apply_by;
+use crate::{Needs, Norm, Result, StepView, TensorSetMut};
 
 /// Scales all gradients by one factor so that their common norm is at most `max`.
 ///
@@ -17,7 +18,7 @@ use crate::{Edits, Needs, Norm, Result, TensorSetMut};
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{clip::GlobalNorm, Guard, Norm};
+/// use steadygrad::{clip::{Clipper, GlobalNorm}, Guard, Norm};
 ///
 /// let mut grads = vec![vec![3.0_f32, 4.0], vec![12.0]];
 /// let clipped = GlobalNorm::new(6.5)?.apply(&mut grads)?;
@@ -41,7 +42,7 @@ impl GlobalNorm {
     /// Clips the L2 norm.
     ///
     /// ```
-    /// use steadygrad::clip::GlobalNorm;
+    /// use steadygrad::clip::{Clipper, GlobalNorm};
     /// let mut grads = [3.0_f32, 4.0];
     /// let untouched = GlobalNorm::new(f64::INFINITY)?.apply(&mut grads)?;
     /// assert!(!untouched.is_clipped());
@@ -61,7 +62,7 @@ impl GlobalNorm {
     /// Clips another norm.
     ///
     /// ```
-    /// use steadygrad::{clip::GlobalNorm, Norm};
+    /// use steadygrad::{clip::{Clipper, GlobalNorm}, Norm};
     /// let mut grads = [[3.0_f32], [-5.0]];
     /// let clipped = GlobalNorm::new(4.0)?.norm(Norm::L1)?.apply(&mut grads)?;
     /// assert_eq!((clipped.before(), grads), (8.0, [[1.5], [-2.5]]));
@@ -77,24 +78,6 @@ impl GlobalNorm {
             bound: self.bound.by(norm)?,
         })
     }
-
-    /// Clips once, without a guard.
-    ///
-    /// ```
-    /// use steadygrad::{clip::GlobalNorm, Error};
-    /// let mut grads = [300.0_f32, f32::NAN];
-    /// let error = GlobalNorm::new(1.0)?.apply(&mut grads).unwrap_err();
-    /// assert!(matches!(error, Error::NonFinite { nan: 1, index: 1, .. }));
-    /// assert_eq!(grads[0], 300.0);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
-    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
-        once(self, self.bound.norm, grads)
-    }
 }
 
 impl Clipper for GlobalNorm {
@@ -106,14 +89,18 @@ impl Clipper for GlobalNorm {
         "global norm clip"
     }
 
-    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    fn apply<G: TensorSetMut + ?Sized>(&mut self, grads: &mut G) -> Result<Clipped> {
+        apply_by(self, self.bound.norm, grads)
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         match self.bound.shrink(step.grads.total()) {
             Shrink::Keep => (),
-            Shrink::Zero => edits.zero_all(),
-            Shrink::Scale(factor) => edits.scale_all(factor),
-            Shrink::Unknown => return edits.abstain(),
+            Shrink::Zero => pen.zero_all(),
+            Shrink::Scale(factor) => pen.scale_all(factor),
+            Shrink::Unknown => return pen.abstain(NO_NORM),
         }
-        self.bound.hold(false, edits);
+        self.bound.hold(false, pen);
     }
 }
 

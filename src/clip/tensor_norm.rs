@@ -1,8 +1,9 @@
 //! A factor for each tensor, from its own norm.
 
-use super::{Bound, Clipped, Clipper, Shrink, once};
-use crate::detect::StepView;
-use crate::{Edits, Needs, Norm, Result, TensorSetMut};
+use super::{Bound, Clipped, Clipper, NO_NORM, Shrink};
+use crate::pen::Pen;
+use crate::rule::apply_by;
+use crate::{Needs, Norm, Result, StepView, TensorSetMut};
 
 /// Scales each tensor by a factor of its own so that its norm is at most `max`.
 ///
@@ -15,7 +16,7 @@ use crate::{Edits, Needs, Norm, Result, TensorSetMut};
 /// # Examples
 ///
 /// ```
-/// use steadygrad::clip::TensorNorm;
+/// use steadygrad::clip::{Clipper, TensorNorm};
 ///
 /// let mut grads = vec![vec![3.0_f32, 4.0], vec![0.5]];
 /// let clipped = TensorNorm::new(1.0)?.apply(&mut grads)?;
@@ -32,7 +33,7 @@ impl TensorNorm {
     /// Clips the L2 norm of each tensor.
     ///
     /// ```
-    /// use steadygrad::clip::TensorNorm;
+    /// use steadygrad::clip::{Clipper, TensorNorm};
     /// let mut grads = [[3.0_f32], [-0.25]];
     /// TensorNorm::new(0.5)?.apply(&mut grads)?;
     /// assert_eq!(grads, [[0.5], [-0.25]]);   // each on its own
@@ -52,7 +53,7 @@ impl TensorNorm {
     /// Clips another norm.
     ///
     /// ```
-    /// use steadygrad::{clip::TensorNorm, Norm};
+    /// use steadygrad::{clip::{Clipper, TensorNorm}, Norm};
     /// let mut grads = [[3.0_f32, -1.0], [0.5, 0.5]];
     /// TensorNorm::new(1.0)?.norm(Norm::L1)?.apply(&mut grads)?;
     /// assert_eq!(grads, [[0.75, -0.25], [0.5, 0.5]]);
@@ -67,27 +68,6 @@ impl TensorNorm {
             bound: self.bound.by(norm)?,
         })
     }
-
-    /// Clips once, without a guard.
-    ///
-    /// ```
-    /// use steadygrad::clip::TensorNorm;
-    /// let mut grads = [("w", [30.0_f32]), ("b", [f32::INFINITY])];
-    /// let error = TensorNorm::new(1.0)?.apply(&mut grads).unwrap_err();
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "b: expected finite numbers, found 0 NaN and 1 infinite, the first at index 0",
-    /// );
-    /// assert_eq!(grads[0].1, [30.0]);   // not even the sound one is changed
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
-    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
-        once(self, self.bound.norm, grads)
-    }
 }
 
 impl Clipper for TensorNorm {
@@ -99,16 +79,20 @@ impl Clipper for TensorNorm {
         "tensor norm clip"
     }
 
-    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    fn apply<G: TensorSetMut + ?Sized>(&mut self, grads: &mut G) -> Result<Clipped> {
+        apply_by(self, self.bound.norm, grads)
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         for (i, stats) in step.grads.tensors().iter().enumerate() {
             match self.bound.shrink(stats) {
                 Shrink::Keep => (),
-                Shrink::Zero => edits.zero(i),
-                Shrink::Scale(factor) => edits.scale(i, factor),
-                Shrink::Unknown => edits.abstain(),
+                Shrink::Zero => pen.zero(i),
+                Shrink::Scale(factor) => pen.scale(i, factor),
+                Shrink::Unknown => pen.abstain(NO_NORM),
             }
         }
-        self.bound.hold(true, edits);
+        self.bound.hold(true, pen);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Each element on its own.
 
-use super::{Clipped, Clipper};
-use crate::detect::StepView;
-use crate::{Edits, Error, Needs, Result, TensorSetMut};
+use super::Clipper;
+use crate::edit::Clamp;
+use crate::writing::Writing;
+use crate::{Clamped, Error, Needs, Pen, Result, StepView, TensorSetMut};
 
 /// Clamps each element into `[min, max]`.
 ///
@@ -21,7 +22,7 @@ use crate::{Edits, Error, Needs, Result, TensorSetMut};
 /// let mut grads = [0.5_f32, -7.0, f32::INFINITY];
 /// let clipped = Value::new(5.0)?.apply(&mut grads)?;
 /// assert_eq!(grads, [0.5, -5.0, 5.0]);
-/// assert_eq!((clipped.before(), clipped.after()), (f64::INFINITY, 50.25_f64.sqrt()));
+/// assert_eq!((clipped.clipped(), clipped.inf()), (2, 1));
 ///
 /// let mut grads = [0.5_f32, -7.0];
 /// Value::between(0.0, 0.25)?.apply(&mut grads)?;
@@ -108,39 +109,36 @@ impl Value {
         }
     }
 
-    /// Clips once, without a guard.
+    /// Clips once, without a guard, in one pass that measures no norm. Tensors without an element outside are not
+    /// written.
     ///
     /// ```
     /// use steadygrad::clip::Value;
     /// let mut grads = [f32::NEG_INFINITY, 0.5];
     /// let clipped = Value::new(1.0)?.apply(&mut grads)?;
     /// assert_eq!((grads, clipped.is_clipped()), ([-1.0, 0.5], true));
-    /// assert_eq!(clipped.factor(), 1.0);   // nothing was scaled
+    /// assert_eq!((clipped.clipped(), clipped.len()), (1, 2));
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
     ///
     /// What the tensors give.
-    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clipped> {
-        let totals = grads.clamp_and_total(self.min, self.max)?;
-        let [before, after] = totals.map(|total| total.stats());
-        Ok(Clipped {
-            before: before.l2(),
-            after: after.l2(),
-            factor: 1.0,
-            changed: !before.lies_within(self.min, self.max),
-            seen: !before.is_empty(),
-        })
+    pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clamped> {
+        let mut counts = Clamped::default();
+        let clamp = Clamp::new(self.min, self.max);
+        grads.carry_out(&mut Writing::clamping(clamp.edit(), &mut counts))?;
+        Ok(counts)
     }
 }
 
 impl Clipper for Value {
     fn needs(&self) -> Needs {
-        Needs {
-            // Only the largest magnitude is always known.
-            range: self.min != -self.max,
-            ..Needs::LEAST
+        // Only the largest magnitude is always known.
+        if self.min == -self.max {
+            Needs::norms()
+        } else {
+            Needs::norms().of_range()
         }
     }
 
@@ -148,10 +146,10 @@ impl Clipper for Value {
         "value clip"
     }
 
-    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         for (i, stats) in step.grads.tensors().iter().enumerate() {
             if !stats.lies_within(self.min, self.max) {
-                edits.clamp(i, self.min, self.max);
+                pen.clamp(i, self.min, self.max);
             }
         }
     }
@@ -167,13 +165,13 @@ impl Clipper for Value {
 /// let mut grads = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 2.0, -2.0];
 /// let clipped = clip::value(&mut grads, 1.0)?;
 /// assert_eq!(format!("{grads:?}"), "[NaN, 1.0, -1.0, 1.0, -1.0]");
-/// assert!(clipped.before().is_nan());
+/// assert_eq!((clipped.nan(), clipped.inf()), (1, 2));
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # Errors
 ///
 /// [`Error::Setting`] if `bound` is negative or NaN.
-pub fn value<G: TensorSetMut + ?Sized>(grads: &mut G, bound: f64) -> Result<Clipped> {
+pub fn value<G: TensorSetMut + ?Sized>(grads: &mut G, bound: f64) -> Result<Clamped> {
     Value::new(bound)?.apply(grads)
 }

@@ -1,7 +1,8 @@
 //! NaN and infinities.
 
-use super::{Alarm, Detector, Found, StepView, Subject};
-use crate::Needs;
+use super::alarm::Found;
+use super::{Alarm, Detector, Subject};
+use crate::{Needs, StepView};
 
 /// Fires when the loss, a gradient or a parameter has an element that is NaN or infinite.
 ///
@@ -23,8 +24,12 @@ use crate::Needs;
 pub struct NonFinite;
 
 impl Detector for NonFinite {
+    fn name(&self) -> &'static str {
+        "non-finite"
+    }
+
     fn needs(&self) -> Needs {
-        Needs::LEAST
+        Needs::norms()
     }
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
@@ -75,10 +80,8 @@ mod tests {
         let say = |grads, params, loss| {
             NonFinite
                 .observe(&StepView {
-                    number: 3,
-                    grads,
-                    params: Some(params),
                     loss,
+                    ..StepView::new(3, grads).params(params)
                 })
                 .map(|alarm| alarm.to_string())
         };

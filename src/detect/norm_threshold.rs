@@ -1,7 +1,7 @@
 //! A norm above a bound.
 
-use super::{Alarm, Detector, StepView, Subject, threshold};
-use crate::{Needs, Norm, Result, Stats, Wide};
+use super::{Alarm, Detector, Relation, Subject, threshold};
+use crate::{Needs, Norm, Result, Stats, StepView, Wide};
 
 /// Fires when the norm of all gradients, or of one tensor, is above a bound.
 ///
@@ -82,8 +82,12 @@ impl NormThreshold {
 }
 
 impl Detector for NormThreshold {
+    fn name(&self) -> &'static str {
+        "norm threshold"
+    }
+
     fn needs(&self) -> Needs {
-        Needs::LEAST
+        Needs::norms()
     }
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
@@ -97,14 +101,8 @@ impl Detector for NormThreshold {
             (Subject::Gradients, self.above(step.grads.total())?)
         };
         let bound = Wide::from(self.max);
-        Some(Alarm::above(
-            "norm threshold",
-            step,
-            subject,
-            "norm",
-            norm,
-            bound,
-        ))
+        let alarm = step.alarm(Detector::name(self), subject);
+        Some(alarm.bounded("norm", norm, Relation::Above, bound))
     }
 }
 
@@ -112,7 +110,7 @@ impl Detector for NormThreshold {
 mod tests {
     use super::super::tests::fires_on_norms;
     use super::*;
-    use crate::{Error, Measurement};
+    use crate::{Edits, Error, Measurement};
 
     #[test]
     fn above_is_not_equal_and_what_is_not_finite_is_the_policys() {
@@ -142,18 +140,13 @@ mod tests {
     #[test]
     fn a_norm_that_a_device_could_not_sum_is_within_no_bound() {
         let mut grads = Measurement::default();
-        grads.push(
-            "w",
-            Stats::from_sums(4, 1e30, Wide::INFINITY, Wide::INFINITY),
-        );
+        let too_large = Stats::from_sums(4, 1e30, Wide::INFINITY, Wide::INFINITY);
+        let read = grads.fill(&Needs::norms(), &Edits::default(), |reading| {
+            reading.push("w", None, too_large, &[])
+        });
+        assert_eq!(read, Ok(()));
         let mut threshold = NormThreshold::new(1e300).unwrap().per_tensor();
-        let view = StepView {
-            number: 1,
-            grads: &grads,
-            params: None,
-            loss: None,
-        };
-        assert!(threshold.observe(&view).is_some());
+        assert!(threshold.observe(&StepView::new(1, &grads)).is_some());
     }
 
     #[test]

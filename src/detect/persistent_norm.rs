@@ -1,7 +1,7 @@
 //! A norm that stays high.
 
-use super::{Alarm, Detector, StepView, Subject, at_least_one, threshold};
-use crate::{Needs, Norm, Result, Wide};
+use super::{Alarm, Detector, Relation, Subject, at_least_one, threshold};
+use crate::{Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide};
 
 /// Fires when the norm of all gradients was above a bound on each of the last `steps` steps.
 ///
@@ -64,8 +64,28 @@ impl PersistentNorm {
 }
 
 impl Detector for PersistentNorm {
+    fn name(&self) -> &'static str {
+        "persistent norm"
+    }
+
+    fn settle(&mut self, outcome: &Outcome<'_>) {
+        // Back where the row had not begun.
+        if outcome.verdict == Verdict::Rollback {
+            self.row = 0;
+        }
+    }
+
+    fn save(&self, state: &mut State) {
+        state.put("row", self.row);
+    }
+
+    fn load(&mut self, state: &State) -> Result<()> {
+        self.row = state.get("row")?;
+        Ok(())
+    }
+
     fn needs(&self) -> Needs {
-        Needs::LEAST
+        Needs::norms()
     }
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
@@ -76,15 +96,9 @@ impl Detector for PersistentNorm {
         let max = Wide::from(self.max);
         self.row = if norm > max { self.row + 1 } else { 0 };
         (self.row >= self.steps).then(|| {
-            Alarm::above(
-                "persistent norm",
-                step,
-                Subject::Gradients,
-                "norm",
-                norm,
-                max,
-            )
-            .lasting(self.row)
+            let alarm = step.alarm(Detector::name(self), Subject::Gradients);
+            let alarm = alarm.bounded("norm", norm, Relation::Above, max);
+            alarm.lasting(self.row)
         })
     }
 }

@@ -1,7 +1,9 @@
 //! A loss that does not get better.
 
-use super::{Alarm, Detector, StepView, Subject, at_least_one, threshold};
-use crate::{Error, Needs, Result};
+use alloc::vec::Vec;
+
+use super::{Alarm, Detector, Relation, Subject, at_least_one, threshold};
+use crate::{Error, Needs, Outcome, Result, State, StepView, Verdict};
 
 /// Fires when the loss has not improved by more than `delta` over `steps` steps, or was worse than a given
 /// baseline on each of them.
@@ -99,24 +101,42 @@ impl Plateau {
 }
 
 impl Detector for Plateau {
+    fn name(&self) -> &'static str {
+        "plateau"
+    }
+
     fn needs(&self) -> Needs {
-        Needs::LEAST
+        Needs::norms().of_loss()
+    }
+
+    fn settle(&mut self, outcome: &Outcome<'_>) {
+        // The losses that come now are those of older parameters.
+        if outcome.verdict == Verdict::Rollback {
+            (self.without_improvement, self.above_baseline) = (0, 0);
+        }
+    }
+
+    fn save(&self, state: &mut State) {
+        let best: Vec<f64> = self.best.into_iter().collect();
+        state.put("best", &best[..]);
+        state.put("without improvement", self.without_improvement);
+        state.put("above baseline", self.above_baseline);
+    }
+
+    fn load(&mut self, state: &State) -> Result<()> {
+        let best: Vec<f64> = state.get("best")?;
+        let without_improvement = state.get("without improvement")?;
+        self.above_baseline = state.get("above baseline")?;
+        (self.best, self.without_improvement) = (best.first().copied(), without_improvement);
+        Ok(())
     }
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let loss = step.loss.filter(|loss| loss.is_finite())?;
         let steps = self.steps;
         let alarm = |relation, bound| {
-            Alarm::new(
-                "plateau",
-                step,
-                Subject::Loss,
-                "value",
-                loss,
-                relation,
-                bound,
-            )
-            .lasting(steps)
+            let alarm = step.alarm("plateau", Subject::Loss);
+            alarm.bounded("value", loss, relation, bound).lasting(steps)
         };
 
         let mut stuck = None;
@@ -125,7 +145,7 @@ impl Detector for Plateau {
                 self.without_improvement += 1;
                 // A slow descent by less than delta at a time still counts from where it began.
                 if self.without_improvement >= steps {
-                    stuck = Some(alarm("not below", enough));
+                    stuck = Some(alarm(Relation::NotBelow, enough));
                     (self.best, self.without_improvement) = (Some(loss), 0);
                 }
             }
@@ -140,7 +160,7 @@ impl Detector for Plateau {
                 0
             };
             if self.above_baseline >= steps {
-                worse = Some(alarm("worse than the baseline", baseline));
+                worse = Some(alarm(Relation::Worse, baseline));
                 self.above_baseline = 0;
             }
         }

@@ -1,11 +1,12 @@
 //! Weights that run away.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Alarm, Detector, StepView, Subject, at_least_one};
+use super::{Alarm, Detector, Relation, Subject, at_least_one};
 use crate::names::Names;
-use crate::{Error, Needs, Norm, Result, Wide};
+use crate::{Error, Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide};
 
 /// Fires when the norm of a parameter tensor is above `ratio` times its first value, or grew by more
 /// than a given amount per step over a window of steps.
@@ -188,9 +189,112 @@ impl Track {
     }
 }
 
+/// Numbers as a state keeps them: their significands, and the exponents of the powers of two they are times.
+fn save_wides(state: &mut State, keys: [&'static str; 2], all: impl Iterator<Item = Wide>) {
+    let (m, e): (Vec<f64>, Vec<u64>) = all
+        .map(Wide::parts)
+        .map(|(m, e)| (m, e.cast_unsigned()))
+        .unzip();
+    state.put(keys[0], &m[..]);
+    state.put(keys[1], &e[..]);
+}
+
+fn load_wides(state: &State, keys: [&'static str; 2]) -> Result<Vec<Wide>> {
+    let (m, e): (Vec<f64>, Vec<u64>) = (state.get(keys[0])?, state.get(keys[1])?);
+    as_many("exponents", m.len(), e.len())?;
+    let wide = |(m, e): (f64, u64)| Wide::new(m, e.cast_signed());
+    Ok(m.into_iter().zip(e).map(wide).collect())
+}
+
+fn as_many(what: &str, expected: usize, found: usize) -> Result<()> {
+    if expected == found {
+        Ok(())
+    } else {
+        Err(Error::State {
+            expected: alloc::format!("{expected} {what}"),
+            found: alloc::format!("{found}"),
+        })
+    }
+}
+
+impl Track {
+    fn save(&self, state: &mut State) {
+        save_wides(state, ["first", "of 2^"], self.first.into_iter());
+        let (newer, older) = self.window.split_at(self.oldest);
+        let in_order = || older.iter().chain(newer);
+        let steps: Vec<u64> = in_order().map(|(step, _)| *step).collect();
+        state.put("steps", &steps[..]);
+        save_wides(
+            state,
+            ["norms", "norms of 2^"],
+            in_order().map(|(_, norm)| *norm),
+        );
+    }
+
+    fn load(state: &State, window: usize) -> Result<Self> {
+        let first = load_wides(state, ["first", "of 2^"])?;
+        let steps: Vec<u64> = state.get("steps")?;
+        let norms = load_wides(state, ["norms", "norms of 2^"])?;
+        as_many("norms of a window", steps.len(), norms.len())?;
+        if steps.len() > window {
+            as_many("norms of a window at most", window, steps.len())?;
+        }
+        let mut ring = Vec::with_capacity(window);
+        ring.extend(steps.into_iter().zip(norms));
+        Ok(Self {
+            first: first.first().copied(),
+            window: ring,
+            oldest: 0,
+        })
+    }
+}
+
 impl Detector for WeightGrowth {
+    fn name(&self) -> &'static str {
+        "weight growth"
+    }
+
     fn needs(&self) -> Needs {
-        Needs::LEAST
+        Needs::norms().of_params()
+    }
+
+    fn settle(&mut self, outcome: &Outcome<'_>) {
+        // The weights that come now are those of an older step.
+        if outcome.verdict == Verdict::Rollback {
+            for track in &mut self.tensors {
+                track.window.clear();
+                track.oldest = 0;
+            }
+        }
+    }
+
+    fn save(&self, state: &mut State) {
+        let names = self.names.as_deref();
+        let name = |i| String::from(names.and_then(|names| names.get(i)).unwrap_or_default());
+        let names: Vec<String> = (0..self.tensors.len()).map(name).collect();
+        state.put("names", names);
+        for track in &self.tensors {
+            let mut tensor = State::default();
+            track.save(&mut tensor);
+            state.put("tensor", tensor);
+        }
+    }
+
+    fn load(&mut self, state: &State) -> Result<()> {
+        let names: Vec<String> = state.get("names")?;
+        let window = self.per_step.map_or(0, |(_, window)| window);
+        let tensors = state
+            .states("tensor")
+            .map(|tensor| Track::load(tensor, window));
+        let tensors = tensors.collect::<Result<Vec<_>>>()?;
+        as_many("tensors", names.len(), tensors.len())?;
+        self.tensors = tensors;
+        self.names = (!names.is_empty()).then(|| {
+            let mut all = Names::default();
+            names.iter().for_each(|name| all.push(name, None));
+            Arc::new(all)
+        });
+        Ok(())
     }
 
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
@@ -221,8 +325,8 @@ impl Detector for WeightGrowth {
                 let excess = value / bound;
                 if value > bound && worst.as_ref().is_none_or(|(worst, _)| excess > *worst) {
                     let subject = Subject::Parameter(index);
-                    let alarm =
-                        Alarm::above("weight growth", step, subject, quantity, value, bound);
+                    let alarm = step.alarm("weight growth", subject);
+                    let alarm = alarm.bounded(quantity, value, Relation::Above, bound);
                     worst = Some((excess, alarm));
                 }
             };
@@ -256,12 +360,7 @@ mod tests {
         for (number, &[a, b]) in (1..).zip(series) {
             let grads = Measurement::default();
             let params = Measurement::of(&[("a", [a]), ("b", [b])]).unwrap();
-            let view = StepView {
-                number,
-                grads: &grads,
-                params: Some(&params),
-                loss: None,
-            };
+            let view = StepView::new(number, &grads).params(&params);
             fired.extend(
                 detector
                     .observe(&view)

@@ -1,25 +1,136 @@
 //! The rules in their order, and what each of them sees.
 
 use alloc::boxed::Box;
+use core::fmt;
 
 use crate::clip::Clipper;
-use crate::detect::{Detector, StepView};
-use crate::{Edits, Measurement, Needs, Result, TensorSet, Verdict};
+use crate::detect::Detector;
+use crate::{
+    Edits, Error, Measurement, Needs, Outcome, Result, State, StepView, TensorSet, Verdict,
+};
 
-/// A clipper or a detector, in the place that the user gave it.
+/// A clipper or a detector, or somebody who only looks, in the place that the user gave it.
 #[derive(Debug)]
 pub(super) enum Rule {
     Clip(Box<dyn Clipper>),
     /// With the verdict that its alarm carries.
     Detect(Verdict, Box<dyn Detector>),
+    Tap(Tap),
+}
+
+/// What somebody does with each step.
+pub(super) struct Tap(pub(super) Box<TapFn>);
+
+type TapFn = dyn FnMut(&StepView<'_>) + Send + Sync;
+
+impl fmt::Debug for Tap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tap(..)")
+    }
 }
 
 impl Rule {
-    pub(super) fn needs(&self) -> Needs {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Clip(clipper) => clipper.name(),
+            Self::Detect(_, detector) => detector.name(),
+            Self::Tap(_) => "tap",
+        }
+    }
+
+    fn needs(&self) -> Needs {
         match self {
             Self::Clip(clipper) => clipper.needs(),
             Self::Detect(_, detector) => detector.needs(),
+            Self::Tap(_) => Needs::default(),
         }
+    }
+
+    fn settle(&mut self, outcome: &Outcome<'_>) {
+        match self {
+            Self::Clip(clipper) => clipper.settle(outcome),
+            Self::Detect(_, detector) => detector.settle(outcome),
+            Self::Tap(_) => (),
+        }
+    }
+
+    fn save(&self, state: &mut State) {
+        match self {
+            Self::Clip(clipper) => clipper.save(state),
+            Self::Detect(_, detector) => detector.save(state),
+            Self::Tap(_) => (),
+        }
+    }
+
+    fn load(&mut self, state: &State) -> Result<()> {
+        match self {
+            Self::Clip(clipper) => clipper.load(state),
+            Self::Detect(_, detector) => detector.load(state),
+            Self::Tap(_) => Ok(()),
+        }
+    }
+}
+
+/// A rule in the chain.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) rule: Rule,
+    pub(super) needs: Needs,
+    /// What it remembered when it was added.
+    fresh: State,
+    /// Whether it was ever given all that it goes by.
+    fed: bool,
+}
+
+impl Link {
+    pub(super) fn new(rule: Rule) -> Self {
+        let mut fresh = State::default();
+        rule.save(&mut fresh);
+        Self {
+            needs: rule.needs(),
+            rule,
+            fresh,
+            fed: false,
+        }
+    }
+
+    /// Whether the step has what the rule goes by; else why it abstains, or an error if a verdict was asked of a
+    /// rule that has never been fed.
+    pub(super) fn feed(&mut self, step: &StepView<'_>) -> Result<Option<&'static str>> {
+        let (what, why) = if self.needs.params && step.params.is_none() {
+            ("parameters", "no parameters were given")
+        } else if self.needs.loss && step.loss.is_none() {
+            ("a loss", "no loss was given")
+        } else {
+            self.fed = true;
+            return Ok(None);
+        };
+        match self.rule {
+            Rule::Detect(verdict, _) if !verdict.is_apply() && !self.fed => Err(Error::Unfed {
+                rule: self.rule.name(),
+                what,
+            }),
+            _ => Ok(Some(why)),
+        }
+    }
+
+    pub(super) fn settle(&mut self, outcome: &Outcome<'_>) {
+        self.rule.settle(outcome);
+    }
+
+    pub(super) fn state(&self) -> State {
+        let mut state = State::default();
+        self.rule.save(&mut state);
+        state
+    }
+
+    pub(super) fn load(&mut self, state: &State) -> Result<()> {
+        self.rule.load(state)
+    }
+
+    pub(super) fn reset(&mut self) -> Result<()> {
+        self.fed = false;
+        self.rule.load(&self.fresh)
     }
 }
 
@@ -36,22 +147,28 @@ pub(super) enum Valid {
 pub(super) struct Chain<'c, G: ?Sized> {
     pub(super) grads: &'c G,
     pub(super) view: StepView<'c>,
+    /// What the tensors hold, where the gradients are that times a factor.
+    pub(super) raw: &'c Measurement,
     pub(super) now: &'c mut Measurement,
     pub(super) valid: Valid,
+    /// How many operations had been pushed before the first rule.
+    pub(super) start: u64,
     pub(super) edits: &'c mut Edits,
 }
 
 impl<G: TensorSet + ?Sized> Chain<'_, G> {
     /// The step as the next rule is to see it, by arithmetic where that tells, else by one more read;
     /// and where it may write.
-    pub(super) fn look(&mut self, needs: Needs) -> Result<(StepView<'_>, &mut Edits)> {
+    pub(super) fn look(&mut self, needs: &Needs) -> Result<(StepView<'_>, &mut Edits)> {
         let pushed = self.edits.pushed();
         let fresh = match self.valid {
             Valid::Before => {
                 let seen = self.view.grads;
                 // A norm that equals its bound as far as it can be told is kept, and known to be no more.
                 let settled = || !self.edits.settles(seen.total(), seen.tensors());
-                pushed == 0 && seen.needs().covers(needs) && (needs.units.is_some() || settled())
+                pushed == self.start
+                    && seen.needs().covers(needs)
+                    && (needs.units.is_some() || settled())
             }
             Valid::Now(at) => {
                 if pushed == at {
@@ -61,9 +178,9 @@ impl<G: TensorSet + ?Sized> Chain<'_, G> {
             }
         };
         if !fresh {
-            let told = self.view.grads.needs().covers(needs)
+            let told = self.raw.needs().covers(needs)
                 && needs.units.is_none()
-                && self.now.follow(self.view.grads, self.edits).is_some();
+                && self.now.follow(self.raw, self.edits).is_some();
             if !told {
                 self.now.read(self.grads, needs, self.edits)?;
             }
@@ -93,6 +210,6 @@ pub(super) fn overflows<G: TensorSet + ?Sized>(
     if !edits.may_grow() || left.follow(before, edits).is_some() && left.total().max_abs() <= SAFE {
         return Ok(false);
     }
-    left.read(grads, Needs::LEAST, edits)?;
+    left.read(grads, &Needs::norms(), edits)?;
     Ok(!left.total().is_finite())
 }

@@ -1,22 +1,23 @@
 //! Everything composed into one line per training step.
 
 mod chain;
+mod judge;
+mod memory;
 mod paired;
 mod plan;
 mod policy;
 mod step;
 mod stepped;
+mod units;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use self::chain::{Chain, Rule, Valid, overflows};
+use self::chain::{Link, Rule, Tap};
 use self::paired::Paired;
-use self::plan::check_units;
-use self::policy::meet;
 use crate::clip::Clipper;
-use crate::detect::{Detector, StepView, non_finite};
-use crate::{Edits, Error, Measurement, Needs, Report, Result, TensorSet, TensorSetMut, Verdict};
+use crate::detect::{Alarm, Detector};
+use crate::{Error, Measurement, Needs, Report, StepView, Verdict};
 
 pub use plan::Plan;
 pub use policy::OnNonFinite;
@@ -59,7 +60,7 @@ pub use stepped::Stepped;
 /// ```
 #[derive(Debug)]
 pub struct Guard {
-    rules: Vec<Rule>,
+    links: Vec<Link>,
     /// What the report is to have whatever the rules need.
     asked: Needs,
     /// That two things were asked for of which one read gives one.
@@ -71,10 +72,15 @@ pub struct Guard {
     requires_gradients: bool,
     /// The skips and the rollbacks of the row that this step may go on with.
     row: [u32; 2],
-    params: Measurement,
-    paired: Paired,
+    /// Parameters and updates.
+    paired: [Paired; 2],
     /// The gradients as the edits planned so far would leave them.
     now: Measurement,
+    /// The alarms of this step, and those that were going on before it, each with the place of its rule.
+    alarms: Vec<(usize, Alarm)>,
+    ongoing: Vec<(usize, Alarm)>,
+    /// Whether there was a step of which the rules were not told what became of it.
+    open: bool,
     report: Report,
 }
 
@@ -100,18 +106,20 @@ impl Guard {
         // The policy may zero.
         report.edits.make_room(1);
         Self {
-            rules: Vec::new(),
-            asked: Needs::LEAST,
+            links: Vec::new(),
+            asked: Needs::default(),
             unmet: None,
-            needs: Needs::LEAST,
+            needs: Needs::default(),
             on_non_finite: OnNonFinite::default(),
             max_skips: 10,
             max_rollbacks: 3,
             requires_gradients: false,
             row: [0; 2],
-            params: Measurement::default(),
-            paired: Paired::default(),
+            paired: Default::default(),
             now: Measurement::default(),
+            alarms: Vec::new(),
+            ongoing: Vec::new(),
+            open: false,
             report,
         }
     }
@@ -164,49 +172,70 @@ impl Guard {
         self.push(Rule::Detect(verdict, Box::new(detector)))
     }
 
+    /// Lets somebody look at each step from this place in the chain.
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    /// use steadygrad::{clip, Guard};
+    /// let (sender, norms) = channel();
+    /// let after = sender.clone();
+    /// let mut guard = Guard::new()
+    ///     .tap(move |step| drop(sender.send(step.grads.total().l2())))
+    ///     .clip(clip::GlobalNorm::new(1.0)?)
+    ///     .tap(move |step| drop(after.send(step.grads.total().l2())));
+    /// assert!(guard.step(&mut [3.0, 4.0])?.verdict().is_apply());
+    /// assert_eq!(norms.try_iter().collect::<Vec<_>>(), [5.0, 1.0]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn tap(self, f: impl FnMut(&StepView<'_>) + Send + Sync + 'static) -> Self {
+        self.push(Rule::Tap(Tap(Box::new(f))))
+    }
+
     /// Measures more of the gradients than the rules need, for the report. One read sums the powers of one p and
-    /// the units of one axis: to ask for a second is an error of every step. Rules may differ; each sees its own.
+    /// the units of one kind: to ask for a second is an error of every step. Rules may differ; each sees its own.
     ///
     /// ```
     /// use steadygrad::{Guard, Needs};
     /// let mut guard = Guard::new();
     /// assert!(guard.step(&mut [3.0, -4.0])?.measurement().total().l1().is_nan());   // nobody asked
-    /// let mut guard = guard.measure(Needs::default());
+    /// let mut guard = guard.also_measure(&Needs::norms().of_magnitudes());
     /// assert_eq!(guard.step(&mut [3.0, -4.0])?.measurement().total().l1(), 7.0);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn measure(self, needs: Needs) -> Self {
+    pub fn also_measure(self, needs: &Needs) -> Self {
         let asked = self.asked.or(needs);
-        let beside = || {
-            let (what, found) = match needs.power().filter(|_| asked.p != needs.p) {
+        let contradiction = (!asked.covers(needs)).then(|| {
+            let (what, found) = match needs.power.filter(|_| asked.power != needs.power) {
                 Some(p) => ("p of a norm for the report", p),
-                None => (
-                    "axis of units for the report",
-                    needs.units.unwrap_or(0) as f64,
-                ),
+                None => ("units for the report", f64::NAN),
             };
             Error::Setting {
                 what,
                 expected: "the one that was asked for before",
                 found,
             }
-        };
-        let contradicts = !asked.covers(needs);
+        });
         Self {
-            unmet: self.unmet.or_else(|| contradicts.then(beside)),
-            needs: asked.or(self.needs),
+            unmet: self.unmet.or(contradiction),
+            needs: asked.clone().or(&self.needs),
             asked,
             ..self
         }
     }
 
     fn push(mut self, rule: Rule) -> Self {
-        self.needs = self.needs.or(rule.needs());
-        self.rules.push(rule);
+        let link = Link::new(rule);
+        self.needs = self.needs.or(&link.needs);
+        self.links.push(link);
         // Room for every rule to speak, of two things at most, so that no step has to make it.
-        self.report.alarms.reserve(2 * self.rules.len());
-        self.report.abstained.reserve(self.rules.len());
+        let room = 2 * self.links.len();
+        self.report.alarms.reserve(room);
+        self.report.ended.reserve(room);
+        self.alarms.reserve(room);
+        self.ongoing.reserve(room);
+        self.report.abstained.reserve(room);
         self.report.edits.make_room(1);
         self
     }
@@ -290,87 +319,6 @@ impl Guard {
         }
     }
 
-    /// Measures, decides, and carries it out.
-    ///
-    /// A `&mut G` variable is moved by the conversion: pass `&mut *grads` to keep it.
-    ///
-    /// ```
-    /// use steadygrad::{clip, Guard};
-    /// fn train(guard: &mut Guard, grads: &mut Vec<f32>) -> steadygrad::Result<f32> {
-    ///     let report = guard.step(&mut *grads)?;
-    ///     Ok(if report.verdict().is_apply() { grads[0] } else { 0.0 })
-    /// }
-    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?);
-    /// assert_eq!(train(&mut guard, &mut vec![8.0])?, 1.0);
-    /// assert_eq!(train(&mut guard, &mut vec![f32::NAN])?, 0.0);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NonFinite`] under [`OnNonFinite::Error`], [`Error::NothingSeen`] after
-    /// [`Guard::require_gradients`], [`Error::Axis`] or [`Error::Count`] if a rule scales units that a tensor does
-    /// not have, [`Error::Name`], [`Error::Count`] or [`Error::Shape`] if the parameters are not those of the
-    /// gradients, and what the tensors give. All these leave every gradient as it is, but for a storage that
-    /// fails while it is written to: then the tensors before it are edited, those behind it are not, and the
-    /// norm [after](Report::after) is NaN. A step with an error is not taken and counts as skipped; the first beyond
-    /// [`Guard::max_skips`] in a row gives [`Error::Stop`].
-    pub fn step<'s, G, P>(&mut self, step: impl Into<Step<'s, G, P>>) -> Result<Stepped<'_>>
-    where
-        G: TensorSetMut + ?Sized + 's,
-        P: TensorSet + ?Sized + 's,
-    {
-        let Step {
-            grads,
-            params,
-            loss,
-        } = step.into();
-        let params = params.as_ref().map(|params| params as &dyn TensorSet);
-        self.decide(&*grads, params, loss)?;
-        Plan { guard: self }.carry_out(grads)
-    }
-
-    /// Measures and decides; writes nothing.
-    ///
-    /// The plan can be carried out with [`Plan::apply`], or its factors can be folded into an optimiser's
-    /// own loop: a clipped step then costs one read and no extra write.
-    ///
-    /// A plan is a step, whether it is carried out or dropped: it has a number of its own, detectors have seen it,
-    /// and a verdict to skip counts. To look at gradients twice in one step, look at the plan's
-    /// [report](Plan::report), or read them with [`Measurement::of`].
-    ///
-    /// ```
-    /// use steadygrad::{clip, Guard};
-    ///
-    /// let (mut w, g) = (vec![10.0_f32, 10.0], vec![3.0_f32, 4.0]);
-    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(2.5)?);
-    /// let plan = guard.plan(&g)?;
-    /// if let (true, Some(factor)) = (plan.verdict().is_apply(), plan.factor(0)) {
-    ///     let rate = 0.5 * factor as f32;
-    ///     w.iter_mut().zip(&g).for_each(|(w, g)| *w -= rate * g);
-    /// }
-    /// assert_eq!(w, [9.25, 9.0]);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Guard::step`].
-    pub fn plan<'w, G, P>(&mut self, watch: impl Into<Watch<'w, G, P>>) -> Result<Plan<'_>>
-    where
-        G: TensorSet + ?Sized + 'w,
-        P: TensorSet + ?Sized + 'w,
-    {
-        let Watch {
-            grads,
-            params,
-            loss,
-        } = watch.into();
-        let params = params.as_ref().map(|params| params as &dyn TensorSet);
-        self.decide(grads, params, loss)?;
-        Ok(Plan { guard: self })
-    }
-
     /// The report of the last step.
     ///
     /// ```
@@ -383,162 +331,5 @@ impl Guard {
     #[must_use]
     pub fn report(&self) -> &Report {
         &self.report
-    }
-
-    /// Measures, judges, and counts.
-    fn decide<G>(
-        &mut self,
-        grads: &G,
-        params: Option<&dyn TensorSet>,
-        loss: Option<f64>,
-    ) -> Result<()>
-    where
-        G: TensorSet + ?Sized,
-    {
-        self.row = [self.report.skips, self.report.rollbacks];
-        let judged = self.judge(grads, params, loss);
-        self.close(judged)
-    }
-
-    /// Measures, and has the policy and the rules decide.
-    fn judge<G>(
-        &mut self,
-        grads: &G,
-        params: Option<&dyn TensorSet>,
-        loss: Option<f64>,
-    ) -> Result<()>
-    where
-        G: TensorSet + ?Sized,
-    {
-        let report = &mut self.report;
-        report.begin(loss);
-        if let Some(error) = &self.unmet {
-            return Err(error.clone());
-        }
-        report.before.read(grads, self.needs, &Edits::default())?;
-        report
-            .edits
-            .reset(report.before.len(), Some(report.before.names()));
-        report.after.same(&report.before);
-        self.now.make_room(&report.before);
-        if self.requires_gradients && report.nothing_seen() {
-            return Err(Error::NothingSeen {
-                tensors: report.before.len(),
-            });
-        }
-        if let Some(params) = params {
-            self.params.read(
-                params,
-                // Norms of parameters are plain ones.
-                Needs {
-                    p: self.needs.p.filter(|_| Needs::LEAST.covers(self.needs)),
-                    range: false,
-                    ..self.needs
-                },
-                &Edits::default(),
-            )?;
-            self.paired.check(&self.params, &report.before)?;
-        }
-
-        let view = StepView {
-            number: report.step,
-            grads: &report.before,
-            params: params.map(|_| &self.params),
-            loss,
-        };
-        report.fault = non_finite::find(&view);
-        if let Some(fault) = &report.fault {
-            report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
-        }
-        let clips = report.verdict.is_apply();
-        let mut chain = Chain {
-            grads,
-            view,
-            now: &mut self.now,
-            valid: Valid::Before,
-            edits: &mut report.edits,
-        };
-        for rule in &mut self.rules {
-            let needs = rule.needs();
-            match rule {
-                Rule::Clip(clipper) if clips && report.verdict.is_apply() => {
-                    let (view, edits) = chain.look(needs)?;
-                    clipper.plan(&view, edits);
-                    if edits.take_abstained() {
-                        report.abstained.push(clipper.name());
-                    }
-                }
-                // A step that is not taken is not clipped, and no clipper learns from it.
-                Rule::Clip(_) => (),
-                Rule::Detect(verdict, detector) => {
-                    if let Some(alarm) = detector.observe(&chain.look(needs)?.0) {
-                        report.verdict = report.verdict.max(*verdict);
-                        report.alarms.extend(alarm.one_by_one());
-                    }
-                }
-            }
-        }
-
-        if report.verdict.is_apply() {
-            check_units(grads, Some(&report.before), &report.edits)?;
-        }
-        let propagates = self.on_non_finite == OnNonFinite::Propagate;
-        if report.verdict.is_apply()
-            && !propagates
-            && overflows(grads, &report.before, &report.edits, &mut self.now)?
-        {
-            let view = StepView {
-                grads: &self.now,
-                ..view
-            };
-            let fault = non_finite::find(&view).map(|fault| fault.by("non-finite, left by a rule"));
-            if let Some(fault) = fault {
-                let met = meet(self.on_non_finite, &fault, &view, &mut report.edits);
-                // What came in is the first that was found; what a rule made of it is told beside it.
-                match report.fault {
-                    None => report.fault = Some(fault),
-                    Some(_) => report.alarms.push(fault),
-                }
-                report.verdict = met?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts what is not taken in a row, ends a row that is too long, and says what the step came to. An error is
-    /// a step not taken: whoever reads the report all the same may not find another verdict in it.
-    fn close(&mut self, judged: Result<()>) -> Result<()> {
-        let report = &mut self.report;
-        if judged.is_err() {
-            report.verdict = report.verdict.max(Verdict::Skip);
-        }
-        let [skips, rollbacks] = self.row;
-        [report.skips, report.rollbacks] = match report.verdict {
-            Verdict::Apply => [0, 0],
-            Verdict::Skip => [skips.saturating_add(1), rollbacks],
-            Verdict::Rollback => [skips, rollbacks.saturating_add(1)],
-            Verdict::Stop => [skips, rollbacks],
-        };
-        let too_long = report.skips > self.max_skips || report.rollbacks > self.max_rollbacks;
-        if too_long {
-            report.verdict = Verdict::Stop;
-        }
-        if report.verdict.is_apply() {
-            report.after.foresee(&report.before, &report.edits);
-        } else {
-            report
-                .edits
-                .reset(report.before.len(), Some(report.before.names()));
-        }
-        judged.map_err(|cause| {
-            if too_long {
-                Error::Stop {
-                    in_a_row: report.skips.saturating_add(report.rollbacks),
-                    cause: Box::new(cause),
-                }
-            } else {
-                cause
-            }
-        })
     }
 }

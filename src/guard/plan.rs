@@ -1,11 +1,9 @@
 //! What a guard decided, to be carried out or folded into an optimiser.
 
-use super::{Guard, Stepped};
+use super::units::check_units;
+use super::{Guard, Step, Stepped, Watch};
 use crate::set::{Found, Pairing};
-use crate::{
-    Ask, Edits, Factor, Measurement, Needs, Op, Report, Result, Tensor, TensorSet, TensorSetMut,
-    Verdict,
-};
+use crate::{Factor, Measurement, Report, Result, Tensor, TensorSet, TensorSetMut, Verdict};
 
 /// What a guard decided, before anything is written.
 ///
@@ -23,10 +21,12 @@ use crate::{
 /// assert_eq!(grads, [vec![0.6, 0.8], vec![0.0]]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
+///
+/// A plan that is dropped is a step that was not taken. The rules are told so before the guard does anything else.
 #[derive(Debug)]
 #[must_use = "nothing is written until the plan is applied or its factors are used"]
 pub struct Plan<'g> {
-    pub(super) guard: &'g mut Guard,
+    guard: &'g mut Guard,
 }
 
 impl<'g> Plan<'g> {
@@ -40,7 +40,7 @@ impl<'g> Plan<'g> {
     /// ```
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        self.guard.report.verdict
+        self.report().verdict
     }
 
     /// The factor for tensor `index`: 1 to keep it, `None` if the step is not to be taken, if more than scaling is
@@ -59,7 +59,7 @@ impl<'g> Plan<'g> {
     /// ```
     #[must_use]
     pub fn factor(&self, index: usize) -> Option<f64> {
-        let report = &self.guard.report;
+        let report = self.report();
         if !report.verdict.is_apply() || index >= report.edits.len() {
             return None;
         }
@@ -85,6 +85,26 @@ impl<'g> Plan<'g> {
         &self.guard.report
     }
 
+    /// Says that its factors were used: the step is taken, though nothing was written here.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let (mut w, g) = (vec![10.0_f32], vec![4.0_f32]);
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(2.0)?);
+    /// let plan = guard.plan(&g)?;
+    /// if let Some(factor) = plan.factor(0) {
+    ///     w[0] -= 0.5 * factor as f32 * g[0];
+    ///     assert_eq!(plan.taken().after(), 2.0);
+    /// }
+    /// assert_eq!(w, [9.0]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use = "its verdict says whether the step was to be taken"]
+    pub fn taken(self) -> &'g Report {
+        self.guard.settle(self.guard.report.verdict);
+        &self.guard.report
+    }
+
     /// Carries it out on the gradients it was made for.
     ///
     /// ```
@@ -106,58 +126,107 @@ impl<'g> Plan<'g> {
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
         let report = &self.guard.report;
         fits(&report.before, &*grads)?;
-        check_units(&*grads, None, &report.edits)?;
+        check_units(&*grads, &report.edits)?;
         self.carry_out(grads)
     }
 
-    pub(super) fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
+    fn carry_out<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
         let Self { guard } = self;
         let report = &mut guard.report;
-        let written = report.after.carry_out(grads, &report.before, &report.edits);
+        let raw = report.scale.raw(&report.before, &report.raw);
+        let mut written = report.after.carry_out(grads, raw, &report.edits);
         if written.is_err() {
             report.after.lose();
-            guard.close(written)?;
+            written = guard.close(written);
         }
+        guard.settle(guard.report.verdict);
+        written?;
         Ok(Stepped::new(&guard.report))
     }
 }
 
-/// Whether each list of factors fits the units of its tensor, so that none is found wanting when others are
-/// edited already. `seen` tells at no cost, if the units of these gradients were measured along that axis; else the
-/// tensor is read as the edit would leave it, and says so itself.
-pub(super) fn check_units<G: TensorSet + ?Sized>(
-    grads: &G,
-    seen: Option<&Measurement>,
-    edits: &Edits,
-) -> Result<()> {
-    if edits.common_factor().is_some() {
-        return Ok(());
+impl Guard {
+    /// Measures, decides, and carries it out.
+    ///
+    /// A `&mut G` variable is moved by the conversion: pass `&mut *grads` to keep it.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// fn train(guard: &mut Guard, grads: &mut Vec<f32>) -> steadygrad::Result<f32> {
+    ///     let report = guard.step(&mut *grads)?;
+    ///     Ok(if report.verdict().is_apply() { grads[0] } else { 0.0 })
+    /// }
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?);
+    /// assert_eq!(train(&mut guard, &mut vec![8.0])?, 1.0);
+    /// assert_eq!(train(&mut guard, &mut vec![f32::NAN])?, 0.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFinite`](crate::Error::NonFinite) under [`OnNonFinite::Error`](crate::OnNonFinite::Error), [`Error::NothingSeen`](crate::Error::NothingSeen) after
+    /// [`Guard::require_gradients`], [`Error::Axis`](crate::Error::Axis) or [`Error::Count`](crate::Error::Count) if a rule scales units that a tensor does
+    /// not have, [`Error::Name`](crate::Error::Name), [`Error::Count`](crate::Error::Count) or [`Error::Shape`](crate::Error::Shape) if the parameters are not those of the
+    /// gradients, and what the tensors give. All these leave every gradient as it is, but for a storage that
+    /// fails while it is written to: then the tensors before it are edited, those behind it are not, and the
+    /// norm [after](Report::after) is NaN. A step with an error is not taken and counts as skipped; the first beyond
+    /// [`Guard::max_skips`] in a row gives [`Error::Stop`](crate::Error::Stop).
+    pub fn step<'s, G, P>(&mut self, step: impl Into<Step<'s, G, P>>) -> Result<Stepped<'_>>
+    where
+        G: TensorSetMut + ?Sized + 's,
+        P: TensorSet + ?Sized + 's,
+    {
+        let Step {
+            grads,
+            params,
+            more,
+        } = step.into();
+        let params = params.as_ref().map(|params| params as &dyn TensorSet);
+        self.decide(&*grads, params, &more)?;
+        Plan { guard: self }.carry_out(grads)
     }
-    let along = |op: &Op<'_>| match *op {
-        Op::ScaleUnits { axis, .. } => Some(axis),
-        _ => None,
-    };
-    let units = |index: usize| edits.get(index).ops().filter_map(move |op| along(&op));
-    if (0..edits.len()).all(|index| units(index).next().is_none()) {
-        return Ok(());
+
+    /// Measures and decides; writes nothing.
+    ///
+    /// The plan can be carried out with [`Plan::apply`], or its factors can be folded into an optimiser's
+    /// own loop: a clipped step then costs one read and no extra write.
+    ///
+    /// A plan is a step, whether it is carried out or dropped: it has a number of its own, detectors have seen it,
+    /// and a verdict to skip counts. Rules learn from one that is [applied](Plan::apply) or [taken](Plan::taken). To look at gradients twice in one step, look at the plan's
+    /// [report](Plan::report), or read them with [`Measurement::of`].
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    ///
+    /// let (mut w, g) = (vec![10.0_f32, 10.0], vec![3.0_f32, 4.0]);
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(2.5)?);
+    /// let plan = guard.plan(&g)?;
+    /// if let Some(factor) = plan.factor(0) {
+    ///     let rate = 0.5 * factor as f32;
+    ///     w.iter_mut().zip(&g).for_each(|(w, g)| *w -= rate * g);
+    ///     assert!(plan.taken().verdict().is_apply());
+    /// }
+    /// assert_eq!(w, [9.25, 9.0]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Guard::step`].
+    pub fn plan<'w, G, P>(&mut self, watch: impl Into<Watch<'w, G, P>>) -> Result<Plan<'_>>
+    where
+        G: TensorSet + ?Sized + 'w,
+        P: TensorSet + ?Sized + 'w,
+    {
+        let Watch {
+            grads,
+            params,
+            more,
+        } = watch.into();
+        let params = params.as_ref().map(|params| params as &dyn TensorSet);
+        self.decide(grads, params, &more)?;
+        Ok(Plan { guard: self })
     }
-    let mut index = 0;
-    grads.visit(&mut |_, tensor| {
-        let edit = edits.get(index);
-        let known = seen.filter(|seen| units(index).all(|axis| seen.needs().units == Some(axis)));
-        let checked = match known {
-            Some(seen) => edit.check_units(|_| Ok(seen.units(index).len())),
-            None => tensor
-                .stats(&mut Ask {
-                    after: edit,
-                    p: Needs::LEAST.p,
-                    ..Ask::default()
-                })
-                .map(drop),
-        };
-        index += 1;
-        checked
-    })
 }
 
 /// Whether `grads` are those that `seen` tells of.

@@ -1,7 +1,10 @@
 //! What to do about NaN and infinities.
 
-use crate::detect::{Alarm, StepView, Subject};
 use crate::{Edits, Result, Verdict};
+use crate::{
+    StepView,
+    detect::{Alarm, Subject},
+};
 
 /// What to do about NaN and infinities.
 ///

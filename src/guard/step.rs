@@ -1,6 +1,32 @@
 //! What a guard is given at each step.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::TensorSet;
+
+/// Who made what is not finite, as far as anybody can tell.
+type Origin<'o> = dyn Fn() -> Option<String> + 'o;
+
+/// What is given beside gradients and parameters.
+#[derive(Clone)]
+pub(super) struct More<'s> {
+    pub(super) updates: Option<&'s dyn TensorSet>,
+    pub(super) loss: Option<f64>,
+    pub(super) signals: Vec<(&'static str, f64)>,
+    pub(super) scale: f64,
+    pub(super) origin: Option<&'s Origin<'s>>,
+}
+
+impl More<'_> {
+    const NONE: Self = Self {
+        updates: None,
+        loss: None,
+        signals: Vec::new(),
+        scale: 1.0,
+        origin: None,
+    };
+}
 
 /// What stands for parameters that were not given.
 type NoParams = [f64; 0];
@@ -22,7 +48,7 @@ type NoParams = [f64; 0];
 pub struct Step<'s, G: ?Sized, P: ?Sized = NoParams> {
     pub(super) grads: &'s mut G,
     pub(super) params: Option<&'s P>,
-    pub(super) loss: Option<f64>,
+    pub(super) more: More<'s>,
 }
 
 /// Gradients to be watched without being changed, and what else there is to watch.
@@ -42,7 +68,7 @@ pub struct Step<'s, G: ?Sized, P: ?Sized = NoParams> {
 pub struct Watch<'w, G: ?Sized, P: ?Sized = NoParams> {
     pub(super) grads: &'w G,
     pub(super) params: Option<&'w P>,
-    pub(super) loss: Option<f64>,
+    pub(super) more: More<'w>,
 }
 
 macro_rules! with_more {
@@ -58,7 +84,7 @@ macro_rules! with_more {
             /// # Ok::<(), steadygrad::Error>(())
             /// ```
             pub fn new(grads: $grads) -> Self {
-                Self { grads, params: None, loss: None }
+                Self { grads, params: None, more: More::NONE }
             }
         }
 
@@ -80,7 +106,7 @@ macro_rules! with_more {
             /// # Ok::<(), steadygrad::Error>(())
             /// ```
             pub fn params<Q: TensorSet + ?Sized>(self, params: &$l Q) -> $name<$l, G, Q> {
-                $name { grads: self.grads, params: Some(params), loss: self.loss }
+                $name { grads: self.grads, params: Some(params), more: self.more }
             }
 
             /// The loss.
@@ -93,7 +119,72 @@ macro_rules! with_more {
             /// # Ok::<(), steadygrad::Error>(())
             /// ```
             pub fn loss(self, loss: impl Into<f64>) -> Self {
-                Self { loss: Some(loss.into()), ..self }
+                let loss = Some(loss.into());
+                Self { more: More { loss, ..self.more }, ..self }
+            }
+
+            /// What was added to the parameters in the step before, under their names: for rules that compare it with
+            /// them.
+            ///
+            /// ```
+            /// use steadygrad::{Guard, Step};
+            /// let (mut grads, params, updates) = ([0.5_f32], [2.0_f32], [-0.002_f32]);
+            /// let mut guard = Guard::new();
+            /// let report = guard.step(Step::new(&mut grads).params(&params).updates(&updates))?;
+            /// let ratio = report.updates().unwrap().total().l2() / report.params().unwrap().total().l2();
+            /// assert!((ratio - 1e-3).abs() < 1e-9);
+            /// # Ok::<(), steadygrad::Error>(())
+            /// ```
+            pub fn updates(self, updates: &$l dyn TensorSet) -> Self {
+                let updates = Some(updates);
+                Self { more: More { updates, ..self.more }, ..self }
+            }
+
+            /// A number that the loop tells, for rules that know the name. Each step that gives any allocates once.
+            ///
+            /// ```
+            /// use steadygrad::{Guard, Step};
+            /// let mut guard = Guard::new();
+            /// let report = guard.step(Step::new(&mut [0.5_f32]).signal("alignment", 0.25))?;
+            /// assert_eq!(report.signals(), [("alignment", 0.25)]);
+            /// # Ok::<(), steadygrad::Error>(())
+            /// ```
+            pub fn signal(mut self, name: &'static str, value: f64) -> Self {
+                self.more.signals.push((name, value));
+                self
+            }
+
+            /// That the loss was multiplied by this before the backward pass, so that the gradients are. They are
+            /// divided by it before the first rule, in the same write as all else, and what is reported is
+            /// true gradients.
+            ///
+            /// ```
+            /// use steadygrad::{clip, Guard, Step};
+            /// let (mut guard, mut grads) = (Guard::new().clip(clip::GlobalNorm::new(1.0)?), [3.0_f32 * 1024.0, 4.0 * 1024.0]);
+            /// let report = guard.step(Step::new(&mut grads).scaled_by(1024.0))?;
+            /// assert_eq!((report.before(), report.after(), report.factor()), (5.0, 1.0, 0.2));
+            /// assert_eq!(grads, [0.6, 0.8]);
+            /// # Ok::<(), steadygrad::Error>(())
+            /// ```
+            ///
+            /// A scale that is not above 0 and finite is an error of the step.
+            pub fn scaled_by(self, scale: f64) -> Self {
+                Self { more: More { scale, ..self.more }, ..self }
+            }
+
+            /// Asked, only if something is not finite, who made it; the report tells.
+            ///
+            /// ```
+            /// use steadygrad::{Guard, Step};
+            /// let mut guard = Guard::new();
+            /// let origin = || Some("layer 3, time 17".to_string());
+            /// let report = guard.step(Step::new(&mut [f32::NAN]).explained_by(&origin))?;
+            /// assert_eq!(report.origin(), Some("layer 3, time 17"));
+            /// # Ok::<(), steadygrad::Error>(())
+            /// ```
+            pub fn explained_by(self, origin: &$l dyn Fn() -> Option<String>) -> Self {
+                let origin = Some(origin);
+                Self { more: More { origin, ..self.more }, ..self }
             }
         }
 
@@ -105,7 +196,7 @@ macro_rules! with_more {
 
         impl<G: ?Sized, P: ?Sized> core::fmt::Debug for $name<'_, G, P> {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.debug_struct(stringify!($name)).field("loss", &self.loss).finish_non_exhaustive()
+                f.debug_struct(stringify!($name)).field("loss", &self.more.loss).finish_non_exhaustive()
             }
         }
     };

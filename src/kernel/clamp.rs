@@ -1,142 +1,58 @@
-//! A clamp that says what was there and what is, in one walk.
+//! A clamp that counts what it changes, in one walk.
 
 use super::chunks;
-use super::edit::{apply, clamp_each};
-use super::measure::{self, BLOCK, Lanes, Sums, Twofold};
-use super::stream::{Look, complete_slice, range_of, stats_of_slice};
-use super::unit::{Plain, Unit};
-use crate::Stats;
-use crate::edit::Clamp;
-use crate::element::{Element, Part};
+use super::edit::clamp_each;
+use crate::number::{Number, Part};
+use crate::tell::Clamped;
 
-/// Clamps a slice into `[min, max]` and says what parts of it were and what they are. A block that needs no
-/// clamp is not written.
-pub(crate) fn clamp_and_stats<T: Element>(
-    xs: &mut [T],
-    min: f64,
-    max: f64,
-    mut add: impl FnMut([Stats; 2]),
-) {
-    let clamp = Clamp::new(min, max);
-    let chunk = |chunk: &mut [T]| of_chunk(chunk, &clamp);
-    chunks::write(xs, chunk, |(done, rest)| {
-        add(done);
-        rest.map(&mut add);
-    });
+/// Elements that stay in the nearest cache between the look and the write.
+const NEAR: usize = 2048;
+
+/// Clamps a slice into `[min, max]`. Where nothing lies outside, nothing is written.
+pub(crate) fn clamp_and_count<T: Number>(xs: &mut [T], min: f64, max: f64) -> Clamped {
+    let (low, high) = (T::inward(min), T::inward(max));
+    let chunk = |chunk: &mut [T]| {
+        let mut counts = Clamped::default();
+        for near in chunk.chunks_mut(NEAR) {
+            let found = outside(near, low, high);
+            if found.is_clipped() {
+                clamp_each(near, low, high);
+            }
+            counts.add(found);
+        }
+        counts
+    };
+    let mut counts = Clamped::default();
+    chunks::write(xs, chunk, |found| counts.add(found));
+    counts
 }
 
-/// How many elements, what they were and are, and their range before.
-type Blocks = (usize, [Sums; 2], (f64, f64));
-
-/// What the plain blocks were and are, and the rest if there is one.
-fn of_chunk<T: Element>(xs: &mut [T], clamp: &Clamp) -> ([Stats; 2], Option<[Stats; 2]>) {
-    let (done, sums, range) = plain_blocks(xs, clamp);
-    let (xs, rest) = xs.split_at_mut(done);
-    let mut done = sums.map(|sums| complete_slice(xs, sums, Look::LEAST));
-    (done[0].low, done[0].high) = range;
-    if rest.is_empty() {
-        return (done, None);
-    }
-    let before = stats_of_slice(rest, clamp.look());
-    apply(rest, &clamp.edit(), None);
-    let after = stats_of_slice(rest, Look::LEAST);
-    (done, Some([before, after]))
-}
-
-/// Clamps block by block, up to the first that needs a second look, which must come before it is written:
-/// one that is not finite, or has squares out of range. Says how many elements that was, what they were and
-/// are, and the range in which they were, as far as it must be known.
-fn plain_blocks<T: Element>(xs: &mut [T], clamp: &Clamp) -> Blocks {
-    #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    if let Some(unit) = super::unit::v3() {
-        return unit.vectorize(on_v3::PlainBlocks { unit, xs, clamp });
-    }
-    plain_blocks_plain(xs, clamp)
+/// What a clamp into `[min, max]` would do.
+pub(crate) fn count_outside(xs: &[f64], min: f64, max: f64) -> Clamped {
+    outside(xs, min, max)
 }
 
 #[cfg_attr(
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn plain_blocks_plain<T: Element>(xs: &mut [T], clamp: &Clamp) -> Blocks {
-    plain_blocks_on(Plain, xs, clamp)
-}
-
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-mod on_v3 {
-    use super::{Blocks, Clamp, Element, plain_blocks_on};
-    use pulp::{NullaryFnOnce, x86::V3};
-
-    pub(super) struct PlainBlocks<'a, T> {
-        pub(super) unit: V3,
-        pub(super) xs: &'a mut [T],
-        pub(super) clamp: &'a Clamp,
+fn outside<T: Number>(xs: &[T], low: T, high: T) -> Clamped {
+    let len = xs.len() as u64;
+    let (low, high) = (low.value(), high.value());
+    let bounded = low.magnitude() < T::Part::INFINITY && high.magnitude() < T::Part::INFINITY;
+    // By what is inside, so that NaN is not.
+    let inside = |x: &T| u32::from(x.value() >= low) & u32::from(x.value() <= high);
+    if bounded && xs.iter().map(inside).sum::<u32>() as usize == xs.len() {
+        return Clamped::of(len, 0, 0, 0);
     }
-
-    impl<T: Element> NullaryFnOnce for PlainBlocks<'_, T> {
-        type Output = Blocks;
-
-        #[inline(always)]
-        fn call(self) -> Self::Output {
-            plain_blocks_on(self.unit, self.xs, self.clamp)
-        }
+    let (mut clipped, mut nan, mut inf) = (0_u32, 0_u32, 0_u32);
+    for x in xs {
+        let x = x.value();
+        clipped += u32::from(x < low) | u32::from(x > high);
+        nan += u32::from(x.is_nan());
+        inf += u32::from(x.magnitude() == T::Part::INFINITY);
     }
-}
-
-#[inline(always)]
-fn plain_blocks_on<T: Element, U: Unit>(unit: U, xs: &mut [T], clamp: &Clamp) -> Blocks {
-    let (low, high) = clamp.bounds::<T>();
-    let mut before = (T::Part::ZERO, Twofold::ZERO);
-    let mut after = before;
-    let symmetric = low.value().magnitude() == high.value().magnitude();
-    let mut range = (f64::NEG_INFINITY, f64::INFINITY);
-    if clamp.look().range {
-        range = (range.1, range.0);
-    }
-    let mut done = 0;
-    for block in xs.chunks_mut(BLOCK) {
-        let seen = measure::look::<T, U, true>(unit, block, T::Part::ZERO);
-        // A maximum of `f64` does not tell of a NaN.
-        let has_nan = || unit.store(seen.1).iter().any(|sum| sum.is_nan());
-        let is_finite = seen.0 <= T::LARGEST_PART && (T::Part::SQUARES_ARE_EXACT || !has_nan());
-        if !is_finite {
-            break;
-        }
-        let mut left = seen;
-        let most = before.0.larger(seen.0);
-        let size = seen.0.to_f64() * T::PART_UNIT;
-        let mut keeps = clamp.keeps(-size, size);
-        if clamp.look().range {
-            let here = if keeps {
-                (-size, size)
-            } else {
-                range_of(block)
-            };
-            keeps = clamp.keeps(here.0, here.1);
-            range = (range.0.min(here.0), range.1.max(here.1));
-        }
-        if !keeps {
-            // No block that is kept has a larger element than this.
-            if !T::Part::squares_are_safe(most.to_f64() * T::PART_UNIT) {
-                break;
-            }
-            clamp_each(block, low, high);
-            left = if symmetric {
-                // Something was outside, and what was is at the bound now.
-                measure::look::<T, U, false>(unit, block, high.part().magnitude())
-            } else {
-                measure::look::<T, U, true>(unit, block, T::Part::ZERO)
-            };
-        }
-        before.0 = most;
-        after.0 = after.0.larger(left.0);
-        before.1.add(unit, seen.1);
-        after.1.add(unit, left.1);
-        done += block.len();
-    }
-    let [before, after] = [before, after].map(|(most, sq)| Lanes::<T>::of_squares(most, sq));
-    let sums = [before.finish_on(unit, false), after.finish_on(unit, false)];
-    (done, sums, range)
+    Clamped::of(len, clipped.into(), nan.into(), inf.into())
 }
 
 #[cfg(test)]
@@ -144,59 +60,63 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    fn as_separate_passes_say<T: Element>(xs: &[T]) {
+    /// One element after the other.
+    fn plainly<T: Number>(xs: &mut [T], min: f64, max: f64) -> Clamped {
+        let mut counts = Clamped::default();
+        for x in xs {
+            let clamped = match x.exact() {
+                x if x < T::inward(min).exact() => T::inward(min),
+                x if x > T::inward(max).exact() => T::inward(max),
+                _ => *x,
+            };
+            let changed = u64::from(!x.exact().is_nan() && clamped != *x);
+            let (nan, inf) = (x.exact().is_nan(), x.exact().is_infinite());
+            counts.add(Clamped::of(1, changed, nan.into(), inf.into()));
+            *x = clamped;
+        }
+        counts
+    }
+
+    fn as_one_by_one<T: Number>(xs: &[T]) {
+        let inf = f64::INFINITY;
         for (min, max) in [
             (-0.7, 0.7),
             (-0.1, 2.0),
             (0.25, 0.25),
             (0.0, 0.0),
-            (-9.0, f64::INFINITY),
+            (-2.0, 2.0),
+            (-9.0, inf),
+            (-inf, inf),
         ] {
-            for len in [1, 63, 64, 65, 200, 256, 257, 600, xs.len()] {
-                let (mut once, mut apart) = (xs[..len].to_vec(), xs[..len].to_vec());
-                let mut plain = once.clone();
-                let clamp = Clamp::new(min, max);
-                let before = stats_of_slice(&apart, clamp.look());
-                apply(&mut apart, &clamp.edit(), None);
-                let after = stats_of_slice(&apart, Look::LEAST);
-                let mut parts = Vec::new();
-                clamp_and_stats(&mut once, min, max, |mut part| {
-                    if !part[0].is_empty() {
-                        assert_eq!(part[0].lies_within(min, max), before.lies_within(min, max));
-                        (part[0].low, part[0].high) = (before.low, before.high);
-                        parts.push(part);
-                    }
-                });
-                assert_eq!(parts, [[before, after]], "{} {len} {min} {max}", T::NAME);
-                assert_eq!(once, apart);
-                let (done, sums, _) = plain_blocks_on(Plain, &mut plain, &clamp);
-                let mut sums = sums.map(|sums| complete_slice(&once, sums, Look::LEAST));
-                (sums[0].low, sums[0].high) = (before.low, before.high);
-                assert_eq!((done, sums), (len, [before, after]));
-                assert_eq!(plain, once);
+            for len in [0, 1, 7, 64, 2047, 2048, 2049, xs.len()] {
+                let (mut found, mut expected) = (xs[..len].to_vec(), xs[..len].to_vec());
+                let counts = clamp_and_count(&mut found, min, max);
+                assert_eq!(
+                    counts,
+                    plainly(&mut expected, min, max),
+                    "{len} {min} {max}"
+                );
+                let bits = |xs: &[T]| xs.iter().map(|x| x.exact().to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&found), bits(&expected));
             }
         }
     }
 
     #[test]
-    fn one_walk_gives_the_bits_of_three() {
-        let xs: Vec<f32> = (0..3000)
+    fn counts_are_those_of_one_by_one() {
+        let mut xs: Vec<f32> = (0..5000)
             .map(|i| ((i * 7919) % 3001) as f32 / 1500.0 - 1.0)
             .collect();
-        as_separate_passes_say(&xs);
-        as_separate_passes_say(&xs.iter().map(|&x| f64::from(x) / 3.0).collect::<Vec<_>>());
-        #[cfg(feature = "half")]
-        {
-            as_separate_passes_say(
-                &xs.iter()
-                    .map(|&x| half::f16::from_f32(x))
-                    .collect::<Vec<_>>(),
-            );
-            as_separate_passes_say(
-                &xs.iter()
-                    .map(|&x| half::bf16::from_f32(x))
-                    .collect::<Vec<_>>(),
-            );
+        for _ in 0..2 {
+            as_one_by_one(&xs);
+            as_one_by_one(&xs.iter().map(|&x| f64::from(x) / 3.0).collect::<Vec<_>>());
+            #[cfg(feature = "half")]
+            {
+                use half::{bf16, f16};
+                as_one_by_one(&xs.iter().map(|&x| f16::from_f32(x)).collect::<Vec<_>>());
+                as_one_by_one(&xs.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>());
+            }
+            (xs[3], xs[2500], xs[2501]) = (f32::NAN, f32::INFINITY, f32::NEG_INFINITY);
         }
     }
 }

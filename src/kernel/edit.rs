@@ -1,8 +1,9 @@
 //! The one write: a chain of operations on each element, in `f64`, rounded once.
 
 use super::chunks::change;
-use crate::edit::{Edit, Factor, Op};
-use crate::element::Element;
+use crate::edit::{Edit, Op};
+use crate::factor::Factor;
+use crate::number::Number;
 
 /// Elements worked on together, in a buffer of `f64`.
 const BLOCK: usize = 256;
@@ -15,7 +16,6 @@ pub(crate) struct At<'a> {
     outer: Option<&'a At<'a>>,
 }
 
-#[cfg(feature = "ndarray")]
 impl<'a> At<'a> {
     /// The `unit`-th index along `axis`, inside `outer`.
     pub(crate) fn unit(axis: usize, unit: usize, outer: Option<&'a At<'a>>) -> Self {
@@ -23,6 +23,7 @@ impl<'a> At<'a> {
     }
 
     /// Whether a unit along `axis` is named.
+    #[cfg(feature = "ndarray")]
     pub(crate) fn fixes(at: Option<&Self>, axis: usize) -> bool {
         core::iter::successors(at, |at| at.outer).any(|at| at.axis == axis)
     }
@@ -45,13 +46,14 @@ enum Ready<T> {
     Zero,
 }
 
-impl<T: Element> Ready<T> {
+impl<T: Number> Ready<T> {
     fn new(op: &Op<'_>, at: Option<&At<'_>>) -> Self {
         match *op {
             Op::Scale(factor) => Self::scale(factor),
-            Op::Clamp { min, max } => Self::Clamp(T::toward_zero(min), T::toward_zero(max)),
+            Op::Clamp { min, max } => Self::Clamp(T::inward(min), T::inward(max)),
             Op::ScaleUnits { axis, factors } => {
-                Self::Scale(factors.get(At::along(at, axis)).copied().unwrap_or(1.0))
+                let factor = factors.get(At::along(at, axis)).copied();
+                Self::scale(factor.unwrap_or(Factor::ONE))
             }
             Op::Zero => Self::Zero,
         }
@@ -79,7 +81,7 @@ impl<T: Element> Ready<T> {
                 }
             }
             Self::Clamp(min, max) => {
-                let (min, max) = (min.widen(), max.widen());
+                let (min, max) = (min.exact(), max.exact());
                 for x in xs {
                     *x = clamp(*x, min, max);
                 }
@@ -97,7 +99,7 @@ fn clamp<T: PartialOrd>(x: T, min: T, max: T) -> T {
 }
 
 /// Carries out `edit` on `xs`.
-pub(crate) fn apply<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
+pub(crate) fn apply<T: Number>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
     let mut ops = edit.ops().map(|op| Ready::<T>::new(&op, at));
     match [ops.next(), ops.next(), ops.next(), ops.next()] {
         [None, ..] => (),
@@ -127,7 +129,7 @@ pub(crate) fn apply<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_
 }
 
 /// Gives `to` what `xs` would be after `edit`, block by block.
-pub(crate) fn preview<T: Element>(
+pub(crate) fn preview<T: Number>(
     xs: &[T],
     edit: &Edit<'_>,
     at: Option<&At<'_>>,
@@ -149,18 +151,18 @@ pub(crate) fn preview<T: Element>(
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn chain<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
+fn chain<T: Number>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
     let mut wide = [0.0; BLOCK];
     for block in xs.chunks_mut(BLOCK) {
         let wide = &mut wide[..block.len()];
         for (w, x) in wide.iter_mut().zip(block.iter()) {
-            *w = x.widen();
+            *w = x.exact();
         }
         for op in edit.ops() {
             Ready::<T>::new(&op, at).run(wide);
         }
         for (x, w) in block.iter_mut().zip(wide) {
-            *x = T::narrow(*w);
+            *x = T::near(*w);
         }
     }
 }
@@ -169,9 +171,9 @@ fn chain<T: Element>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>>) {
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn scale<T: Element>(xs: &mut [T], factor: f64) {
+fn scale<T: Number>(xs: &mut [T], factor: f64) {
     for x in xs {
-        *x = T::narrow(x.widen() * factor);
+        *x = T::near(x.exact() * factor);
     }
 }
 
@@ -185,9 +187,9 @@ fn scale<T: Element>(xs: &mut [T], factor: f64) {
         "aarch64+neon"
     ))
 )]
-fn scale_half<T: Element>(xs: &mut [T], factor: f64) {
+fn scale_half<T: Number>(xs: &mut [T], factor: f64) {
     for x in xs {
-        *x = T::narrow(x.widen() * factor);
+        *x = T::near(x.exact() * factor);
     }
 }
 
@@ -195,10 +197,10 @@ fn scale_half<T: Element>(xs: &mut [T], factor: f64) {
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn scale_clamp_scale<T: Element>(xs: &mut [T], a: f64, min: T, max: T, b: f64) {
-    let (min, max) = (min.widen(), max.widen());
+fn scale_clamp_scale<T: Number>(xs: &mut [T], a: f64, min: T, max: T, b: f64) {
+    let (min, max) = (min.exact(), max.exact());
     for x in xs {
-        *x = T::narrow(clamp(x.widen() * a, min, max) * b);
+        *x = T::near(clamp(x.exact() * a, min, max) * b);
     }
 }
 
@@ -206,13 +208,13 @@ fn scale_clamp_scale<T: Element>(xs: &mut [T], a: f64, min: T, max: T, b: f64) {
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn clamp_all<T: Element>(xs: &mut [T], min: T, max: T) {
+fn clamp_all<T: Number>(xs: &mut [T], min: T, max: T) {
     clamp_each(xs, min, max);
 }
 
 /// For a function that is compiled for the processor.
 #[inline(always)]
-pub(super) fn clamp_each<T: Element>(xs: &mut [T], min: T, max: T) {
+pub(super) fn clamp_each<T: Number>(xs: &mut [T], min: T, max: T) {
     let (low, high) = (min.value(), max.value());
     for x in xs {
         let above = if x.value() < low { min } else { *x };

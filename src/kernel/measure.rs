@@ -13,34 +13,17 @@
 //! Bits do not depend on the processor. A fused multiply-add serves only squares that are exact, where
 //! it rounds just like a product and a sum.
 
-use super::stream::Look;
+use super::lanes::{BLOCK, LANES, LEAF, ROWS, Twofold, part, two_sum};
 use super::unit::{Plain, Unit};
-use crate::element::{Element, Part};
-
-/// Lanes that a block folds to.
-pub(super) const LANES: usize = 8;
-/// Elements of a row.
-const ROW: usize = 2 * LANES;
-/// Rows of a leaf.
-const ROWS: usize = 4;
-/// Elements of a leaf.
-pub(super) const LEAF: usize = ROWS * ROW;
-/// Elements of a block.
-pub(super) const BLOCK: usize = 4 * LEAF;
+use crate::needs::Look;
+use crate::number::{Number, Part};
 
 /// Running sums over a stream of blocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lanes<T: Element> {
+pub(super) struct Lanes<T: Number> {
     max: [[T::Part; LANES]; 2],
     l1: Twofold,
     sq: Twofold,
-}
-
-/// Sums of eight lanes, and what rounding took from them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Twofold {
-    pub(super) sum: [f64; LANES],
-    pub(super) rest: [f64; LANES],
 }
 
 /// A sum and what rounding took from it.
@@ -107,20 +90,7 @@ impl Sums {
     }
 }
 
-/// `a + b` as a rounded sum and its error, exactly (Knuth, 1969; Møller, 1965).
-#[inline(always)]
-pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    let b_part = sum - a;
-    (sum, (a - (sum - b_part)) + (b - b_part))
-}
-
 impl Twofold {
-    pub(super) const ZERO: Self = Self {
-        sum: [0.0; LANES],
-        rest: [0.0; LANES],
-    };
-
     /// Adds the lane sums of a block.
     #[inline(always)]
     pub(super) fn add<U: Unit>(&mut self, unit: U, lanes: U::Lanes) {
@@ -146,7 +116,7 @@ impl Twofold {
     }
 }
 
-impl<T: Element> Lanes<T> {
+impl<T: Number> Lanes<T> {
     pub(super) const ZERO: Self = Self {
         max: [[T::Part::ZERO; LANES]; 2],
         l1: Twofold::ZERO,
@@ -180,14 +150,6 @@ impl<T: Element> Lanes<T> {
         }
     }
 
-    /// Of a largest magnitude and running sums of squares.
-    #[inline(always)]
-    pub(super) fn of_squares(max: T::Part, sq: Twofold) -> Self {
-        let mut lanes = Self { sq, ..Self::ZERO };
-        lanes.max[0][0] = max;
-        lanes
-    }
-
     /// Adds blocks; only the last of a stream may be short.
     #[inline(always)]
     fn add<U: Unit, const L1: bool>(&mut self, unit: U, xs: &[T::Part]) {
@@ -215,51 +177,6 @@ impl<T: Element> Lanes<T> {
         }
         self.sq.add(unit, unit.add(sums.sq[0], sums.sq[1]));
     }
-}
-
-/// The largest magnitude in a block, or `known` if not `MAX`, and its squares in lanes that running sums can take
-/// in. Only the last of a stream may be short.
-#[inline(always)]
-pub(super) fn look<T: Element, U: Unit, const MAX: bool>(
-    unit: U,
-    block: &[T],
-    known: T::Part,
-) -> (T::Part, U::Lanes) {
-    let mut copy = [T::Part::ZERO; BLOCK];
-    let parts = if let Some(parts) = T::parts(block) {
-        parts
-    } else {
-        for (part, x) in copy.iter_mut().zip(block) {
-            *part = x.part();
-        }
-        &copy[..block.len()]
-    };
-    if let Some(block) = parts.first_chunk() {
-        look_at::<_, U, MAX>(unit, &whole(block), known)
-    } else {
-        let mut last = [T::Part::ZERO; LEAF];
-        let (leaves, count) = short(parts, &mut last);
-        look_at::<_, U, MAX>(unit, &leaves[..count], known)
-    }
-}
-
-#[inline(always)]
-fn look_at<P: Part, U: Unit, const MAX: bool>(
-    unit: U,
-    leaves: &[&[P; LEAF]],
-    known: P,
-) -> (P, U::Lanes) {
-    let mut max = [[P::ZERO; LANES]; 2];
-    if MAX {
-        for leaf in leaves {
-            unit.raise(&mut max, leaf);
-        }
-    }
-    let squares = match Leaf::several::<P, U, false>(unit, leaves) {
-        Some(sums) => unit.add(sums.sq[0], sums.sq[1]),
-        None => unit.load(&[0.0; LANES]),
-    };
-    (if MAX { unit.largest(&max) } else { known }, squares)
 }
 
 /// The leaves of a block.
@@ -290,15 +207,6 @@ fn short<'a, P: Part>(
         *to = part(whole, i);
     }
     (leaves, xs.len().div_ceil(LEAF))
-}
-
-/// The `index`-th `N` of `xs`, which holds them whole.
-#[inline(always)]
-pub(super) fn part<P, const N: usize>(xs: &[P], index: usize) -> &[P; N] {
-    match xs[index * N..].first_chunk() {
-        Some(part) => part,
-        None => unreachable!("cut into whole parts before"),
-    }
 }
 
 /// The sums of a leaf, or of several, in two times eight lanes.
@@ -396,7 +304,7 @@ impl<P: Part> How<P> {
 }
 
 /// Adds `xs`; only the last slice of a stream may end inside a block.
-pub(super) fn add<T: Element>(lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
+pub(super) fn add<T: Number>(lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if let Some(unit) = super::unit::v3() {
         return unit.vectorize(Add {
@@ -410,7 +318,7 @@ pub(super) fn add<T: Element>(lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>
 }
 
 /// What one slice comes to.
-pub(super) fn sums<T: Element>(xs: &[T], how: &How<T::Part>) -> Sums {
+pub(super) fn sums<T: Number>(xs: &[T], how: &How<T::Part>) -> Sums {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if let Some(unit) = super::unit::v3() {
         return unit.vectorize(Sum { unit, xs, how });
@@ -422,17 +330,17 @@ pub(super) fn sums<T: Element>(xs: &[T], how: &How<T::Part>) -> Sums {
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod on_v3 {
-    use super::{Element, How, Lanes, Sums, add_on};
+    use super::{How, Lanes, Number, Sums, add_on};
     use pulp::{NullaryFnOnce, x86::V3};
 
-    pub(super) struct Add<'a, T: Element> {
+    pub(super) struct Add<'a, T: Number> {
         pub(super) unit: V3,
         pub(super) lanes: &'a mut Lanes<T>,
         pub(super) xs: &'a [T],
         pub(super) how: &'a How<T::Part>,
     }
 
-    impl<T: Element> NullaryFnOnce for Add<'_, T> {
+    impl<T: Number> NullaryFnOnce for Add<'_, T> {
         type Output = ();
 
         #[inline(always)]
@@ -444,13 +352,13 @@ mod on_v3 {
         }
     }
 
-    pub(super) struct Sum<'a, T: Element> {
+    pub(super) struct Sum<'a, T: Number> {
         pub(super) unit: V3,
         pub(super) xs: &'a [T],
         pub(super) how: &'a How<T::Part>,
     }
 
-    impl<T: Element> NullaryFnOnce for Sum<'_, T> {
+    impl<T: Number> NullaryFnOnce for Sum<'_, T> {
         type Output = Sums;
 
         #[inline(always)]
@@ -469,12 +377,12 @@ use on_v3::{Add, Sum};
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn add_plain<T: Element>(lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
+fn add_plain<T: Number>(lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
     add_on(Plain, lanes, xs, how);
 }
 
 #[inline(always)]
-fn add_on<T: Element, U: Unit>(unit: U, lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
+fn add_on<T: Number, U: Unit>(unit: U, lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
     match (how.times, T::parts(xs)) {
         (None, Some(parts)) if how.l1 => lanes.add::<U, true>(unit, parts),
         (None, Some(parts)) => lanes.add::<U, false>(unit, parts),
@@ -505,6 +413,12 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
+    const MAGNITUDES: Look = Look {
+        l1: true,
+        power: None,
+        range: false,
+    };
+
     /// Magnitudes over a span of `f32` exponents, some of them zero.
     fn input(len: usize) -> Vec<f32> {
         let mut state = 1_u32;
@@ -524,7 +438,7 @@ mod tests {
             .collect()
     }
 
-    fn bits<T: Element>(lanes: Lanes<T>) -> [u64; 5] {
+    fn bits<T: Number>(lanes: Lanes<T>) -> [u64; 5] {
         of(lanes.finish())
     }
 
@@ -532,31 +446,39 @@ mod tests {
         [sums.max, sums.l1.0, sums.l1.1, sums.sq.0, sums.sq.1].map(f64::to_bits)
     }
 
-    fn the_same_on_every_processor<T: Element>(xs: &[T]) {
+    fn the_same_on_every_processor<T: Number>(xs: &[T]) {
         let (_, half) = T::Part::shift(2.0);
         for len in (0..70).chain([100, 127, 128, 192, 193, 255, 256, 257, 5000]) {
             let xs = &xs[..len];
-            let squares = How::usual(Look::LEAST);
+            let squares = How::usual(Look::default());
             let times = Some(half);
-            for how in [
-                How::usual(Look::of(None, false)),
-                squares,
-                How { times, ..squares },
-            ] {
+            for how in [How::usual(MAGNITUDES), squares, How { times, ..squares }] {
                 let (mut best, mut plain) = (Lanes::ZERO, Lanes::ZERO);
                 add(&mut best, xs, &how);
                 add_on(Plain, &mut plain, xs, &how);
-                assert_eq!(bits(best), bits(plain), "{} {len}", T::NAME);
+                assert_eq!(
+                    bits(best),
+                    bits(plain),
+                    "{} {len}",
+                    core::any::type_name::<T>()
+                );
                 let mut other = Lanes::ZERO;
                 add_plain(&mut other, xs, &how);
-                assert_eq!(bits(best), bits(other), "{} {len}", T::NAME);
-                assert_eq!(bits(best), of(sums(xs, &how)), "{} {len}", T::NAME);
+                assert_eq!(
+                    bits(best),
+                    bits(other),
+                    "{} {len}",
+                    core::any::type_name::<T>()
+                );
+                assert_eq!(
+                    bits(best),
+                    of(sums(xs, &how)),
+                    "{} {len}",
+                    core::any::type_name::<T>()
+                );
             }
             // The squares do not depend on whether the magnitudes are summed too.
-            let (all, less) = (
-                sums(xs, &How::usual(Look::of(None, false))),
-                sums(xs, &squares),
-            );
+            let (all, less) = (sums(xs, &How::usual(MAGNITUDES)), sums(xs, &squares));
             assert_eq!(
                 of(less),
                 of(Sums {
@@ -587,10 +509,10 @@ mod tests {
         let mut xs = input(1000);
         for len in [1, 63, 64, 65, 200, 256, 300, 900] {
             let mut short = Lanes::ZERO;
-            add(&mut short, &xs[..len], &How::usual(Look::of(None, false)));
+            add(&mut short, &xs[..len], &How::usual(MAGNITUDES));
             xs[len..].fill(0.0);
             let mut long = Lanes::ZERO;
-            add(&mut long, &xs, &How::usual(Look::of(None, false)));
+            add(&mut long, &xs, &How::usual(MAGNITUDES));
             assert_eq!(bits(short), bits(long), "{len}");
             xs = input(1000);
         }

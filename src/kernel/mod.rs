@@ -3,16 +3,17 @@
 
 mod chunks;
 mod clamp;
+mod combine;
 mod edit;
+mod lanes;
 mod measure;
 mod pair;
 mod stream;
 mod unit;
 
-pub(crate) use clamp::clamp_and_stats;
-#[cfg(feature = "ndarray")]
-pub(crate) use edit::At;
-pub(crate) use edit::{apply, preview};
+pub(crate) use clamp::{clamp_and_count, count_outside};
+pub(crate) use combine::{combine, map};
+pub(crate) use edit::{At, apply, preview};
 pub(crate) use measure::Pair;
 pub(crate) use pair::pair;
-pub(crate) use stream::{Look, edit_and_stats, stats, stats_of_slice, stats_of_slices};
+pub(crate) use stream::{edit_and_stats, stats, stats_of_slice, stats_of_slices};

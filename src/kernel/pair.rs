@@ -1,13 +1,14 @@
 //! Two slices at once: a penalty's value from the one, its gradient added to the other.
 
 use super::chunks::write_beside;
-use super::measure::{BLOCK, LANES, LEAF, Pair, Twofold, part};
+use super::lanes::{BLOCK, LANES, LEAF, Twofold, part};
+use super::measure::Pair;
 use super::unit::{Plain, Unit};
-use crate::element::Element;
+use crate::number::Number;
 
 /// For each pair, adds the derivative to `gs` and returns the sum of the terms. `at(w)` gives both.
 /// Terms are added in the order in which the elements of a norm are.
-pub(crate) fn pair<W: Element, G: Element>(
+pub(crate) fn pair<W: Number, G: Number>(
     ws: &[W],
     gs: &mut [G],
     at: impl Fn(f64) -> (f64, f64) + Sync,
@@ -18,7 +19,7 @@ pub(crate) fn pair<W: Element, G: Element>(
     sum
 }
 
-fn of_chunk<W: Element, G: Element, F: Fn(f64) -> (f64, f64)>(
+fn of_chunk<W: Number, G: Number, F: Fn(f64) -> (f64, f64)>(
     ws: &[W],
     gs: &mut [G],
     at: &F,
@@ -34,7 +35,7 @@ fn of_chunk<W: Element, G: Element, F: Fn(f64) -> (f64, f64)>(
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn of_chunk_plain<W: Element, G: Element, F: Fn(f64) -> (f64, f64)>(
+fn of_chunk_plain<W: Number, G: Number, F: Fn(f64) -> (f64, f64)>(
     ws: &[W],
     gs: &mut [G],
     at: &F,
@@ -44,7 +45,7 @@ fn of_chunk_plain<W: Element, G: Element, F: Fn(f64) -> (f64, f64)>(
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod on_v3 {
-    use super::{Element, Pair, of_chunk_on};
+    use super::{Number, Pair, of_chunk_on};
     use pulp::{NullaryFnOnce, x86::V3};
 
     pub(super) struct Both<'a, W, G, F> {
@@ -54,7 +55,7 @@ mod on_v3 {
         pub(super) at: &'a F,
     }
 
-    impl<W: Element, G: Element, F: Fn(f64) -> (f64, f64)> NullaryFnOnce for Both<'_, W, G, F> {
+    impl<W: Number, G: Number, F: Fn(f64) -> (f64, f64)> NullaryFnOnce for Both<'_, W, G, F> {
         type Output = Pair;
 
         #[inline(always)]
@@ -65,7 +66,7 @@ mod on_v3 {
 }
 
 #[inline(always)]
-fn of_chunk_on<W: Element, G: Element, U: Unit, F: Fn(f64) -> (f64, f64)>(
+fn of_chunk_on<W: Number, G: Number, U: Unit, F: Fn(f64) -> (f64, f64)>(
     unit: U,
     ws: &[W],
     gs: &mut [G],
@@ -92,15 +93,15 @@ struct Aligned([f64; BLOCK]);
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn each<W: Element, G: Element, F: Fn(f64) -> (f64, f64)>(
+fn each<W: Number, G: Number, F: Fn(f64) -> (f64, f64)>(
     ws: &[W],
     gs: &mut [G],
     terms: &mut [f64; BLOCK],
     at: &F,
 ) {
     for ((term, w), g) in terms.iter_mut().zip(ws).zip(gs) {
-        let (value, slope) = at(w.widen());
-        *g = G::narrow(g.widen() + slope);
+        let (value, slope) = at(w.exact());
+        *g = G::near(g.exact() + slope);
         *term = value;
     }
 }

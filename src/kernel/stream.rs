@@ -2,10 +2,12 @@
 
 use super::chunks::{self, CHUNK};
 use super::edit::{At, apply};
-use super::measure::{self, BLOCK, How, Lanes, Pair, Sums};
-use crate::element::{Element, Part};
-use crate::stats::{Power, SQUARES};
-use crate::tensor::{SliceRef, each_slice};
+use super::lanes::BLOCK;
+use super::measure::{self, How, Lanes, Pair, Sums};
+use crate::needs::Look;
+use crate::number::{Number, Part};
+use crate::slice::{SliceRef, each_slice};
+use crate::stats::Power;
 use crate::{Edit, Stats, Wide, math};
 
 /// Elements that stay in the nearest cache, in whole blocks.
@@ -14,41 +16,11 @@ const NEAR: usize = 8 * BLOCK;
 /// Elements held back until they fill whole blocks.
 const HELD: usize = 4 * BLOCK;
 
-/// What to look for beside counts, squares and the largest magnitude.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Look {
-    /// Σ|x|.
-    pub(crate) l1: bool,
-    /// Σ|x|^p for this p.
-    pub(crate) power: Option<f64>,
-    /// The smallest and the largest element.
-    pub(crate) range: bool,
-}
-
-impl Look {
-    /// Squares and the largest magnitude alone.
-    pub(crate) const LEAST: Self = Self {
-        l1: false,
-        power: None,
-        range: false,
-    };
-
-    /// As [`Ask`](crate::Ask) and [`Needs`](crate::Needs) put it.
-    #[inline]
-    pub(crate) fn of(p: Option<f64>, range: bool) -> Self {
-        Self {
-            l1: p != Some(SQUARES),
-            power: p.filter(|&p| p != SQUARES),
-            range,
-        }
-    }
-}
-
 /// Gives the elements of a tensor to a receiver, run by run, the same each time it is asked.
 pub(crate) type Feed<'a, T> = dyn Fn(&mut dyn FnMut(&[T])) + 'a;
 
 /// What one read says of the elements that `feed` gives.
-pub(crate) fn stats<T: Element>(feed: &Feed<'_, T>, look: Look) -> Stats {
+pub(crate) fn stats<T: Number>(feed: &Feed<'_, T>, look: Look) -> Stats {
     let read = |how: &How<T::Part>| {
         let mut stream = Stream::new(*how);
         feed(&mut |run| stream.push(run));
@@ -60,7 +32,7 @@ pub(crate) fn stats<T: Element>(feed: &Feed<'_, T>, look: Look) -> Stats {
 
 /// The same for one slice, without holding anything back.
 #[inline]
-pub(crate) fn stats_of_slice<T: Element>(xs: &[T], look: Look) -> Stats {
+pub(crate) fn stats_of_slice<T: Number>(xs: &[T], look: Look) -> Stats {
     let sums = sums_of_slice(xs, &How::usual(look));
     complete_slice(xs, sums, look)
 }
@@ -81,7 +53,7 @@ pub(crate) fn stats_of_slices(
 
 /// Field by field: a copy of what was just written in smaller pieces would wait for them.
 #[inline]
-fn fill_in<T: Element>(xs: &[T], look: Look, to: &mut Stats) {
+fn fill_in<T: Number>(xs: &[T], look: Look, to: &mut Stats) {
     let sums = sums_of_slice(xs, &How::usual(look));
     if are_all::<T>(&sums, look) {
         *to = plain(xs.len() as u64, &sums, look);
@@ -91,7 +63,7 @@ fn fill_in<T: Element>(xs: &[T], look: Look, to: &mut Stats) {
 }
 
 #[inline]
-fn sums_of_slice<T: Element>(xs: &[T], how: &How<T::Part>) -> Sums {
+fn sums_of_slice<T: Number>(xs: &[T], how: &How<T::Part>) -> Sums {
     if xs.len() <= CHUNK {
         return measure::sums(xs, how);
     }
@@ -105,7 +77,7 @@ fn sums_of_slice<T: Element>(xs: &[T], how: &How<T::Part>) -> Sums {
 }
 
 #[inline]
-pub(super) fn complete_slice<T: Element>(xs: &[T], sums: Sums, look: Look) -> Stats {
+pub(super) fn complete_slice<T: Number>(xs: &[T], sums: Sums, look: Look) -> Stats {
     let feed = |to: &mut dyn FnMut(&[T])| to(xs);
     complete(xs.len() as u64, sums, look, &feed, &|how| {
         sums_of_slice(xs, how)
@@ -113,7 +85,7 @@ pub(super) fn complete_slice<T: Element>(xs: &[T], sums: Sums, look: Look) -> St
 }
 
 /// Carries out `edit` on a slice and says what it leaves, block by block while it is near.
-pub(crate) fn edit_and_stats<T: Element>(
+pub(crate) fn edit_and_stats<T: Number>(
     xs: &mut [T],
     edit: &Edit<'_>,
     at: Option<&At<'_>>,
@@ -134,7 +106,7 @@ pub(crate) fn edit_and_stats<T: Element>(
 }
 
 /// Sums over runs of any length: whole blocks go straight in, the rest is held back.
-struct Stream<T: Element> {
+struct Stream<T: Number> {
     how: How<T::Part>,
     held: [T; HELD],
     holds: usize,
@@ -144,7 +116,7 @@ struct Stream<T: Element> {
     len: u64,
 }
 
-impl<T: Element> Stream<T> {
+impl<T: Number> Stream<T> {
     fn new(how: How<T::Part>) -> Self {
         Self {
             how,
@@ -208,7 +180,7 @@ impl<T: Element> Stream<T> {
 
 /// Whether the sums of the fast pass are all there is to say.
 #[inline(always)]
-fn are_all<T: Element>(sums: &Sums, look: Look) -> bool {
+fn are_all<T: Number>(sums: &Sums, look: Look) -> bool {
     let more = look.power.is_some() || look.range;
     sums.are_finite() && T::Part::squares_are_safe(sums.max) && !more
 }
@@ -227,7 +199,7 @@ fn plain(len: u64, sums: &Sums, look: Look) -> Stats {
 
 /// Turns the sums of the fast pass into `Stats`, reading again where they do not tell.
 #[inline]
-fn complete<T: Element>(
+fn complete<T: Number>(
     len: u64,
     sums: Sums,
     look: Look,
@@ -242,7 +214,7 @@ fn complete<T: Element>(
 
 /// For powers and ranges, for what is not finite, and for squares out of range.
 #[cold]
-fn carefully<T: Element>(
+fn carefully<T: Number>(
     len: u64,
     mut sums: Sums,
     look: Look,
@@ -280,7 +252,7 @@ fn carefully<T: Element>(
 }
 
 /// Counts what is not finite and finds the first of it and the largest finite magnitude.
-fn count<T: Element>(feed: &Feed<'_, T>, stats: &mut Stats) {
+fn count<T: Number>(feed: &Feed<'_, T>, stats: &mut Stats) {
     let mut index = 0;
     feed(&mut |run| {
         for block in run.chunks(HELD) {
@@ -290,7 +262,7 @@ fn count<T: Element>(feed: &Feed<'_, T>, stats: &mut Stats) {
             stats.pos_inf += found.pos_inf;
             stats.neg_inf += found.neg_inf;
             if stats.first_non_finite.is_none() && !stats.is_finite() {
-                let first = block.iter().position(|x| !x.widen().is_finite());
+                let first = block.iter().position(|x| !x.exact().is_finite());
                 stats.first_non_finite = first.map(|i| index + i as u64);
             }
             index += block.len() as u64;
@@ -306,12 +278,12 @@ fn count<T: Element>(feed: &Feed<'_, T>, stats: &mut Stats) {
         "aarch64+neon"
     ))
 )]
-fn found<T: Element>(xs: &[T]) -> Stats {
+fn found<T: Number>(xs: &[T]) -> Stats {
     let (mut nan, mut pos, mut neg, mut max) = ([0_u64; 8], [0_u64; 8], [0_u64; 8], [0.0_f64; 8]);
     for chunk in xs.chunks(8) {
         let mut eight = [0.0; 8];
         for (to, x) in eight.iter_mut().zip(chunk) {
-            *to = x.widen();
+            *to = x.exact();
         }
         for (j, x) in eight.into_iter().enumerate() {
             nan[j] += u64::from(x.is_nan());
@@ -331,7 +303,7 @@ fn found<T: Element>(xs: &[T]) -> Stats {
 }
 
 /// The smallest and the largest finite element; (∞, −∞) if there is none.
-pub(super) fn range<T: Element>(feed: &Feed<'_, T>) -> (f64, f64) {
+pub(super) fn range<T: Number>(feed: &Feed<'_, T>) -> (f64, f64) {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     feed(&mut |run| {
         let (smallest, largest) = range_of(run);
@@ -348,11 +320,11 @@ pub(super) fn range<T: Element>(feed: &Feed<'_, T>) -> (f64, f64) {
         "aarch64+neon"
     ))
 )]
-pub(super) fn range_of<T: Element>(xs: &[T]) -> (f64, f64) {
+pub(super) fn range_of<T: Number>(xs: &[T]) -> (f64, f64) {
     let (mut low, mut high) = ([f64::INFINITY; 8], [f64::NEG_INFINITY; 8]);
     for chunk in xs.chunks(8) {
         for (j, x) in chunk.iter().enumerate() {
-            let x = x.widen();
+            let x = x.exact();
             // Infinities are counted, not ranked.
             let size = x.abs() < f64::INFINITY;
             low[j] = if size && x < low[j] { x } else { low[j] };
@@ -367,14 +339,14 @@ pub(super) fn range_of<T: Element>(xs: &[T]) -> (f64, f64) {
 
 /// Σ|x|^p of the finite elements, each taken as its share of the largest: so no power overflows, however
 /// large p is, and the sum is at least 1.
-fn power<T: Element>(feed: &Feed<'_, T>, max: f64, p: f64) -> Wide {
+fn power<T: Number>(feed: &Feed<'_, T>, max: f64, p: f64) -> Wide {
     if max == 0.0 {
         return Wide::ZERO;
     }
     let mut sum = Pair::ZERO;
     feed(&mut |run| {
         for x in run {
-            let x = x.widen().abs();
+            let x = x.exact().abs();
             if x.is_finite() {
                 sum.add(Pair(math::powf(x / max, p), 0.0));
             }

@@ -1,9 +1,9 @@
 //! Eight lanes of `f64`, on whatever the processor has for them.
 
-use super::measure::{LANES, LEAF, Twofold, two_sum};
+use super::lanes::{LANES, LEAF, Twofold, two_sum};
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-use crate::element::Eight;
-use crate::element::Part;
+use crate::number::Eight;
+use crate::number::Part;
 
 /// How a processor adds eight lanes. Every implementation gives the same bits.
 pub(super) trait Unit: Copy {
@@ -114,7 +114,7 @@ pub(super) use x86::v3;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86 {
     use super::{Eight, LANES, LEAF, Part, Twofold, Unit};
-    use crate::kernel::measure::part;
+    use crate::kernel::lanes::part;
     use pulp::x86::V3;
     use pulp::{cast, f64x4, u32x4, u32x8};
     use std::sync::OnceLock;

@@ -38,8 +38,9 @@ use alloc::vec::Vec;
 use self::biases::Choice;
 use crate::kernel::{self, Pair};
 use crate::names::Names;
-use crate::set::{Found, Pairing, TensorRef};
-use crate::tensor::{SliceMut, SliceRef, Tensor, TensorMut, each_slice};
+use crate::set::{Found, Pairing};
+use crate::slice::{SliceMut, SliceRef, each_slice};
+use crate::tensor::{BLOCK, Tensor, TensorMut, TensorRef};
 use crate::{Error, Result, TensorSet, TensorSetMut};
 
 /// A sum over weights of a term of each, and its gradient.
@@ -244,9 +245,6 @@ impl<'w> Paired<'w> {
         })
     }
 }
-
-/// Elements worked on together where memory is not contiguous or types are foreign.
-const BLOCK: usize = 1024;
 
 /// Hands out the elements of a tensor as `f64`, and where each block starts.
 fn in_blocks(tensor: &TensorRef<'_>, f: &mut dyn FnMut(usize, &[f64]) -> Result<()>) -> Result<()> {

@@ -19,15 +19,13 @@ use crate::{Error, Result};
 /// use ndarray::Array2;
 /// use steadygrad::recurrent::{Activation, Init, Rnn};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let irnn = Rnn::<f32>::builder(2, 8)
 ///     .activation(Activation::Relu)
 ///     .w_in(Init::Xavier)
 ///     .w_rec(Init::Identity)
 ///     .build(&mut || 0.75)?;
 /// assert_eq!(irnn.w_rec, Array2::<f32>::eye(8));
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
@@ -56,16 +54,12 @@ impl<A: Real> RnnBuilder<A> {
     ///
     /// # Examples
     ///
-    /// See [`RnnBuilder`].
-    ///
     /// ```
     /// use steadygrad::recurrent::{Activation, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let linear = Rnn::<f64>::builder(1, 4).activation(Activation::Identity).build(&mut || 0.5)?;
     /// assert_eq!(linear.activation(), Activation::Identity);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     pub fn activation(self, activation: Activation) -> Self {
         Self { activation, ..self }
@@ -75,17 +69,13 @@ impl<A: Real> RnnBuilder<A> {
     ///
     /// # Examples
     ///
-    /// See [`RnnBuilder`].
-    ///
     /// ```
     /// use ndarray::array;
     /// use steadygrad::recurrent::{Init, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::<f64>::builder(3, 2).w_in(Init::Identity).build(&mut || 0.75)?;
     /// assert_eq!(rnn.w_in, array![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     pub fn w_in(self, init: Init) -> Self {
         Self { w_in: init, ..self }
@@ -95,16 +85,13 @@ impl<A: Real> RnnBuilder<A> {
     ///
     /// # Examples
     ///
-    /// See [`RnnBuilder`].
-    ///
     /// ```
-    /// use steadygrad::recurrent::{Init, Rnn, spectral_radius};
+    /// use steadygrad::recurrent::{Init, Rnn};
+    /// use steadygrad::spectral::spectral_radius;
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let fading = Rnn::<f64>::builder(3, 4).w_rec(Init::Scaled { radius: 0.9 }).build(&mut || 0.5)?;
     /// assert!((spectral_radius(&fading.w_rec)? - 0.9).abs() < 1e-12);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     pub fn w_rec(self, init: Init) -> Self {
         Self {
@@ -117,19 +104,15 @@ impl<A: Real> RnnBuilder<A> {
     ///
     /// # Examples
     ///
-    /// See [`RnnBuilder`].
-    ///
     /// ```
     /// use ndarray::array;
     /// use steadygrad::recurrent::Rnn;
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let mut draws = [0.0, 0.25, 0.5, 0.75].into_iter().cycle();
     /// let rnn = Rnn::<f64>::builder(3, 1).build(&mut || draws.next().unwrap())?;
     /// assert_eq!((rnn.w_in, rnn.w_rec), (array![[-1.0, -0.5, 0.0]], array![[0.5]]));
     /// assert!(Rnn::<f64>::builder(3, 0).build(&mut || 0.5).is_err());   // no hidden unit
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
@@ -155,14 +138,12 @@ impl<A: Real> RnnBuilder<A> {
 /// use ndarray::array;
 /// use steadygrad::recurrent::{Init, Lstm};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let lstm = Lstm::<f32>::builder(3, 2)
 ///     .w_rec(Init::Orthogonal)
 ///     .forget_bias(2.0)
 ///     .build(&mut || 0.75)?;
 /// assert_eq!(lstm.bias, array![0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # References
@@ -196,18 +177,14 @@ impl<A: Real> LstmBuilder<A> {
     ///
     /// # Examples
     ///
-    /// See [`LstmBuilder`].
-    ///
     /// ```
     /// use ndarray::array;
     /// use steadygrad::recurrent::Lstm;
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let as_it_comes = Lstm::<f64>::builder(1, 1).build(&mut || 0.5)?;
     /// let open = Lstm::<f64>::builder(1, 1).forget_bias(5.0).build(&mut || 0.5)?;
     /// assert_eq!((as_it_comes.bias, open.bias), (array![0.0, 1.0, 0.0, 0.0], array![0.0, 5.0, 0.0, 0.0]));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     pub fn forget_bias(self, forget_bias: f64) -> Self {
         Self {
@@ -220,17 +197,13 @@ impl<A: Real> LstmBuilder<A> {
     ///
     /// # Examples
     ///
-    /// See [`LstmBuilder`].
-    ///
     /// ```
     /// use ndarray::array;
     /// use steadygrad::recurrent::{Init, Lstm};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let lstm = Lstm::<f64>::builder(2, 1).w_in(Init::Identity).build(&mut || 0.5)?;
     /// assert_eq!(lstm.w_in, array![[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]);   // a block for each gate
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     pub fn w_in(self, init: Init) -> Self {
         Self { w_in: init, ..self }
@@ -240,19 +213,16 @@ impl<A: Real> LstmBuilder<A> {
     ///
     /// # Examples
     ///
-    /// See [`LstmBuilder`].
-    ///
     /// ```
     /// use ndarray::Axis;
-    /// use steadygrad::recurrent::{Init, Lstm, spectral_radius};
+    /// use steadygrad::recurrent::{Init, Lstm};
+    /// use steadygrad::spectral::spectral_radius;
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let lstm = Lstm::<f64>::builder(2, 3).w_rec(Init::Scaled { radius: 1.25 }).build(&mut || 0.5)?;
     /// for gate in lstm.w_rec.axis_chunks_iter(Axis(0), 3) {
     ///     assert!((spectral_radius(&gate)? - 1.25).abs() < 1e-12);
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     pub fn w_rec(self, init: Init) -> Self {
         Self {
@@ -265,18 +235,14 @@ impl<A: Real> LstmBuilder<A> {
     ///
     /// # Examples
     ///
-    /// See [`LstmBuilder`].
-    ///
     /// ```
     /// use steadygrad::recurrent::Lstm;
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let mut drawn = 0;
     /// let lstm = Lstm::<f64>::builder(3, 2).build(&mut || { drawn += 1; 0.5 })?;
     /// assert_eq!(drawn, lstm.w_in.len() + lstm.w_rec.len());   // biases are not drawn
     /// assert!(Lstm::<f64>::builder(3, 2).build(&mut || 1.0).is_err());   // not in [0, 1)
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
@@ -313,4 +279,40 @@ fn check_hidden(hidden: usize) -> Result<()> {
         });
     }
     Ok(())
+}
+
+impl<A: Real> Rnn<A> {
+    /// Settings for a cell of so many inputs and hidden units, whose weights are drawn by
+    /// [`build`](RnnBuilder::build).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::recurrent::Rnn;
+    ///
+    /// let rnn = Rnn::<f64>::builder(3, 5).build(&mut || 0.25)?;
+    /// assert_eq!(rnn.w_in.dim(), (5, 3));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    pub fn builder(inputs: usize, hidden: usize) -> RnnBuilder<A> {
+        RnnBuilder::new(inputs, hidden)
+    }
+}
+
+impl<A: Real> Lstm<A> {
+    /// Settings for a cell of so many inputs and hidden units, whose weights are drawn by
+    /// [`build`](LstmBuilder::build).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::recurrent::Lstm;
+    ///
+    /// let lstm = Lstm::<f64>::builder(3, 5).build(&mut || 0.25)?;
+    /// assert_eq!(lstm.w_in.dim(), (20, 3));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    pub fn builder(inputs: usize, hidden: usize) -> LstmBuilder<A> {
+        LstmBuilder::new(inputs, hidden)
+    }
 }

@@ -7,8 +7,8 @@ use ndarray::{Array2, Axis};
 use num_traits::Float;
 
 use super::orthogonal::orthonormal;
-use super::spectral::spectral_radius;
 use super::{Real, linear};
+use crate::spectral::spectral_radius;
 use crate::{Error, Result};
 
 /// How a weight matrix `[units, fan_in]` is drawn.
@@ -31,9 +31,8 @@ use crate::{Error, Result};
 ///
 /// ```
 /// use ndarray::Array2;
-/// use steadygrad::recurrent::{Init, spectral_radius};
+/// use steadygrad::{recurrent::Init, spectral::spectral_radius};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let mut bits = 7_u64;
 /// let mut uniform = || {
 ///     bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -41,8 +40,7 @@ use crate::{Error, Result};
 /// };
 /// let w: Array2<f64> = Init::Scaled { radius: 1.5 }.matrix(20, 20, &mut uniform)?;
 /// assert!((spectral_radius(&w)? - 1.5).abs() < 1e-9);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # References
@@ -91,13 +89,11 @@ impl Init {
     /// use ndarray::array;
     /// use steadygrad::recurrent::Init;
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let w = Init::Identity.matrix::<f32>(2, 3, &mut || 0.5)?;
     /// assert_eq!(w, array![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
     /// let error = Init::Scaled { radius: -1.0 }.matrix::<f32>(2, 2, &mut || 0.5).unwrap_err();
     /// assert_eq!(error.to_string(), "spectral radius: expected a finite number > 0, found -1");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors

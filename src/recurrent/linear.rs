@@ -4,11 +4,12 @@ use alloc::vec::Vec;
 
 use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
 use ndarray::{
-    Array1, Array2, Array3, ArrayRef1, ArrayRef2, ArrayRef3, ArrayView2, ArrayView3, ArrayViewMut2,
-    ArrayViewMut3, Axis, CowArray, Ix2, Slice,
+    Array, Array2, Array3, ArrayRef1, ArrayRef2, ArrayRef3, ArrayView2, ArrayView3, ArrayViewMut2,
+    ArrayViewMut3, Axis, Dimension, Ix2, Ix3,
 };
 
 use super::Real;
+use super::scratch::Scratch;
 use crate::{Error, Result};
 
 /// Refuses an array whose shape is not the one that its place asks for.
@@ -59,32 +60,67 @@ pub(super) fn state_shape<A>(batch: usize, hidden: usize) -> (usize, usize) {
     }
 }
 
+/// Gives an array this shape, in the order of its axes; one that has it stays as it is, numbers and all.
+pub(super) fn make_room<A: Real, D: Dimension>(
+    array: &mut Array<A, D>,
+    what: &'static str,
+    shape: D,
+) -> Result<()> {
+    if array.raw_dim() != shape || !array.is_standard_layout() {
+        fits::<A>(what, shape.slice())?;
+        *array = Array::zeros(shape);
+    }
+    Ok(())
+}
+
+/// The gradient of a part of the state where the way back begins: what came in for it, or zero.
+pub(super) fn begin<A: Real>(
+    d_state: &mut Array2<A>,
+    given: Option<&Array2<A>>,
+    shape: Ix2,
+) -> Result<()> {
+    make_room(d_state, "state gradients", shape)?;
+    match given {
+        Some(given) => d_state.assign(given),
+        None => d_state.fill(A::zero()),
+    }
+    Ok(())
+}
+
 /// The matrix M of the products x·M that a cell takes step after step.
 ///
 /// Contiguous rows are what both routines below want, so a transposed M is copied once here and not
 /// once a step. A batch of one is a vector, for which the general product would do its packing in vain.
 pub(super) enum Times<'a, A> {
     /// M itself, for a batch.
-    Batch(CowArray<'a, A, Ix2>),
+    Batch(ArrayView2<'a, A>),
     /// Mᵀ, for a single sequence: x·M = Mᵀ·x.
-    Single(CowArray<'a, A, Ix2>),
+    Single(ArrayView2<'a, A>),
 }
 
 impl<'a, A: Real> Times<'a, A> {
-    /// M for an x of this many rows.
-    pub(super) fn new(matrix: &ArrayView2<'a, A>, rows: usize) -> Self {
-        let contiguous = |m: ArrayView2<'a, A>| {
-            if m.is_standard_layout() {
-                CowArray::from(m)
-            } else {
-                CowArray::from(m.as_standard_layout().into_owned())
-            }
-        };
-        if rows == 1 {
-            Self::Single(contiguous(matrix.reversed_axes()))
+    /// M for an x of this many rows; `copy` is where a copy goes if one is needed.
+    pub(super) fn new(
+        matrix: &ArrayView2<'a, A>,
+        rows: usize,
+        copy: &'a mut Scratch<A>,
+    ) -> Result<Self> {
+        let is_one = rows == 1;
+        let matrix = if is_one {
+            matrix.reversed_axes()
         } else {
-            Self::Batch(contiguous(*matrix))
-        }
+            *matrix
+        };
+        let matrix = if matrix.is_standard_layout() {
+            matrix
+        } else {
+            copy.copy(&matrix)?
+        };
+        Ok(if is_one {
+            Self::Single(matrix)
+        } else {
+            Self::Batch(matrix)
+        })
     }
 
     /// y ← beta·y + x·M.
@@ -108,46 +144,11 @@ pub(super) fn affine<A: Real>(
     w: &ArrayRef2<A>,
     bias: &ArrayRef1<A>,
     y: &mut ArrayViewMut2<'_, A>,
-) {
+    copy: &mut Scratch<A>,
+) -> Result<()> {
     y.assign(bias);
-    Times::new(&w.t(), x.nrows()).multiply(x, A::one(), y);
-}
-
-/// What a whole sequence gives to the parameters, and to its inputs, once dL/dz of every step is known.
-pub(super) struct Collected<A> {
-    pub(super) w_in: Array2<A>,
-    pub(super) w_rec: Array2<A>,
-    pub(super) bias: Array1<A>,
-    pub(super) d_inputs: Array3<A>,
-}
-
-/// ```text
-/// dL/dW_in = Σ_t dzᵀ_t·x_t    dL/dW_rec = Σ_t dzᵀ_t·h_{t−1}    dL/db = Σ_t dz_t    dL/dx_t = dz_t·W_in
-/// ```
-/// over the steps from `start` on, each sum over time and batch as one product.
-pub(super) fn collect<A: Real>(
-    d_z: &Array3<A>,
-    xs: &Array3<A>,
-    previous: &ArrayRef3<A>,
-    w_in: &ArrayRef2<A>,
-    start: usize,
-) -> Result<Collected<A>> {
-    let from = Slice::from(start..);
-    let d_z = flat(&d_z.slice_axis(Axis(0), from))?;
-    let x = flat(&xs.slice_axis(Axis(0), from))?;
-    let previous = flat(&previous.slice_axis(Axis(0), from))?;
-
-    let mut d_inputs = Array3::zeros(xs.raw_dim());
-    let mut d_x = flat_mut(d_inputs.slice_axis_mut(Axis(0), from))?;
-    Times::new(&w_in.view(), d_z.nrows()).multiply(&d_z, A::zero(), &mut d_x);
-
-    let transposed = d_z.t().as_standard_layout().into_owned();
-    Ok(Collected {
-        w_in: transposed.dot(&x),
-        w_rec: transposed.dot(&previous),
-        bias: d_z.sum_axis(Axis(0)),
-        d_inputs,
-    })
+    Times::new(&w.t(), x.nrows(), copy)?.multiply(x, A::one(), y);
+    Ok(())
 }
 
 /// `[time, batch, features]` as `[time·batch, features]`, without a copy.
@@ -175,19 +176,24 @@ fn not_contiguous(time: usize, batch: usize, features: usize) -> Error {
     }
 }
 
-/// A copy whose memory is in the order of its axes.
-pub(super) fn own<A: Real>(xs: &ArrayRef3<A>) -> Array3<A> {
-    let mut copy = Array3::zeros(xs.raw_dim());
+/// Copies into memory in the order of the axes, which stays if the shape does.
+pub(super) fn keep<A: Real>(copy: &mut Array3<A>, xs: &ArrayRef3<A>) {
+    if copy.dim() != xs.dim() {
+        *copy = Array3::zeros(xs.raw_dim());
+    }
     copy.assign(xs);
-    copy
 }
 
-/// A trajectory `[1 + time, batch, features]` that starts at `s0`; the other steps are zero.
-pub(super) fn trajectory<A: Real>(time: usize, s0: &ArrayRef2<A>) -> Array3<A> {
+/// Makes `states` a trajectory `[1 + time, batch, features]` that starts at `s0`; the other steps are not filled.
+pub(super) fn trajectory<A: Real>(
+    states: &mut Array3<A>,
+    time: usize,
+    s0: &ArrayRef2<A>,
+) -> Result<()> {
     let (batch, features) = s0.dim();
-    let mut states = Array3::zeros((time + 1, batch, features));
+    make_room(states, "states", Ix3(time + 1, batch, features))?;
     states.index_axis_mut(Axis(0), 0).assign(s0);
-    states
+    Ok(())
 }
 
 /// The state before step t, and the state after it to write into.
@@ -212,12 +218,15 @@ mod tests {
         let m = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
         let turned = array![[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]];
         for matrix in [m.view(), turned.t()] {
+            let copy = &mut Scratch::default();
             let mut one = array![[1.0, 1.0, 1.0]];
-            Times::new(&matrix, 1).multiply(&array![[1.0, -1.0]], 1.0, &mut one.view_mut());
+            let times = Times::new(&matrix, 1, copy).unwrap();
+            times.multiply(&array![[1.0, -1.0]], 1.0, &mut one.view_mut());
             assert_eq!(one, array![[-2.0, -2.0, -2.0]]);
             let mut two = array![[1.0, 1.0, 1.0], [9.0, 9.0, 9.0]];
             let x = array![[1.0, -1.0], [0.0, 2.0]];
-            Times::new(&matrix, 2).multiply(&x, 0.0, &mut two.view_mut());
+            let times = Times::new(&matrix, 2, copy).unwrap();
+            times.multiply(&x, 0.0, &mut two.view_mut());
             assert_eq!(two, array![[-3.0, -3.0, -3.0], [8.0, 10.0, 12.0]]);
         }
     }
@@ -227,7 +236,9 @@ mod tests {
         for rows in [1, 2] {
             let mut y = Array2::from_elem((rows, 3), 7.0);
             let (x, m) = (Array2::zeros((rows, 0)), Array2::zeros((0, 3)));
-            Times::new(&m.view(), rows).multiply(&x, 1.0, &mut y.view_mut());
+            let copy = &mut Scratch::default();
+            let times = Times::new(&m.view(), rows, copy).unwrap();
+            times.multiply(&x, 1.0, &mut y.view_mut());
             assert_eq!(y, Array2::from_elem((rows, 3), 7.0));
         }
     }

@@ -1,14 +1,18 @@
 //! The long short-term memory cell.
 
 use ndarray::{
-    Array1, Array2, Array3, ArrayRef2, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Slice, Zip,
+    Array1, Array2, Array3, ArrayRef2, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix2, Ix3,
+    Slice, Zip,
 };
 
 use super::activation::sigmoid;
 use super::linear::{
-    Times, affine, around, check, collect, fits, flat, flat_mut, own, state_shape, trajectory,
+    Times, affine, around, begin, check, flat, flat_mut, keep, make_room, state_shape, trajectory,
 };
-use super::{Backward, Hook, LstmBuilder, Real, RecurrentCell};
+use super::scratch::Scratch;
+use super::{
+    At, Backward, CellGrads, CellSpace, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream,
+};
 use crate::{Element, Result, tensor_set};
 
 /// The long short-term memory cell, with PyTorch's equations.
@@ -33,9 +37,8 @@ use crate::{Element, Result, tensor_set};
 ///
 /// ```
 /// use ndarray::{Array2, Array3, array};
-/// use steadygrad::recurrent::{Lstm, RecurrentCell};
+/// use steadygrad::recurrent::{Layer, Lstm};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// // σ(800) is 1, σ(−800) is 0: keep the state, let nothing in, show all of it.
 /// let bias = array![-800.0, 800.0, 0.0, 800.0];
 /// let lstm = Lstm::<f64>::new(Array2::zeros((4, 1)), Array2::zeros((4, 1)), bias)?;
@@ -50,8 +53,7 @@ use crate::{Element, Result, tensor_set};
 /// let back = lstm.backward(&pass, d_outputs.view())?;
 /// let slope_of_tanh = 1.0 - 0.5_f64.tanh().powi(2);
 /// assert_eq!(back.d_state0.c[[0, 0]], slope_of_tanh);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # References
@@ -79,14 +81,12 @@ pub struct Lstm<A> {
 /// use ndarray::{Array2, array};
 /// use steadygrad::recurrent::{Lstm, LstmState, RecurrentCell};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let bias = array![-800.0, 800.0, 0.0, 800.0]; // i = 0, f = 1, o = 1
 /// let lstm = Lstm::<f64>::new(Array2::zeros((4, 2)), Array2::zeros((4, 1)), bias)?;
 /// let s = LstmState { h: array![[0.0]], c: array![[2.0]] };
 /// let next = lstm.step(array![[1.0, 1.0]].view(), &s)?;
 /// assert_eq!(next, LstmState { h: array![[2.0_f64.tanh()]], c: array![[2.0]] });
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmState<A> {
@@ -96,48 +96,20 @@ pub struct LstmState<A> {
     pub c: Array2<A>,
 }
 
-/// The gradients of an [`Lstm`]'s parameters, under the parameters' names.
-///
-/// # Examples
-///
-/// ```
-/// use ndarray::Array3;
-/// use steadygrad::recurrent::{Lstm, RecurrentCell};
-///
-/// # fn main() -> steadygrad::Result<()> {
-/// let lstm = Lstm::<f64>::builder(1, 2).build(&mut || 0.75)?;
-/// let pass = lstm.forward(Array3::ones((3, 1, 1)).view(), &lstm.zero_state(1))?;
-/// let grads = lstm.backward(&pass, Array3::ones((3, 1, 2)).view())?.grads;
-/// assert_eq!((grads.w_in.dim(), grads.w_rec.dim(), grads.bias.dim()), ((8, 1), (8, 2), 8));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct LstmGrads<A> {
-    /// `dL/dW_in`: `[4·hidden, inputs]`.
-    pub w_in: Array2<A>,
-    /// `dL/dW_rec`: `[4·hidden, hidden]`.
-    pub w_rec: Array2<A>,
-    /// dL/db: `[4·hidden]`.
-    pub bias: Array1<A>,
-}
-
 /// What an [`Lstm`] keeps of a forward pass.
 ///
 /// # Examples
 ///
 /// ```
 /// use ndarray::{Array3, Axis};
-/// use steadygrad::recurrent::{Lstm, RecurrentCell};
+/// use steadygrad::recurrent::{Layer, Lstm};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let lstm = Lstm::<f64>::builder(1, 2).build(&mut || 0.75)?;
 /// let pass = lstm.forward(Array3::ones((3, 5, 1)).view(), &lstm.zero_state(5))?;
 /// assert_eq!(pass.outputs().dim(), (3, 5, 2));
 /// assert_eq!((pass.hidden().dim(), pass.cells().dim()), ((4, 5, 2), (4, 5, 2)));
 /// assert_eq!(pass.final_state().c, pass.cells().index_axis(Axis(0), 3));
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmPass<A> {
@@ -147,11 +119,11 @@ pub struct LstmPass<A> {
     /// i, f, g, o side by side, after their nonlinearities: `[time, batch, 4·hidden]`.
     gates: Array3<A>,
     tanh_c: Array3<A>,
+    weights: Scratch<A>,
 }
 
 tensor_set!(impl[A: Element] Lstm<A> { w_in, w_rec, bias });
 tensor_set!(impl[A: Element] LstmState<A> { h, c });
-tensor_set!(impl[A: Element] LstmGrads<A> { w_in, w_rec, bias });
 
 impl<A: Real> Lstm<A> {
     /// A cell with the given weights: `w_in` `[4·hidden, inputs]`, `w_rec` `[4·hidden, hidden]`, `bias` `[4·hidden]`.
@@ -175,34 +147,14 @@ impl<A: Real> Lstm<A> {
         Ok(cell)
     }
 
-    /// Settings for a cell of so many inputs and hidden units, whose weights are drawn by
-    /// [`build`](LstmBuilder::build).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use steadygrad::recurrent::Lstm;
-    ///
-    /// # fn main() -> steadygrad::Result<()> {
-    /// let lstm = Lstm::<f64>::builder(3, 5).build(&mut || 0.25)?;
-    /// assert_eq!(lstm.w_in.dim(), (20, 3));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn builder(inputs: usize, hidden: usize) -> LstmBuilder<A> {
-        LstmBuilder::new(inputs, hidden)
-    }
-
     /// How many features an input has.
     ///
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> steadygrad::Result<()> {
     /// # use steadygrad::recurrent::Lstm;
     /// assert_eq!(Lstm::<f64>::builder(3, 5).build(&mut || 0.5)?.inputs(), 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn inputs(&self) -> usize {
@@ -214,11 +166,9 @@ impl<A: Real> Lstm<A> {
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> steadygrad::Result<()> {
     /// # use steadygrad::recurrent::Lstm;
     /// assert_eq!(Lstm::<f64>::builder(3, 5).build(&mut || 0.5)?.hidden(), 5);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn hidden(&self) -> usize {
@@ -240,22 +190,31 @@ impl<A: Real> Lstm<A> {
 }
 
 impl<A: Real> LstmPass<A> {
+    /// Of no step of nothing.
+    fn empty() -> Self {
+        let none = Array3::zeros((0, 0, 0));
+        Self {
+            xs: none.clone(),
+            hidden: none.clone(),
+            cells: none.clone(),
+            gates: none.clone(),
+            tanh_c: none,
+            weights: Scratch::default(),
+        }
+    }
+
     /// `h_1, …, h_T`: `[time, batch, hidden]`.
     ///
     /// # Examples
     ///
-    /// See [`LstmPass`].
-    ///
     /// ```
     /// use ndarray::Array3;
-    /// use steadygrad::recurrent::{Lstm, RecurrentCell};
+    /// use steadygrad::recurrent::{Layer, Lstm};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let lstm = Lstm::<f64>::builder(1, 2).build(&mut || 0.75)?;
     /// let pass = lstm.forward(Array3::ones((9, 1, 1)).view(), &lstm.zero_state(1))?;
     /// assert!(pass.outputs().iter().all(|h| h.abs() < 1.0));   // a gate times a tanh
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn outputs(&self) -> ArrayView3<'_, A> {
@@ -266,20 +225,16 @@ impl<A: Real> LstmPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`LstmPass`].
-    ///
     /// ```
     /// use ndarray::{Array3, array, s};
-    /// use steadygrad::recurrent::{Lstm, LstmState, RecurrentCell};
+    /// use steadygrad::recurrent::{Layer, Lstm, LstmState};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let lstm = Lstm::<f64>::builder(1, 1).build(&mut || 0.75)?;
     /// let s0 = LstmState { h: array![[0.5]], c: array![[2.0]] };
     /// let pass = lstm.forward(Array3::ones((3, 1, 1)).view(), &s0)?;
     /// assert_eq!(pass.hidden().slice(s![0, .., ..]), s0.h);
     /// assert_eq!(pass.hidden().slice(s![1.., .., ..]), pass.outputs());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn hidden(&self) -> ArrayView3<'_, A> {
@@ -290,20 +245,16 @@ impl<A: Real> LstmPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`LstmPass`].
-    ///
     /// ```
     /// use ndarray::{Array2, Array3, array};
-    /// use steadygrad::recurrent::{Lstm, LstmState, RecurrentCell};
+    /// use steadygrad::recurrent::{Layer, Lstm, LstmState};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let bias = array![-800.0, 0.0, 0.0, 800.0];   // i = 0, f = ½, o = 1
     /// let lstm = Lstm::<f64>::new(Array2::zeros((4, 1)), Array2::zeros((4, 1)), bias)?;
     /// let s0 = LstmState { h: array![[0.0]], c: array![[8.0]] };
     /// let pass = lstm.forward(Array3::ones((3, 1, 1)).view(), &s0)?;
     /// assert_eq!(pass.cells(), array![[[8.0]], [[4.0]], [[2.0]], [[1.0]]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn cells(&self) -> ArrayView3<'_, A> {
@@ -314,20 +265,16 @@ impl<A: Real> LstmPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`LstmPass`].
-    ///
     /// ```
     /// use ndarray::{Array3, Axis};
-    /// use steadygrad::recurrent::{Lstm, RecurrentCell};
+    /// use steadygrad::recurrent::{Layer, Lstm};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let (lstm, xs) = (Lstm::<f64>::builder(2, 3).build(&mut || 0.75)?, Array3::ones((10, 4, 2)));
     /// let (early, late) = xs.view().split_at(Axis(0), 6);
     /// let first = lstm.forward(early, &lstm.zero_state(4))?;
     /// let second = lstm.forward(late, &first.final_state())?;
     /// assert_eq!(second.final_state(), lstm.forward(xs.view(), &lstm.zero_state(4))?.final_state());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn final_state(&self) -> LstmState<A> {
@@ -340,11 +287,26 @@ impl<A: Real> LstmPass<A> {
     }
 }
 
-impl<A: Real> RecurrentCell for Lstm<A> {
+impl<A: Real> Trace for LstmPass<A> {
     type Elem = A;
     type State = LstmState<A>;
+
+    fn outputs(&self) -> ArrayView3<'_, A> {
+        self.outputs()
+    }
+
+    fn final_state(&self) -> LstmState<A> {
+        self.final_state()
+    }
+}
+
+impl<A: Real> Layer for Lstm<A> {
+    type Elem = A;
+    type State = LstmState<A>;
+    type At<'t> = &'t mut LstmState<A>;
     type Pass = LstmPass<A>;
-    type Grads = LstmGrads<A>;
+    type Grads = CellGrads<A>;
+    type Space = CellSpace<A>;
 
     fn zero_state(&self, batch: usize) -> LstmState<A> {
         let zeros = Array2::zeros(state_shape::<A>(batch, self.hidden()));
@@ -354,73 +316,69 @@ impl<A: Real> RecurrentCell for Lstm<A> {
         }
     }
 
-    fn step(&self, x: ArrayView2<'_, A>, s: &LstmState<A>) -> Result<LstmState<A>> {
+    fn forward_into<'a>(
+        &self,
+        xs: impl Into<Sequence<'a, A>>,
+        s0: &LstmState<A>,
+        pass: &mut Option<LstmPass<A>>,
+    ) -> Result<()> {
+        let mut next = pass.take().unwrap_or_else(LstmPass::empty);
         self.check_parameters()?;
-        let batch = x.nrows();
-        check("input", x.shape(), &[batch, self.inputs()])?;
-        self.check_state(s, batch, ["state h", "state c"])?;
-        let mut gates = Array2::zeros((batch, 4 * self.hidden()));
-        let mut view = gates.view_mut();
-        affine(&x, &self.w_in, &self.bias, &mut view);
-        Times::new(&self.w_rec.t(), batch).multiply(&s.h, A::one(), &mut view);
-        let mut next = self.zero_state(batch);
-        let mut tanh_c = Array2::zeros(next.c.raw_dim());
-        open_gates(
-            view,
-            &s.c,
-            next.c.view_mut(),
-            next.h.view_mut(),
-            tanh_c.view_mut(),
-        );
-        Ok(next)
-    }
-
-    fn forward(&self, xs: ArrayView3<'_, A>, s0: &LstmState<A>) -> Result<LstmPass<A>> {
-        self.check_parameters()?;
+        let xs = xs.into().unpadded()?;
         let (time, batch, _) = xs.dim();
         check("inputs", xs.shape(), &[time, batch, self.inputs()])?;
         self.check_state(s0, batch, ["state h", "state c"])?;
-        fits::<A>("gates", &[time + 1, batch, 4 * self.hidden()])?;
 
-        let xs = own(&xs);
-        let mut gates = Array3::zeros((time, batch, 4 * self.hidden()));
+        let LstmPass {
+            xs: kept,
+            hidden,
+            cells,
+            gates,
+            tanh_c,
+            weights,
+        } = &mut next;
+        make_room(gates, "gates", Ix3(time, batch, 4 * self.hidden()))?;
+        make_room(tanh_c, "states", Ix3(time, batch, self.hidden()))?;
+        trajectory(hidden, time, &s0.h)?;
+        trajectory(cells, time, &s0.c)?;
+        keep(kept, &xs);
         let mut projected = flat_mut(gates.view_mut())?;
-        affine(&flat(&xs.view())?, &self.w_in, &self.bias, &mut projected);
+        affine(
+            &flat(&kept.view())?,
+            &self.w_in,
+            &self.bias,
+            &mut projected,
+            weights,
+        )?;
 
-        let mut hidden = trajectory(time, &s0.h);
-        let mut cells = trajectory(time, &s0.c);
-        let mut tanh_c = Array3::zeros((time, batch, self.hidden()));
-        let recurrent = self.w_rec.t();
-        let recurrent = Times::new(&recurrent, batch);
+        let recurrent = Times::new(&self.w_rec.t(), batch, weights)?;
         for (t, (mut z, tanh_c)) in gates
             .outer_iter_mut()
             .zip(tanh_c.outer_iter_mut())
             .enumerate()
         {
-            let (h_before, h) = around(&mut hidden, t);
-            let (c_before, c) = around(&mut cells, t);
+            let (h_before, h) = around(hidden, t);
+            let (c_before, c) = around(cells, t);
             recurrent.multiply(&h_before, A::one(), &mut z);
             open_gates(z, &c_before, c, h, tanh_c);
         }
-        Ok(LstmPass {
-            xs,
-            hidden,
-            cells,
-            gates,
-            tanh_c,
-        })
+        *pass = Some(next);
+        Ok(())
     }
 
-    fn outputs<'p>(&self, pass: &'p LstmPass<A>) -> ArrayView3<'p, A> {
-        pass.outputs()
-    }
-
-    fn backward_with(
+    fn backward_into(
         &self,
         pass: &LstmPass<A>,
-        d_outputs: ArrayView3<'_, A>,
-        at: &mut Hook<'_, LstmState<A>>,
-    ) -> Result<Backward<Self>> {
+        d: Upstream<'_, Self>,
+        at: &mut Hook<'_, Self>,
+        back: &mut Option<Backward<Self>>,
+    ) -> Result<()> {
+        let none = Array2::zeros((0, 0));
+        let none = LstmState {
+            h: none.clone(),
+            c: none,
+        };
+        let mut next = Backward::reuse(back, none);
         self.check_parameters()?;
         let (time, batch, _) = pass.xs.dim();
         let hidden = self.hidden();
@@ -434,26 +392,31 @@ impl<A: Real> RecurrentCell for Lstm<A> {
             pass.hidden.shape(),
             &[time + 1, batch, hidden],
         )?;
-        check(
-            "output gradients",
-            d_outputs.shape(),
-            &[time, batch, hidden],
-        )?;
+        d.check_outputs(&[time, batch, hidden])?;
+        if let Some(d) = d.final_state {
+            let what = ["final state h gradients", "final state c gradients"];
+            self.check_state(d, batch, what)?;
+        }
 
-        let recurrent = self.w_rec.view();
-        let recurrent = Times::new(&recurrent, batch);
-        let mut d_zs = Array3::zeros((time, batch, 4 * hidden));
-        let mut d_state = self.zero_state(batch);
-        let mut stopped_at = None;
+        let (d_state, shape) = (&mut next.d_state0, Ix2(batch, hidden));
+        begin(&mut d_state.h, d.final_state.map(|d| &d.h), shape)?;
+        begin(&mut d_state.c, d.final_state.map(|d| &d.c), shape)?;
+        let CellSpace { weights, d_z, .. } = &mut next.space;
+        let recurrent = Times::new(&self.w_rec.view(), batch, weights)?;
+        let mut d_zs = d_z.array(Ix3(time, batch, 4 * hidden))?;
+        next.stopped_at = None;
         for t in (0..time).rev() {
-            d_state.h += &d_outputs.index_axis(Axis(0), t);
-            if at(t, &mut d_state)?.is_break() {
-                stopped_at = Some(t);
-                d_state = self.zero_state(batch);
+            if let Some(d_outputs) = &d.outputs {
+                d_state.h += &d_outputs.index_axis(Axis(0), t);
+            }
+            if at(At::time(t), d_state)?.is_break() {
+                next.stopped_at = Some(At::time(t));
+                begin(&mut d_state.h, None, shape)?;
+                begin(&mut d_state.c, None, shape)?;
                 break;
             }
             self.check_state(
-                &d_state,
+                d_state,
                 batch,
                 ["state h from the hook", "state c from the hook"],
             )?;
@@ -463,25 +426,41 @@ impl<A: Real> RecurrentCell for Lstm<A> {
                 &split(&pass.gates.index_axis(Axis(0), t), hidden),
                 &pass.cells.index_axis(Axis(0), t),
                 &pass.tanh_c.index_axis(Axis(0), t),
-                &mut d_state,
+                d_state,
                 d_z.view_mut(),
             );
             recurrent.multiply(&d_z, A::zero(), &mut d_state.h.view_mut());
         }
 
-        let start = stopped_at.map_or(0, |t| t + 1);
+        let start = next.stopped_at.map_or(0, |at| at.time + 1);
         let previous = pass.hidden.slice_axis(Axis(0), Slice::from(..time));
-        let sums = collect(&d_zs, &pass.xs, &previous, &self.w_in, start)?;
-        Ok(Backward {
-            grads: LstmGrads {
-                w_in: sums.w_in,
-                w_rec: sums.w_rec,
-                bias: sums.bias,
-            },
-            d_inputs: sums.d_inputs,
-            d_state0: d_state,
-            stopped_at,
-        })
+        next.collect(&pass.xs, &previous, &self.w_in, start)?;
+        *back = Some(next);
+        Ok(())
+    }
+}
+
+impl<A: Real> RecurrentCell for Lstm<A> {
+    fn step(&self, x: ArrayView2<'_, A>, s: &LstmState<A>) -> Result<LstmState<A>> {
+        self.check_parameters()?;
+        let batch = x.nrows();
+        check("input", x.shape(), &[batch, self.inputs()])?;
+        self.check_state(s, batch, ["state h", "state c"])?;
+        let mut gates = Array2::zeros((batch, 4 * self.hidden()));
+        let (mut view, mut weights) = (gates.view_mut(), Scratch::default());
+        affine(&x, &self.w_in, &self.bias, &mut view, &mut weights)?;
+        let recurrent = Times::new(&self.w_rec.t(), batch, &mut weights)?;
+        recurrent.multiply(&s.h, A::one(), &mut view);
+        let mut next = self.zero_state(batch);
+        let mut tanh_c = Array2::zeros(next.c.raw_dim());
+        open_gates(
+            view,
+            &s.c,
+            next.c.view_mut(),
+            next.h.view_mut(),
+            tanh_c.view_mut(),
+        );
+        Ok(next)
     }
 }
 

@@ -1,11 +1,15 @@
 //! The vanilla recurrent cell.
 
-use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Slice};
+use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2, Ix3, Slice};
 
 use super::linear::{
-    Times, affine, around, check, collect, fits, flat, flat_mut, own, state_shape, trajectory,
+    Times, affine, around, begin, check, flat, flat_mut, keep, state_shape, trajectory,
 };
-use super::{Activation, Backward, Hook, Real, RecurrentCell, RnnBuilder};
+use super::scratch::Scratch;
+use super::{
+    Activation, At, Backward, CellGrads, CellSpace, Hook, Layer, Real, RecurrentCell, Sequence,
+    Trace, Upstream,
+};
 use crate::{Element, Result, tensor_set};
 
 /// The vanilla (Elman) recurrent cell.
@@ -25,9 +29,8 @@ use crate::{Element, Result, tensor_set};
 ///
 /// ```
 /// use ndarray::Array3;
-/// use steadygrad::recurrent::{Activation, Init, RecurrentCell, Rnn};
+/// use steadygrad::recurrent::{Activation, Init, Layer, Rnn};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let mut bits = 1_u64;
 /// let mut uniform = || {
 ///     bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -44,8 +47,7 @@ use crate::{Element, Result, tensor_set};
 /// let d_outputs = pass.outputs().to_owned(); // the gradient of the loss ½·Σh²
 /// let back = rnn.backward(&pass, d_outputs.view())?;
 /// rnn.w_rec.scaled_add(-0.1, &back.grads.w_rec);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # References
@@ -70,43 +72,15 @@ pub struct Rnn<A> {
 /// use ndarray::array;
 /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn, RnnState};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let rnn = Rnn::new(array![[1.0]], array![[0.5]], array![0.0], Activation::Relu)?;
 /// let s = rnn.step(array![[3.0]].view(), &RnnState { h: array![[4.0]] })?;
 /// assert_eq!(s.h, array![[5.0]]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RnnState<A> {
     /// The hidden state: `[batch, hidden]`.
     pub h: Array2<A>,
-}
-
-/// The gradients of an [`Rnn`]'s parameters, under the parameters' names.
-///
-/// # Examples
-///
-/// ```
-/// use ndarray::array;
-/// use steadygrad::recurrent::{Activation, Rnn, RnnGrads};
-///
-/// # fn main() -> steadygrad::Result<()> {
-/// let mut rnn = Rnn::new(array![[1.0]], array![[0.5]], array![0.0], Activation::Tanh)?;
-/// let grads = RnnGrads { w_in: array![[1.0]], w_rec: array![[2.0]], bias: array![3.0] };
-/// rnn.bias.scaled_add(-0.5, &grads.bias);
-/// assert_eq!(rnn.bias, array![-1.5]);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct RnnGrads<A> {
-    /// `dL/dW_in`: `[hidden, inputs]`.
-    pub w_in: Array2<A>,
-    /// `dL/dW_rec`: `[hidden, hidden]`.
-    pub w_rec: Array2<A>,
-    /// dL/db: `[hidden]`.
-    pub bias: Array1<A>,
 }
 
 /// What an [`Rnn`] keeps of a forward pass.
@@ -115,26 +89,24 @@ pub struct RnnGrads<A> {
 ///
 /// ```
 /// use ndarray::{Array3, array};
-/// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn, RnnState};
+/// use steadygrad::recurrent::{Activation, Layer, Rnn, RnnState};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
 /// let pass = rnn.forward(Array3::ones((2, 1, 1)).view(), &RnnState { h: array![[1.0]] })?;
 /// assert_eq!(pass.outputs(), array![[[3.0]], [[7.0]]]);
 /// assert_eq!(pass.hidden(), array![[[1.0]], [[3.0]], [[7.0]]]);
 /// assert_eq!(pass.final_state().h, array![[7.0]]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RnnPass<A> {
     xs: Array3<A>,
     hidden: Array3<A>,
+    weights: Scratch<A>,
 }
 
 tensor_set!(impl[A: Element] Rnn<A> { w_in, w_rec, bias });
 tensor_set!(impl[A: Element] RnnState<A> { h });
-tensor_set!(impl[A: Element] RnnGrads<A> { w_in, w_rec, bias });
 
 impl<A: Real> Rnn<A> {
     /// A cell with the given weights: `w_in` `[hidden, inputs]`, `w_rec` `[hidden, hidden]`, `bias` `[hidden]`.
@@ -169,24 +141,6 @@ impl<A: Real> Rnn<A> {
         Ok(cell)
     }
 
-    /// Settings for a cell of so many inputs and hidden units, whose weights are drawn by
-    /// [`build`](RnnBuilder::build).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use steadygrad::recurrent::Rnn;
-    ///
-    /// # fn main() -> steadygrad::Result<()> {
-    /// let rnn = Rnn::<f64>::builder(3, 5).build(&mut || 0.25)?;
-    /// assert_eq!(rnn.w_in.dim(), (5, 3));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn builder(inputs: usize, hidden: usize) -> RnnBuilder<A> {
-        RnnBuilder::new(inputs, hidden)
-    }
-
     /// The nonlinearity.
     ///
     /// # Examples
@@ -194,11 +148,9 @@ impl<A: Real> Rnn<A> {
     /// ```
     /// use steadygrad::recurrent::{Activation, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::<f64>::builder(1, 1).activation(Activation::Relu).build(&mut || 0.5)?;
     /// assert_eq!(rnn.activation(), Activation::Relu);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn activation(&self) -> Activation {
@@ -210,11 +162,9 @@ impl<A: Real> Rnn<A> {
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> steadygrad::Result<()> {
     /// # use steadygrad::recurrent::Rnn;
     /// assert_eq!(Rnn::<f64>::builder(3, 5).build(&mut || 0.5)?.inputs(), 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn inputs(&self) -> usize {
@@ -226,11 +176,9 @@ impl<A: Real> Rnn<A> {
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> steadygrad::Result<()> {
     /// # use steadygrad::recurrent::Rnn;
     /// assert_eq!(Rnn::<f64>::builder(3, 5).build(&mut || 0.5)?.hidden(), 5);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn hidden(&self) -> usize {
@@ -242,25 +190,35 @@ impl<A: Real> Rnn<A> {
         check("w_in", self.w_in.shape(), &[hidden, self.inputs()])?;
         check("w_rec", self.w_rec.shape(), &[hidden, hidden])
     }
+
+    fn check_state(&self, s: &RnnState<A>, batch: usize, what: &'static str) -> Result<()> {
+        check(what, s.h.shape(), &[batch, self.hidden()])
+    }
 }
 
 impl<A: Real> RnnPass<A> {
+    /// Of no step of nothing.
+    fn empty() -> Self {
+        let none = Array3::zeros((0, 0, 0));
+        Self {
+            xs: none.clone(),
+            hidden: none,
+            weights: Scratch::default(),
+        }
+    }
+
     /// `h_1, …, h_T`: `[time, batch, hidden]`.
     ///
     /// # Examples
     ///
-    /// See [`RnnPass`].
-    ///
     /// ```
     /// use ndarray::{Array3, array};
-    /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn};
+    /// use steadygrad::recurrent::{Activation, Layer, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
     /// let pass = rnn.forward(Array3::ones((3, 1, 1)).view(), &rnn.zero_state(1))?;
     /// assert_eq!(pass.outputs(), array![[[1.0]], [[3.0]], [[7.0]]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn outputs(&self) -> ArrayView3<'_, A> {
@@ -271,18 +229,14 @@ impl<A: Real> RnnPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`RnnPass`].
-    ///
     /// ```
     /// use ndarray::{Array3, array};
-    /// use steadygrad::recurrent::{Activation, RecurrentCell, Rnn, RnnState};
+    /// use steadygrad::recurrent::{Activation, Layer, Rnn, RnnState};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
     /// let pass = rnn.forward(Array3::zeros((2, 1, 1)).view(), &RnnState { h: array![[5.0]] })?;
     /// assert_eq!(pass.hidden(), array![[[5.0]], [[10.0]], [[20.0]]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn hidden(&self) -> ArrayView3<'_, A> {
@@ -293,22 +247,18 @@ impl<A: Real> RnnPass<A> {
     ///
     /// # Examples
     ///
-    /// See [`RnnPass`].
-    ///
     /// A long sequence in two halves is the same as in one go:
     ///
     /// ```
     /// use ndarray::{Array3, Axis};
-    /// use steadygrad::recurrent::{RecurrentCell, Rnn};
+    /// use steadygrad::recurrent::{Layer, Rnn};
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let (rnn, xs) = (Rnn::<f64>::builder(2, 3).build(&mut || 0.75)?, Array3::ones((10, 4, 2)));
     /// let (early, late) = xs.view().split_at(Axis(0), 6);
     /// let first = rnn.forward(early, &rnn.zero_state(4))?;
     /// let second = rnn.forward(late, &first.final_state())?;
     /// assert_eq!(second.final_state(), rnn.forward(xs.view(), &rnn.zero_state(4))?.final_state());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn final_state(&self) -> RnnState<A> {
@@ -318,11 +268,26 @@ impl<A: Real> RnnPass<A> {
     }
 }
 
-impl<A: Real> RecurrentCell for Rnn<A> {
+impl<A: Real> Trace for RnnPass<A> {
     type Elem = A;
     type State = RnnState<A>;
+
+    fn outputs(&self) -> ArrayView3<'_, A> {
+        self.outputs()
+    }
+
+    fn final_state(&self) -> RnnState<A> {
+        self.final_state()
+    }
+}
+
+impl<A: Real> Layer for Rnn<A> {
+    type Elem = A;
+    type State = RnnState<A>;
+    type At<'t> = &'t mut RnnState<A>;
     type Pass = RnnPass<A>;
-    type Grads = RnnGrads<A>;
+    type Grads = CellGrads<A>;
+    type Space = CellSpace<A>;
 
     fn zero_state(&self, batch: usize) -> RnnState<A> {
         RnnState {
@@ -330,52 +295,57 @@ impl<A: Real> RecurrentCell for Rnn<A> {
         }
     }
 
-    fn step(&self, x: ArrayView2<'_, A>, s: &RnnState<A>) -> Result<RnnState<A>> {
+    fn forward_into<'a>(
+        &self,
+        xs: impl Into<Sequence<'a, A>>,
+        s0: &RnnState<A>,
+        pass: &mut Option<RnnPass<A>>,
+    ) -> Result<()> {
+        let mut next = pass.take().unwrap_or_else(RnnPass::empty);
         self.check_parameters()?;
-        let batch = x.nrows();
-        check("input", x.shape(), &[batch, self.inputs()])?;
-        check("state h", s.h.shape(), &[batch, self.hidden()])?;
-        let mut h = Array2::zeros((batch, self.hidden()));
-        let mut view = h.view_mut();
-        affine(&x, &self.w_in, &self.bias, &mut view);
-        Times::new(&self.w_rec.t(), batch).multiply(&s.h, A::one(), &mut view);
-        self.activation.apply_all(&mut view);
-        Ok(RnnState { h })
-    }
-
-    fn forward(&self, xs: ArrayView3<'_, A>, s0: &RnnState<A>) -> Result<RnnPass<A>> {
-        self.check_parameters()?;
+        let xs = xs.into().unpadded()?;
         let (time, batch, _) = xs.dim();
         check("inputs", xs.shape(), &[time, batch, self.inputs()])?;
-        check("state h", s0.h.shape(), &[batch, self.hidden()])?;
-        fits::<A>("states", &[time + 1, batch, self.hidden()])?;
+        self.check_state(s0, batch, "state h")?;
 
-        let xs = own(&xs);
+        let RnnPass {
+            xs: kept,
+            hidden,
+            weights,
+        } = &mut next;
+        trajectory(hidden, time, &s0.h)?;
+        keep(kept, &xs);
         // The input projections are written where the states will be, and each step finishes its own.
-        let mut hidden = trajectory(time, &s0.h);
         let mut projected = flat_mut(hidden.slice_axis_mut(Axis(0), Slice::from(1..)))?;
-        affine(&flat(&xs.view())?, &self.w_in, &self.bias, &mut projected);
+        affine(
+            &flat(&kept.view())?,
+            &self.w_in,
+            &self.bias,
+            &mut projected,
+            weights,
+        )?;
 
-        let recurrent = self.w_rec.t();
-        let recurrent = Times::new(&recurrent, batch);
+        let recurrent = Times::new(&self.w_rec.t(), batch, weights)?;
         for t in 0..time {
-            let (before, mut h) = around(&mut hidden, t);
+            let (before, mut h) = around(hidden, t);
             recurrent.multiply(&before, A::one(), &mut h);
             self.activation.apply_all(&mut h);
         }
-        Ok(RnnPass { xs, hidden })
+        *pass = Some(next);
+        Ok(())
     }
 
-    fn outputs<'p>(&self, pass: &'p RnnPass<A>) -> ArrayView3<'p, A> {
-        pass.outputs()
-    }
-
-    fn backward_with(
+    fn backward_into(
         &self,
         pass: &RnnPass<A>,
-        d_outputs: ArrayView3<'_, A>,
-        at: &mut Hook<'_, RnnState<A>>,
-    ) -> Result<Backward<Self>> {
+        d: Upstream<'_, Self>,
+        at: &mut Hook<'_, Self>,
+        back: &mut Option<Backward<Self>>,
+    ) -> Result<()> {
+        let none = RnnState {
+            h: Array2::zeros((0, 0)),
+        };
+        let mut next = Backward::reuse(back, none);
         self.check_parameters()?;
         let (time, batch, _) = pass.xs.dim();
         let hidden = self.hidden();
@@ -389,25 +359,27 @@ impl<A: Real> RecurrentCell for Rnn<A> {
             pass.hidden.shape(),
             &[time + 1, batch, hidden],
         )?;
-        check(
-            "output gradients",
-            d_outputs.shape(),
-            &[time, batch, hidden],
-        )?;
+        d.check_outputs(&[time, batch, hidden])?;
+        if let Some(d) = d.final_state {
+            self.check_state(d, batch, "final state h gradients")?;
+        }
 
-        let recurrent = self.w_rec.view();
-        let recurrent = Times::new(&recurrent, batch);
-        let mut d_zs = Array3::zeros((time, batch, hidden));
-        let mut d_state = self.zero_state(batch);
-        let mut stopped_at = None;
+        let (d_state, shape) = (&mut next.d_state0, Ix2(batch, hidden));
+        begin(&mut d_state.h, d.final_state.map(|d| &d.h), shape)?;
+        let CellSpace { weights, d_z, .. } = &mut next.space;
+        let recurrent = Times::new(&self.w_rec.view(), batch, weights)?;
+        let mut d_zs = d_z.array(Ix3(time, batch, hidden))?;
+        next.stopped_at = None;
         for t in (0..time).rev() {
-            d_state.h += &d_outputs.index_axis(Axis(0), t);
-            if at(t, &mut d_state)?.is_break() {
-                stopped_at = Some(t);
-                d_state = self.zero_state(batch);
+            if let Some(d_outputs) = &d.outputs {
+                d_state.h += &d_outputs.index_axis(Axis(0), t);
+            }
+            if at(At::time(t), d_state)?.is_break() {
+                next.stopped_at = Some(At::time(t));
+                begin(&mut d_state.h, None, shape)?;
                 break;
             }
-            check("state h from the hook", d_state.h.shape(), &[batch, hidden])?;
+            self.check_state(d_state, batch, "state h from the hook")?;
 
             let mut d_z = d_zs.index_axis_mut(Axis(0), t);
             let h = pass.hidden.index_axis(Axis(0), t + 1);
@@ -415,18 +387,26 @@ impl<A: Real> RecurrentCell for Rnn<A> {
             recurrent.multiply(&d_z, A::zero(), &mut d_state.h.view_mut());
         }
 
-        let start = stopped_at.map_or(0, |t| t + 1);
+        let start = next.stopped_at.map_or(0, |at| at.time + 1);
         let previous = pass.hidden.slice_axis(Axis(0), Slice::from(..time));
-        let sums = collect(&d_zs, &pass.xs, &previous, &self.w_in, start)?;
-        Ok(Backward {
-            grads: RnnGrads {
-                w_in: sums.w_in,
-                w_rec: sums.w_rec,
-                bias: sums.bias,
-            },
-            d_inputs: sums.d_inputs,
-            d_state0: d_state,
-            stopped_at,
-        })
+        next.collect(&pass.xs, &previous, &self.w_in, start)?;
+        *back = Some(next);
+        Ok(())
+    }
+}
+
+impl<A: Real> RecurrentCell for Rnn<A> {
+    fn step(&self, x: ArrayView2<'_, A>, s: &RnnState<A>) -> Result<RnnState<A>> {
+        self.check_parameters()?;
+        let batch = x.nrows();
+        check("input", x.shape(), &[batch, self.inputs()])?;
+        self.check_state(s, batch, "state h")?;
+        let mut h = Array2::zeros((batch, self.hidden()));
+        let (mut view, mut weights) = (h.view_mut(), Scratch::default());
+        affine(&x, &self.w_in, &self.bias, &mut view, &mut weights)?;
+        let recurrent = Times::new(&self.w_rec.t(), batch, &mut weights)?;
+        recurrent.multiply(&s.h, A::one(), &mut view);
+        self.activation.apply_all(&mut view);
+        Ok(RnnState { h })
     }
 }

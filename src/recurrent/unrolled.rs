@@ -3,14 +3,15 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix3};
+use num_traits::Zero;
 
-use super::linear::{check, fits};
-use super::{Backward, Hook, Real, RecurrentCell};
+use super::linear::{check, make_room};
+use super::{At, Backward, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream};
 use crate::set::{Visitor, VisitorMut};
 use crate::{Error, Result, TensorSet, TensorSetMut};
 
-/// One step of a cell of one's own, and its way back; [`Unrolled`] makes a [`RecurrentCell`] of it.
+/// One step of a cell of one's own, and its way back; [`Unrolled`] makes a [`Layer`] and a [`RecurrentCell`] of it.
 ///
 /// The output is a part of the state, `[batch, outputs]`.
 ///
@@ -20,7 +21,7 @@ use crate::{Error, Result, TensorSet, TensorSetMut};
 ///
 /// ```
 /// use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, array};
-/// use steadygrad::recurrent::{RecurrentCell, RnnState, StepCell, Unrolled};
+/// use steadygrad::recurrent::{Layer, RnnState, StepCell, Unrolled};
 /// use steadygrad::{Result, tensor_set};
 ///
 /// struct Leaky { a: Array1<f64> }
@@ -61,21 +62,19 @@ use crate::{Error, Result, TensorSet, TensorSetMut};
 ///     }
 /// }
 ///
-/// # fn main() -> Result<()> {
 /// let cell = Unrolled::new(Leaky { a: array![0.5] });
 /// let pass = cell.forward(Array3::ones((3, 1, 1)).view(), &cell.zero_state(1))?;
 /// assert_eq!(pass.outputs(), array![[[1.0]], [[1.5]], [[1.75]]]);
 /// let back = cell.backward(&pass, array![[[0.0]], [[0.0]], [[1.0]]].view())?;
 /// assert_eq!(back.d_inputs, array![[[0.25]], [[0.5]], [[1.0]]]);
 /// assert_eq!(back.grads.a, array![2.0]); // h_2 + a·h_1
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
-pub trait StepCell: TensorSetMut {
+pub trait StepCell: TensorSetMut + 'static {
     /// The numbers it computes with.
     type Elem: Real;
     /// What it carries from step to step; also the gradient with respect to that.
-    type State: TensorSetMut + Clone;
+    type State: TensorSetMut + Clone + 'static;
     /// What a step keeps for its way back.
     type Tape;
     /// One gradient for each parameter, under the parameter's name.
@@ -149,12 +148,10 @@ pub trait StepCell: TensorSetMut {
     /// use steadygrad::recurrent::{RnnState, StepCell};
     #[doc = include_str!("leaky.txt")]
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let cell = Leaky { a: array![0.5] };
     /// let (after, tape) = cell.step_forward(array![[1.0]].view(), &RnnState { h: array![[4.0]] })?;
     /// assert_eq!((after.h, tape), (array![[3.0]], array![[4.0]]));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
@@ -176,14 +173,12 @@ pub trait StepCell: TensorSetMut {
     /// use steadygrad::recurrent::{RnnState, StepCell};
     #[doc = include_str!("leaky.txt")]
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let cell = Leaky { a: array![0.5] };
     /// let (before, mut grads) = (array![[4.0]], cell.zero_grads());
     /// let (mut d_state, mut d_x) = (RnnState { h: array![[1.0]] }, array![[0.0]]);
     /// cell.step_backward(&before, &mut d_state, d_x.view_mut(), &mut grads)?;
     /// assert_eq!((d_state.h, d_x, grads.a), (array![[0.5]], array![[1.0]], array![4.0]));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
@@ -198,24 +193,21 @@ pub trait StepCell: TensorSetMut {
     ) -> Result<()>;
 }
 
-/// A [`StepCell`] as a [`RecurrentCell`], hook and truncation included.
+/// A [`StepCell`] as a [`Layer`] and a [`RecurrentCell`], hook and truncation included.
 ///
-/// The names of its tensors are those of the cell.
+/// The names of its tensors are those of the cell. Of the memory of an earlier pass, outputs, input gradients and the
+/// list of tapes are used again; states, tapes and zero gradients are what the cell makes anew each time.
 ///
 /// # Examples
-///
-/// See [`StepCell`].
 ///
 /// ```
 /// use ndarray::array;
 /// use steadygrad::{Measurement, recurrent::Unrolled};
 #[doc = include_str!("leaky.txt")]
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let cell = Unrolled { cell: Leaky { a: array![0.5] } };
 /// assert_eq!(Measurement::of(&cell)?.name(0), "a");
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Unrolled<C> {
@@ -228,20 +220,16 @@ impl<C> Unrolled<C> {
     ///
     /// # Examples
     ///
-    /// See [`StepCell`].
-    ///
     /// ```
     /// use ndarray::{Array3, array};
-    /// use steadygrad::recurrent::{RecurrentCell, Unrolled};
+    /// use steadygrad::recurrent::{Layer, Unrolled};
     #[doc = include_str!("leaky.txt")]
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let cell = Unrolled::new(Leaky { a: array![0.5] });
     /// let pass = cell.forward(Array3::ones((2, 1, 1)).view(), &cell.zero_state(1))?;
     /// let back = cell.backward(&pass, Array3::ones((2, 1, 1)).view())?;
     /// assert_eq!(back.d_inputs, array![[[1.5]], [[1.0]]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     pub fn new(cell: C) -> Self {
         Self { cell }
@@ -264,23 +252,19 @@ impl<C: TensorSetMut> TensorSetMut for Unrolled<C> {
 ///
 /// # Examples
 ///
-/// See [`StepCell`].
-///
 /// ```
 /// use ndarray::{Array3, array};
-/// use steadygrad::recurrent::{RecurrentCell, Unrolled, UnrolledPass};
+/// use steadygrad::recurrent::{Layer, Unrolled, UnrolledPass};
 #[doc = include_str!("leaky.txt")]
 ///
 /// fn largest(pass: &UnrolledPass<Leaky>) -> f64 {
 ///     pass.outputs().fold(0.0, |m, h| m.max(h.abs()))
 /// }
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// let cell = Unrolled::new(Leaky { a: array![0.5] });
 /// let pass = cell.forward(Array3::ones((3, 1, 1)).view(), &cell.zero_state(1))?;
 /// assert_eq!(largest(&pass), 1.75);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct UnrolledPass<C: StepCell> {
@@ -303,19 +287,15 @@ impl<C: StepCell> UnrolledPass<C> {
     ///
     /// # Examples
     ///
-    /// See [`StepCell`].
-    ///
     /// ```
     /// use ndarray::{Array3, array};
-    /// use steadygrad::recurrent::{RecurrentCell, Unrolled};
+    /// use steadygrad::recurrent::{Layer, Unrolled};
     #[doc = include_str!("leaky.txt")]
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let cell = Unrolled::new(Leaky { a: array![0.5] });
     /// let pass = cell.forward(Array3::ones((3, 1, 1)).view(), &cell.zero_state(1))?;
     /// assert_eq!(pass.outputs(), array![[[1.0]], [[1.5]], [[1.75]]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn outputs(&self) -> ArrayView3<'_, C::Elem> {
@@ -326,19 +306,15 @@ impl<C: StepCell> UnrolledPass<C> {
     ///
     /// # Examples
     ///
-    /// See [`StepCell`].
-    ///
     /// ```
     /// use ndarray::{Array3, array};
-    /// use steadygrad::recurrent::{RecurrentCell, RnnState, Unrolled};
+    /// use steadygrad::recurrent::{Layer, RnnState, Unrolled};
     #[doc = include_str!("leaky.txt")]
     ///
-    /// # fn main() -> steadygrad::Result<()> {
     /// let (cell, s0) = (Unrolled::new(Leaky { a: array![0.5] }), RnnState { h: array![[8.0]] });
     /// assert_eq!(cell.forward(Array3::zeros((3, 1, 1)).view(), &s0)?.final_state().h, array![[1.0]]);
     /// assert_eq!(cell.forward(Array3::zeros((0, 1, 1)).view(), &s0)?.final_state(), s0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
     pub fn final_state(&self) -> C::State {
@@ -346,28 +322,48 @@ impl<C: StepCell> UnrolledPass<C> {
     }
 }
 
-impl<C: StepCell> RecurrentCell for Unrolled<C> {
+impl<C: StepCell> Trace for UnrolledPass<C> {
     type Elem = C::Elem;
     type State = C::State;
+
+    fn outputs(&self) -> ArrayView3<'_, C::Elem> {
+        self.outputs()
+    }
+
+    fn final_state(&self) -> C::State {
+        self.final_state()
+    }
+}
+
+impl<C: StepCell> Layer for Unrolled<C> {
+    type Elem = C::Elem;
+    type State = C::State;
+    type At<'t> = &'t mut C::State;
     type Pass = UnrolledPass<C>;
     type Grads = C::Grads;
+    type Space = ();
 
     fn zero_state(&self, batch: usize) -> C::State {
         self.cell.zero_state(batch)
     }
 
-    fn step(&self, x: ArrayView2<'_, C::Elem>, s: &C::State) -> Result<C::State> {
-        self.cell.step_forward(x, s).map(|(next, _)| next)
-    }
-
-    fn forward(&self, xs: ArrayView3<'_, C::Elem>, s0: &C::State) -> Result<UnrolledPass<C>> {
+    fn forward_into<'a>(
+        &self,
+        xs: impl Into<Sequence<'a, C::Elem>>,
+        s0: &C::State,
+        pass: &mut Option<UnrolledPass<C>>,
+    ) -> Result<()> {
+        let (mut tapes, mut outputs) = match pass.take() {
+            Some(last) => (last.tapes, last.outputs),
+            None => (Vec::new(), Array3::zeros((0, 0, 0))),
+        };
+        let xs = xs.into().unpadded()?;
         let (time, batch, inputs) = xs.dim();
         let shape = (batch, self.cell.output(s0).ncols());
         check("state", self.cell.output(s0).shape(), &[shape.0, shape.1])?;
 
-        fits::<C::Elem>("outputs", &[time, shape.0, shape.1])?;
-        let mut outputs = Array3::zeros((time, shape.0, shape.1));
-        let mut tapes = Vec::new();
+        make_room(&mut outputs, "outputs", Ix3(time, shape.0, shape.1))?;
+        tapes.clear();
         tapes.try_reserve_exact(time).map_err(|_| Error::TooLarge {
             what: "tapes of all steps",
             found: Vec::from([time]),
@@ -381,36 +377,50 @@ impl<C: StepCell> RecurrentCell for Unrolled<C> {
             tapes.push(tape);
             state = next;
         }
-        Ok(UnrolledPass {
+        *pass = Some(UnrolledPass {
             inputs,
             tapes,
             outputs,
             final_state: state,
-        })
+        });
+        Ok(())
     }
 
-    fn outputs<'p>(&self, pass: &'p UnrolledPass<C>) -> ArrayView3<'p, C::Elem> {
-        pass.outputs()
-    }
-
-    fn backward_with(
+    fn backward_into(
         &self,
         pass: &UnrolledPass<C>,
-        d_outputs: ArrayView3<'_, C::Elem>,
-        at: &mut Hook<'_, C::State>,
-    ) -> Result<Backward<Self>> {
-        check("output gradients", d_outputs.shape(), pass.outputs.shape())?;
+        d: Upstream<'_, Self>,
+        at: &mut Hook<'_, Self>,
+        back: &mut Option<Backward<Self>>,
+    ) -> Result<()> {
+        let last = back.take();
+        d.check_outputs(pass.outputs.shape())?;
         let (time, batch, outputs) = pass.outputs.dim();
         let mut grads = self.cell.zero_grads();
-        let mut d_inputs = Array3::zeros((time, batch, pass.inputs));
-        let mut d_state = self.cell.zero_state(batch);
+        let mut d_inputs = last.map_or_else(|| Array3::zeros((0, 0, 0)), |last| last.d_inputs);
+        make_room(
+            &mut d_inputs,
+            "input gradients",
+            Ix3(time, batch, pass.inputs),
+        )?;
+        d_inputs.fill(Zero::zero());
+        let mut d_state = match d.final_state {
+            Some(given) => {
+                let found = self.cell.output(given);
+                check("final state gradients", found.shape(), &[batch, outputs])?;
+                given.clone()
+            }
+            None => self.cell.zero_state(batch),
+        };
         let mut stopped_at = None;
         for (t, tape) in pass.tapes.iter().enumerate().rev() {
             let mut d_output = self.cell.output_mut(&mut d_state);
             check("pass states", &[batch, outputs], d_output.shape())?;
-            d_output += &d_outputs.index_axis(Axis(0), t);
-            if at(t, &mut d_state)?.is_break() {
-                stopped_at = Some(t);
+            if let Some(d_outputs) = &d.outputs {
+                d_output += &d_outputs.index_axis(Axis(0), t);
+            }
+            if at(At::time(t), &mut d_state)?.is_break() {
+                stopped_at = Some(At::time(t));
                 d_state = self.cell.zero_state(batch);
                 break;
             }
@@ -420,11 +430,15 @@ impl<C: StepCell> RecurrentCell for Unrolled<C> {
             self.cell
                 .step_backward(tape, &mut d_state, d_x, &mut grads)?;
         }
-        Ok(Backward {
-            grads,
-            d_inputs,
-            d_state0: d_state,
-            stopped_at,
-        })
+        let mut next = Backward::new(grads, d_inputs, d_state);
+        next.stopped_at = stopped_at;
+        *back = Some(next);
+        Ok(())
+    }
+}
+
+impl<C: StepCell> RecurrentCell for Unrolled<C> {
+    fn step(&self, x: ArrayView2<'_, C::Elem>, s: &C::State) -> Result<C::State> {
+        self.cell.step_forward(x, s).map(|(next, _)| next)
     }
 }

@@ -3,12 +3,12 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
-use crate::edit::Edits;
-use crate::element::Element;
-use crate::measurement::Measurement;
-use crate::tensor::{Tensor, TensorMut};
-use crate::{Result, Total};
+use super::{TensorSet, TensorSetMut, Visitor, VisitorMut};
+use crate::Result;
+use crate::number::Number;
+use crate::reading::Reading;
+use crate::tensor::{Tensor, TensorMut, TensorRef};
+use crate::writing::Writing;
 
 /// A number is a tensor of one, and a list of numbers one tensor.
 macro_rules! element_sets {
@@ -21,6 +21,10 @@ macro_rules! element_sets {
             fn visit_list<'a>(list: &'a [Self], f: &mut Visitor<'_, 'a>) -> Result<()> {
                 f("", TensorRef::Slice(<$t>::slice_ref(list)))
             }
+
+            fn measure_list<'a>(list: &'a [Self], reading: &mut Reading<'_, 'a>) -> Result<()> {
+                reading.tensor("", TensorRef::Slice(<$t>::slice_ref(list)))
+            }
         }
 
         impl TensorSetMut for $t {
@@ -30,6 +34,10 @@ macro_rules! element_sets {
 
             fn visit_list_mut(mut list: &mut [Self], f: &mut VisitorMut<'_>) -> Result<()> {
                 f("", &mut list)
+            }
+
+            fn carry_out_list(mut list: &mut [Self], writing: &mut Writing<'_>) -> Result<()> {
+                writing.tensor("", &mut list)
             }
         }
     )*};
@@ -46,11 +54,19 @@ macro_rules! list_sets {
             fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
                 T::visit_list(self, f)
             }
+
+            fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+                T::measure_list(self, reading)
+            }
         }
 
         impl<T: TensorSetMut, $($g)*> TensorSetMut for $t {
             fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
                 T::visit_list_mut(self, f)
+            }
+
+            fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+                T::carry_out_list(self, writing)
             }
         }
     )*};
@@ -66,8 +82,8 @@ macro_rules! forward_set {
                 (**self).visit(f)
             }
 
-            fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
-                (**self).measure(after, into)
+            fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+                (**self).measure(reading)
             }
         }
     };
@@ -80,21 +96,8 @@ macro_rules! forward_set_mut {
                 (**self).visit_mut(f)
             }
 
-            fn apply(&mut self, edits: &Edits) -> Result<()> {
-                (**self).apply(edits)
-            }
-
-            fn apply_and_measure(
-                &mut self,
-                edits: &Edits,
-                before: &Measurement,
-                into: &mut Measurement,
-            ) -> Result<()> {
-                (**self).apply_and_measure(edits, before, into)
-            }
-
-            fn clamp_and_total(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
-                (**self).clamp_and_total(min, max)
+            fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+                (**self).carry_out(writing)
             }
         }
     };
@@ -109,13 +112,21 @@ forward_set_mut!(Box<T>);
 /// What is not there: no elements, but a place in the order.
 type Missing = Option<[f64; 0]>;
 
+const MISSING: &Missing = &None;
+
 /// A missing tensor, or a missing set of them, keeps its place in the order: one tensor without elements.
 impl<T: TensorSet> TensorSet for Option<T> {
     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
-        const MISSING: &Missing = &None;
         match self {
             Some(set) => set.visit(f),
             None => f("", TensorRef::Other(MISSING)),
+        }
+    }
+
+    fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+        match self {
+            Some(set) => set.measure(reading),
+            None => reading.tensor("", TensorRef::Other(MISSING)),
         }
     }
 }
@@ -125,6 +136,13 @@ impl<T: TensorSetMut> TensorSetMut for Option<T> {
         match self {
             Some(set) => set.visit_mut(f),
             None => f("", &mut Missing::None),
+        }
+    }
+
+    fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+        match self {
+            Some(set) => set.carry_out(writing),
+            None => writing.tensor("", &mut Missing::None),
         }
     }
 }

@@ -1,97 +1,25 @@
-//! Tensors with names, always in the same order.
+//! Tensors with names, always in the same order, and arithmetic over them.
 
-mod batch;
+mod arithmetic;
 mod lists;
+mod measured;
+mod named;
 mod names;
 mod pairing;
 mod structs;
 
+pub use arithmetic::{accumulate, axpy, copy, scale, zero};
 #[doc(hidden)]
-pub use names::{field_name, visit_under, visit_under_mut};
+pub use named::{visit_under, visit_under_mut};
+#[doc(hidden)]
+pub use names::field_name;
 pub(crate) use pairing::{Found, Pairing};
 
-use self::batch::Batch;
-use self::names::{visit_numbered, visit_numbered_mut};
-use crate::edit::{Edit, Edits};
-use crate::measurement::Measurement;
-use crate::tensor::{Ask, Needs, SliceRef, Tensor, TensorMut};
-use crate::{Error, Result, Stats, Total};
-
-/// A tensor on loan from a [`TensorSet`]: a slice, or anything else that is a [`Tensor`].
-///
-/// # Examples
-///
-/// ```
-/// use steadygrad::{Tensor, TensorRef, TensorSet};
-///
-/// let grads = vec![vec![1.0_f32, 2.0], vec![3.0]];
-/// let mut all: Vec<TensorRef<'_>> = vec![];
-/// grads.visit(&mut |_name, tensor| Ok(all.push(tensor)))?;
-/// assert_eq!(all[1].len(), 1);
-/// # Ok::<(), steadygrad::Error>(())
-/// ```
-#[derive(Clone, Copy)]
-pub enum TensorRef<'a> {
-    /// A slice, which has no size of its own and so cannot stand behind `dyn`.
-    Slice(SliceRef<'a>),
-    /// Anything else.
-    Other(&'a dyn Tensor),
-}
-
-impl core::fmt::Debug for TensorRef<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("TensorRef")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<'a> TensorRef<'a> {
-    /// The elements, for as long as the tensor is on loan.
-    #[inline]
-    fn lent_slice(self) -> Option<SliceRef<'a>> {
-        match self {
-            Self::Slice(slice) => Some(slice),
-            Self::Other(tensor) => tensor.as_slice_ref(),
-        }
-    }
-
-    fn inner(&self) -> &(dyn Tensor + 'a) {
-        match self {
-            Self::Slice(slice) => slice,
-            Self::Other(tensor) => *tensor,
-        }
-    }
-}
-
-impl Tensor for TensorRef<'_> {
-    #[inline]
-    fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
-        match self {
-            Self::Slice(slice) => slice.stats(ask),
-            Self::Other(tensor) => tensor.stats(ask),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.inner().len()
-    }
-
-    fn dims(&self) -> Option<&[usize]> {
-        match self {
-            Self::Slice(_) => None,
-            Self::Other(tensor) => tensor.dims(),
-        }
-    }
-
-    fn as_slice_ref(&self) -> Option<SliceRef<'_>> {
-        self.inner().as_slice_ref()
-    }
-
-    fn read(&self, start: usize, out: &mut [f64]) -> Result<()> {
-        self.inner().read(start, out)
-    }
-}
+use self::names::{join, with_digits};
+use crate::Result;
+use crate::reading::Reading;
+use crate::tensor::{TensorMut, TensorRef};
+use crate::writing::Writing;
 
 /// What a set hands its tensors to.
 ///
@@ -178,45 +106,21 @@ pub trait TensorSet {
     /// The first error that `f` gives.
     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()>;
 
-    /// Reads every tensor once, as `after` would leave it, into `into`. A set whose tensors live on a
-    /// device can do so with one transfer for all.
+    /// Reads every tensor once. A set whose tensors live on a device can do so with one transfer for all.
     ///
     /// ```
-    /// use steadygrad::{Edits, Measurement, TensorSet};
-    /// let grads = vec![vec![3.0_f32, 4.0], vec![12.0]];
-    /// let mut edits = Edits::for_count(2);
-    /// edits.zero(1);
-    /// let mut into = Measurement::default();
-    /// grads.measure(&edits, &mut into)?;
-    /// assert_eq!((into.tensor(0).l2(), into.tensor(1).l2()), (5.0, 0.0));
-    /// assert_eq!(grads[1], [12.0]);   // read only
+    /// use steadygrad::{Edits, Measurement, Needs, TensorSet};
+    /// let (mut seen, grads) = (Measurement::default(), vec![vec![3.0_f32, 4.0], vec![12.0]]);
+    /// seen.fill(&Needs::norms(), &Edits::default(), |reading| grads.measure(reading))?;
+    /// assert_eq!((seen.tensor(0).l2(), seen.tensor(1).l2()), (5.0, 12.0));
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     ///
     /// # Errors
     ///
     /// What the tensors give.
-    fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
-        let mut batch = Batch::new();
-        let in_batch = after.is_keep() && into.needs().units.is_none();
-        let mut index = 0;
-        let seen = self.visit(&mut |name, tensor| {
-            let edit = after.get(index);
-            index += 1;
-            match tensor.lent_slice() {
-                Some(slice) if in_batch => {
-                    batch.push(name, tensor.dims(), slice, into);
-                    Ok(())
-                }
-                _ => {
-                    batch.measure(into);
-                    into.measure(name, &tensor, edit)
-                }
-            }
-        });
-        // Also when the set fails, since each that waits has its place already.
-        batch.measure(into);
-        seen
+    fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+        self.visit(&mut |name, tensor| reading.tensor(name, tensor))
     }
 
     /// What a list of such sets hands on: each set under its number, unless the sets know better.
@@ -225,7 +129,24 @@ pub trait TensorSet {
     where
         Self: Sized,
     {
-        visit_numbered(list, f)
+        list.iter().enumerate().try_for_each(|(i, set)| {
+            with_digits(i, |number| {
+                set.visit(&mut |inner, tensor| join(number, inner, |name| f(name, tensor)))
+            })
+        })
+    }
+
+    /// As [`TensorSet::visit_list`].
+    #[doc(hidden)]
+    fn measure_list<'a>(list: &'a [Self], reading: &mut Reading<'_, 'a>) -> Result<()>
+    where
+        Self: Sized,
+    {
+        list.iter().enumerate().try_for_each(|(i, set)| {
+            with_digits(i, |number| {
+                reading.under(number, |reading| set.measure(reading))
+            })
+        })
     }
 }
 
@@ -263,85 +184,14 @@ pub trait TensorSetMut: TensorSet {
     /// The first error that `f` gives.
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()>;
 
-    /// Carries out the edit of each tensor; those that keep everything are not touched.
-    ///
-    /// ```
-    /// use steadygrad::{Edits, Factor, TensorSetMut};
-    /// let mut grads = [("w", [1.0_f32]), ("b", [f32::NAN])];
-    /// let mut edits = Edits::for_count(2);
-    /// edits.scale(0, Factor::new(3.0)?);
-    /// edits.zero(1);
-    /// grads.apply(&edits)?;
-    /// assert_eq!(grads, [("w", [3.0]), ("b", [0.0])]);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
+    /// Carries out the edit of each tensor. [`Edits::apply`](crate::Edits::apply) calls it.
     ///
     /// # Errors
     ///
-    /// [`Error::Name`] or [`Error::Count`] if the edits were planned for other tensors, found on the way: what
-    /// comes before the first that does not fit is edited by then. And what the tensors give.
-    fn apply(&mut self, edits: &Edits) -> Result<()> {
-        visit_edits(self, edits, |_, _, tensor, edit| {
-            if edit.is_keep() {
-                Ok(())
-            } else {
-                tensor.edit(edit)
-            }
-        })
-    }
-
-    /// Carries out the edit of each tensor and reads what it leaves, in the same pass where a tensor
-    /// can. Of tensors that keep everything, `before` tells.
-    ///
-    /// ```
-    /// use steadygrad::{Edits, Measurement, TensorSetMut};
-    /// let mut grads = vec![vec![3.0_f32, -9.0], vec![4.0]];
-    /// let (before, mut after) = (Measurement::of(&grads)?, Measurement::default());
-    /// let mut edits = Edits::for_count(2);
-    /// edits.clamp(0, -1.0, 1.0);
-    /// grads.apply_and_measure(&edits, &before, &mut after)?;
-    /// assert_eq!((after.tensor(0).l1(), after.tensor(1).l1()), (2.0, 4.0));
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`TensorSetMut::apply`].
-    fn apply_and_measure(
-        &mut self,
-        edits: &Edits,
-        before: &Measurement,
-        into: &mut Measurement,
-    ) -> Result<()> {
-        visit_edits(self, edits, |index, name, tensor, edit| {
-            let stats = if edit.is_keep() {
-                *before.tensor(index)
-            } else {
-                tensor.edit_and_measure(edit, into.needs().p)?
-            };
-            into.push(name, stats);
-            Ok(())
-        })
-    }
-
-    /// Clamps every element into `[min, max]` and says what all were and what they are, in one pass where a
-    /// tensor can. Tensors without an element outside are not written.
-    ///
-    /// ```
-    /// use steadygrad::TensorSetMut;
-    /// let mut grads = vec![vec![3.0_f32, -4.0], vec![0.5]];
-    /// let [before, after] = grads.clamp_and_total(-3.0, 3.0)?;
-    /// assert_eq!((before.stats().max_abs(), after.stats().max_abs()), (4.0, 3.0));
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What the tensors give; those before the one that failed are clamped by then.
-    fn clamp_and_total(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
-        let mut totals = [Total::default(), Total::default()];
-        self.visit_mut(&mut |_, tensor| tensor.clamp_and_measure(min, max, &mut totals))?;
-        Ok(totals)
+    /// [`Error::Name`](crate::Error::Name) if the edits were planned for other tensors, found on the way: what comes
+    /// before the first that does not fit is edited by then. And what the tensors give.
+    fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+        self.visit_mut(&mut |name, tensor| writing.tensor(name, tensor))
     }
 
     /// As [`TensorSet::visit_list`].
@@ -350,64 +200,23 @@ pub trait TensorSetMut: TensorSet {
     where
         Self: Sized,
     {
-        visit_numbered_mut(list, f)
+        list.iter_mut().enumerate().try_for_each(|(i, set)| {
+            with_digits(i, |number| {
+                set.visit_mut(&mut |inner, tensor| join(number, inner, |name| f(name, tensor)))
+            })
+        })
     }
-}
 
-/// What a set that reads all its tensors together does for [`TensorSetMut::clamp_and_total`].
-///
-/// # Errors
-///
-/// What the tensors give.
-#[doc(hidden)]
-pub fn clamp_apart<S>(set: &mut S, min: f64, max: f64) -> Result<[Total; 2]>
-where
-    S: TensorSetMut + ?Sized,
-{
-    let needs = Needs {
-        range: min != -max,
-        ..Needs::LEAST
-    };
-    let before = Measurement::with_needs(set, needs)?;
-    let mut edits = Edits::for_count(before.len());
-    for (i, stats) in before.tensors().iter().enumerate() {
-        if !stats.lies_within(min, max) {
-            edits.clamp(i, min, max);
-        }
-    }
-    let mut after = before.clone();
-    if !edits.is_keep() {
-        after.apply(set, &before, &edits)?;
-    }
-    Ok([before, after].map(|seen| seen.exact().clone()))
-}
-
-/// Pairs each tensor with its edit, names and count checked.
-fn visit_edits<S: TensorSetMut + ?Sized>(
-    set: &mut S,
-    edits: &Edits,
-    mut f: impl FnMut(usize, &str, &mut dyn TensorMut, &Edit<'_>) -> Result<()>,
-) -> Result<()> {
-    let mut index = 0;
-    set.visit_mut(&mut |name, tensor| {
-        if let Some(expected) = edits.name(index).filter(|&expected| expected != name) {
-            return Err(Error::Name {
-                index,
-                expected: expected.into(),
-                found: name.into(),
-            });
-        }
-        f(index, name, tensor, &edits.get(index))?;
-        index += 1;
-        Ok(())
-    })?;
-    if index == edits.len() {
-        Ok(())
-    } else {
-        Err(Error::Count {
-            what: "tensors of the set",
-            expected: edits.len(),
-            found: index,
+    /// As [`TensorSet::visit_list`].
+    #[doc(hidden)]
+    fn carry_out_list(list: &mut [Self], writing: &mut Writing<'_>) -> Result<()>
+    where
+        Self: Sized,
+    {
+        list.iter_mut().enumerate().try_for_each(|(i, set)| {
+            with_digits(i, |number| {
+                writing.under(number, |writing| set.carry_out(writing))
+            })
         })
     }
 }

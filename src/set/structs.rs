@@ -63,6 +63,19 @@ macro_rules! tensor_set {
                 )+
                 ::core::result::Result::Ok(())
             }
+
+            fn measure<'__set>(
+                &'__set self,
+                reading: &mut $crate::Reading<'_, '__set>,
+            ) -> $crate::Result<()> {
+                $(
+                    let name = $crate::set::field_name(::core::stringify!($field));
+                    reading.under(name, |reading| {
+                        $crate::TensorSet::measure(&self.$field, reading)
+                    })?;
+                )+
+                ::core::result::Result::Ok(())
+            }
         }
 
         impl<$($g)*> $crate::TensorSetMut for $t {
@@ -70,6 +83,16 @@ macro_rules! tensor_set {
                 $(
                     let name = $crate::set::field_name(::core::stringify!($field));
                     $crate::set::visit_under_mut(name, &mut self.$field, f)?;
+                )+
+                ::core::result::Result::Ok(())
+            }
+
+            fn carry_out(&mut self, writing: &mut $crate::Writing<'_>) -> $crate::Result<()> {
+                $(
+                    let name = $crate::set::field_name(::core::stringify!($field));
+                    writing.under(name, |writing| {
+                        $crate::TensorSetMut::carry_out(&mut self.$field, writing)
+                    })?;
                 )+
                 ::core::result::Result::Ok(())
             }

@@ -1,6 +1,6 @@
 //! Norms against exact sums, in units in the last place of `f64`.
 
-use steadygrad::{Ask, Element, Measurement, Needs, Norm, Stats, Tensor, Wide};
+use steadygrad::{Ask, Element, Measurement, Norm, Stats, Tensor, Wide};
 
 use crate::exact::Exact;
 use crate::numbers::{Format, Random, for_each_type};
@@ -77,11 +77,9 @@ fn vectors<T: Format>(len: usize, random: &mut Random) -> Vec<(&'static str, Vec
 }
 
 fn stats<T: Format>(xs: &[T], p: Option<f64>) -> Stats {
-    xs.stats(&mut Ask {
-        p,
-        ..Ask::default()
-    })
-    .unwrap()
+    let mut ask = Ask::default();
+    ask.power = p;
+    xs.stats(&mut ask).unwrap()
 }
 
 /// The largest errors of L1 and L2 found, in units in the last place.
@@ -175,7 +173,7 @@ fn totals_over_many_tensors_are_as_right_as_one_tensor() {
             for size in [1, 7, 100, 12_345] {
                 let set: Vec<&[T]> = xs.chunks(size).collect();
                 let set: Vec<Vec<T>> = set.into_iter().map(<[T]>::to_vec).collect();
-                let seen = Measurement::with_needs(&set, Needs::default()).unwrap();
+                let seen = Measurement::of(&set).unwrap();
                 let exact = Exact::sum_of_powers(&xs, 2);
                 let l2 = exact.root_error(2, seen.total().norm(Norm::L2));
                 let l1 = Exact::sum_of_powers(&xs, 1).root_error(1, seen.total().norm(Norm::L1));

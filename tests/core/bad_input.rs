@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use steadygrad::clip::Clipper;
 use steadygrad::{
-    Ask, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Stats, Tensor,
-    TensorMut, TensorSetMut, Total, Verdict, Wide, clip, detect,
+    Ask, Clamped, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Stats, Tell,
+    Tensor, TensorMut, Verdict, Wide, clip, detect,
 };
 
 use crate::numbers::{Format, for_each_type, widen};
@@ -182,19 +183,19 @@ fn the_one_line_functions_refuse_too() {
     let mut grads = [3.0_f32, f32::NAN];
     let rows = [
         (
-            clip::global_norm(&mut grads, 1.0),
+            clip::global_norm(&mut grads, 1.0).map(drop),
             "gradient: expected finite numbers, found 1 NaN and 0 infinite, the first at index 1",
         ),
         (
-            clip::global_norm(&mut grads, NAN),
+            clip::global_norm(&mut grads, NAN).map(drop),
             "max norm: expected a number ≥ 0, found NaN",
         ),
         (
-            clip::tensor_norm(&mut grads, -1.0),
+            clip::tensor_norm(&mut grads, -1.0).map(drop),
             "max norm: expected a number ≥ 0, found -1",
         ),
         (
-            clip::value(&mut grads, NAN),
+            clip::value(&mut grads, NAN).map(drop),
             "clip value: expected a number ≥ 0, found NaN",
         ),
     ];
@@ -216,40 +217,39 @@ fn reads_and_writes_past_the_end_are_refused() {
     assert_eq!(xs.read(3, &mut []), Err(past(3, 0)));
     assert_eq!(xs.read(2, &mut []), Ok(()));
     assert_eq!(TensorMut::add(&mut xs, 0, &[1.0; 3]), Err(past(0, 3)));
+    assert_eq!(TensorMut::write(&mut xs, 1, &[1.0; 2]), Err(past(1, 2)));
+    assert_eq!(TensorMut::write(&mut xs, 3, &[]), Err(past(3, 0)));
     assert!(xs.read(usize::MAX, &mut [0.0]).is_err());
     assert!(TensorMut::add(&mut xs, usize::MAX, &[1.0]).is_err());
+    assert!(TensorMut::write(&mut xs, usize::MAX, &[1.0]).is_err());
     assert_eq!(xs, [1.0, 2.0]);
     let mut none: Option<Vec<f32>> = None;
     assert!(none.read(0, &mut [0.0]).is_err() && none.add(0, &[1.0]).is_err());
     assert!(none.read(0, &mut []).is_ok() && none.add(0, &[]).is_ok());
+    assert!(none.write(0, &[1.0]).is_err() && none.write(0, &[]).is_ok());
 }
 
 #[test]
 fn units_that_a_tensor_does_not_have_are_refused() {
     let mut xs = vec![1.0_f64, 2.0];
     let mut units = vec![];
-    let mut ask = Ask {
-        units: Some((1, &mut units)),
-        ..Ask::default()
-    };
+    let mut ask = Ask::default().units(1, &mut units);
     assert_eq!(xs.stats(&mut ask), Err(Error::Axis { axes: 1, axis: 1 }));
     assert!(units.is_empty());
     let mut edits = Edits::for_count(1);
-    edits.scale_units(0, 0, &[1.0, 2.0]);
+    edits.scale_units(0, 0, &[Factor::ONE; 3]);
     let wrong = Error::Count {
         what: "factors for the units",
-        expected: 1,
-        found: 2,
+        expected: 2,
+        found: 3,
     };
-    assert_eq!(xs.edit(&edits.get(0)), Err(wrong.clone()));
+    let edit = edits.get(0);
+    assert_eq!(xs.edit(&edit, Tell::nothing()), Err(wrong.clone()));
     assert_eq!(
-        xs.stats(&mut Ask {
-            after: edits.get(0),
-            ..Ask::default()
-        }),
+        xs.stats(&mut Ask::default().after(edit)),
         Err(wrong.clone())
     );
-    assert_eq!(xs.apply(&edits), Err(wrong));
+    assert_eq!(edits.apply(&mut xs), Err(wrong));
     assert_eq!(xs, [1.0, 2.0]);
 }
 
@@ -367,19 +367,12 @@ fn strange_powers_are_answered_without_a_panic() {
             vec![f64::MAX; 3],
         ] {
             let set = vec![xs.clone(), xs.clone()];
-            let seen = Measurement::with_needs(
-                &set,
-                Needs {
-                    p: Some(p),
-                    ..Needs::default()
-                },
-            )
-            .unwrap();
+            let seen = Measurement::with_needs(&set, &Needs::norms().of_power(p)).unwrap();
             let _ = seen.total().norm(Norm::P(p)).to_string();
             if let Ok(norm) = Norm::P(p).checked() {
                 let mut grads = set.clone();
                 let finite = xs.iter().all(|x| x.is_finite());
-                let rule = clip::GlobalNorm::new(1.0).unwrap().norm(norm).unwrap();
+                let mut rule = clip::GlobalNorm::new(1.0).unwrap().norm(norm).unwrap();
                 let clipped = rule.apply(&mut grads);
                 assert_eq!(clipped.is_ok(), finite, "p {p} of {xs:?}");
                 if let Ok(clipped) = clipped {
@@ -446,16 +439,21 @@ fn clamps_without_order_and_by_nan_do_the_same_in_every_chain() {
             between.clamp(0, min, max);
             between.clamp(0, min, max);
             between.scale(0, Factor::ONE);
-            for edits in [alone, first, between] {
+            for edits in [&alone, &first, &between] {
                 let mut ys = xs;
-                ys.edit(&edits.get(0)).unwrap();
+                ys.edit(&edits.get(0), Tell::nothing()).unwrap();
                 assert_eq!(widen(&ys[..6]), expected, "{}: {edits:?}", T::NAME);
                 assert!(ys[6].widen().is_nan());
             }
-            let mut ys = xs;
-            let mut totals = [Total::default(), Total::default()];
-            TensorMut::clamp_and_measure(&mut ys, min, max, &mut totals).unwrap();
+            let (mut ys, mut counts) = (xs, Clamped::default());
+            ys.edit(&alone.get(0), Tell::clamped(&mut counts)).unwrap();
             assert_eq!(widen(&ys[..6]), expected, "{}", T::NAME);
+            let changed = widen(&xs)
+                .iter()
+                .zip(expected)
+                .filter(|(x, y)| **x != *y)
+                .count();
+            assert_eq!(counts, Clamped::of(7, changed as u64, 1, 2), "{}", T::NAME);
         }
     }
     for_each_type!(check);
@@ -463,21 +461,30 @@ fn clamps_without_order_and_by_nan_do_the_same_in_every_chain() {
 
 #[test]
 fn factors_of_units_are_taken_as_they_are() {
-    let scaled = |xs: [f32; 2], factor: f64| {
+    let scaled = |xs: [f32; 2], factors: [Factor; 2]| {
         let (mut xs, mut edits) = (xs, Edits::for_count(1));
-        edits.scale_units(0, 0, &[factor]);
-        xs.edit(&edits.get(0)).unwrap();
+        edits.scale_units(0, 0, &factors);
+        xs.edit(&edits.get(0), Tell::nothing()).unwrap();
         xs
     };
-    assert_eq!(scaled([2.0, -3.0], -0.5), [-1.0, 1.5]);
-    assert!(scaled([2.0, 0.0], NAN).iter().all(|x| x.is_nan()));
-    let [x, zero] = scaled([-2.0, 0.0], f64::INFINITY);
-    assert!(x == f32::NEG_INFINITY && zero.is_nan());
-    for factors in [&[][..], &[0.5, 0.5]] {
+    let half = Factor::new(0.5).unwrap();
+    assert_eq!(scaled([2.0, -3.0], [half, Factor::ONE]), [1.0, -3.0]);
+    // Such as no `f64` holds; what is zero stays zero.
+    let huge = Factor::ratio(Wide::new(1.0, 3000), Wide::ONE);
+    let tiny = Factor::ratio(Wide::ONE, Wide::new(1.0, 3000));
+    assert_eq!(scaled([-2.0, 0.0], [huge; 2]), [f32::NEG_INFINITY, 0.0]);
+    let [x, inf] = scaled([-2.0, f32::INFINITY], [tiny; 2]);
+    assert!(x == 0.0 && x.is_sign_negative() && inf == f32::INFINITY);
+    assert!(
+        scaled([f32::NAN; 2], [huge, tiny])
+            .iter()
+            .all(|x| x.is_nan())
+    );
+    for factors in [&[][..], &[half; 3]] {
         let (mut xs, mut edits) = ([2.0_f32, 3.0], Edits::for_count(1));
         edits.scale_units(0, 0, factors);
-        let error = xs.edit(&edits.get(0)).unwrap_err();
-        assert!(matches!(error, Error::Count { expected: 1, found, .. } if found == factors.len()));
+        let error = xs.edit(&edits.get(0), Tell::nothing()).unwrap_err();
+        assert!(matches!(error, Error::Count { expected: 2, found, .. } if found == factors.len()));
         assert_eq!(xs, [2.0, 3.0]);
     }
 }
@@ -487,10 +494,11 @@ fn edits_of_ones_own_that_make_no_sense_do_not_panic() {
     let mut edits = Edits::for_count(1);
     edits.clamp(0, NAN, NAN);
     edits.clamp(0, 1.0, -1.0);
-    edits.scale_units(0, 0, &[NAN]);
+    let huge = Factor::ratio(Wide::new(1.0, 3000), Wide::ONE);
+    edits.scale_units(0, 0, &[huge; 2]);
     let mut xs = [1.0_f32, -3.0];
-    xs.edit(&edits.get(0)).unwrap();
-    assert!(xs.iter().all(|x| x.is_nan()));
+    xs.edit(&edits.get(0), Tell::nothing()).unwrap();
+    assert_eq!(xs, [f32::NEG_INFINITY; 2]);
     let mut none = Edits::for_count(0);
     none.zero_all();
     none.scale_all(Factor::ONE);

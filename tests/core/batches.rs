@@ -56,20 +56,16 @@ fn batches_keep_order_names_and_bits() {
                 every,
             };
             for needs in [
-                Needs::LEAST,
-                Needs::default(),
-                Needs {
-                    p: Some(3.0),
-                    ..Needs::default()
-                },
+                Needs::norms(),
+                Needs::norms().of_magnitudes(),
+                Needs::norms().of_magnitudes().of_power(3.0).of_range(),
             ] {
-                let seen = Measurement::with_needs(&set, needs).unwrap();
+                let seen = Measurement::with_needs(&set, &needs).unwrap();
                 assert_eq!(seen.len(), count);
                 for (i, tensor) in set.tensors.iter().enumerate() {
-                    let mut ask = Ask {
-                        p: needs.p,
-                        ..Ask::default()
-                    };
+                    let mut ask = Ask::least();
+                    ask.magnitudes = needs.magnitudes;
+                    (ask.power, ask.range) = (needs.power, needs.range);
                     assert_eq!(*seen.tensor(i), tensor.stats(&mut ask).unwrap());
                     assert_eq!(seen.name(i), format!("t{i}"));
                 }
@@ -86,11 +82,17 @@ fn a_measurement_can_be_used_again_for_another_set() {
     })
     .unwrap();
     let small = vec![vec![3.0_f32, 4.0], vec![]];
-    small.measure(&Edits::default(), &mut seen).unwrap();
-    // `measure` adds to what is there.
-    assert_eq!(seen.len(), 102);
-    assert_eq!(seen.tensor(100).l2(), 5.0);
-    assert_eq!(seen.tensors().len(), 102);
+    seen.fill(&Needs::norms(), &Edits::default(), |reading| {
+        small.measure(reading)
+    })
+    .unwrap();
+    assert_eq!((seen.len(), seen.tensors().len()), (2, 2));
+    assert_eq!((seen.tensor(0).l2(), seen.total().l2()), (5.0, 5.0));
+    assert_eq!((seen.name(1), seen.name(2)), ("1", ""));
+    assert_eq!(
+        seen,
+        Measurement::with_needs(&small, &Needs::norms()).unwrap()
+    );
 }
 
 /// A set that fails after some of its tensors.
@@ -127,17 +129,23 @@ fn what_was_handed_over_before_an_error_is_there() {
             fails: true,
         };
         let mut seen = Measurement::default();
-        assert!(set.measure(&Edits::default(), &mut seen).is_err());
+        let norm = 5.0 * (count as f64).sqrt();
+        let is_norm = |l2: f64| (l2 / norm - 1.0).abs() < 1e-15;
+        let read = seen.fill(&Needs::norms(), &Edits::default(), |reading| {
+            set.measure(reading)
+        });
+        assert!(read.is_err());
         assert_eq!(seen.len(), count);
         assert!(seen.tensors().iter().all(|stats| stats.l2() == 5.0));
+        // Of what was read it is finished all the same.
+        assert!(is_norm(seen.total().l2()));
 
         let mut guard = Guard::new().clip(clip::GlobalNorm::new(1e9).unwrap());
         assert!(guard.step(&mut set).is_err());
         assert_eq!(guard.report().tensors().count(), count);
         set.fails = false;
-        let norm = 5.0 * (count as f64).sqrt();
         let before = guard.step(&mut set).unwrap().before();
-        assert!((before / norm - 1.0).abs() < 1e-15, "{before} {norm}");
+        assert!(is_norm(before), "{before} {norm}");
     }
 }
 

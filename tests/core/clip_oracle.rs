@@ -4,6 +4,7 @@
 //! Multiplied by `(norm + 1e-6)/norm` they must agree to rounding: 1e-14.
 
 use approx::assert_relative_eq;
+use steadygrad::clip::Clipper;
 use steadygrad::{Guard, Norm, clip};
 
 /// `tests/oracle/recurrent.py` wrote these.
@@ -50,7 +51,7 @@ fn norms_and_gradients_are_pytorchs_but_for_its_epsilon() {
     let cases = cases();
     assert!(cases.len() >= 16, "{}", cases.len());
     for case in &cases {
-        let rule = clip::GlobalNorm::new(case.max)
+        let mut rule = clip::GlobalNorm::new(case.max)
             .unwrap()
             .norm(Norm::P(case.p))
             .unwrap();

@@ -1,6 +1,7 @@
 //! The ends of the range of `f64`, and of the narrow types.
 
-use steadygrad::{Ask, Edits, Factor, Measurement, Norm, Tensor, TensorMut, Wide, clip};
+use steadygrad::clip::Clipper;
+use steadygrad::{Ask, Edits, Factor, Measurement, Norm, Tell, Tensor, TensorMut, Wide, clip};
 
 use crate::exact::Exact;
 use crate::numbers::{Format, for_each_type, widen};
@@ -151,7 +152,7 @@ fn far_factors_round_once() {
         let mut edits = Edits::for_count(1);
         edits.scale(0, factor);
         let mut xs = [x];
-        xs.edit(&edits.get(0)).unwrap();
+        xs.edit(&edits.get(0), Tell::nothing()).unwrap();
         assert_eq!(xs[0].to_bits(), found.to_bits());
     }
 }

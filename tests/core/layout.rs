@@ -5,7 +5,8 @@ use ndarray::{
 };
 use proptest::prelude::*;
 use steadygrad::{
-    Ask, Edits, Error, Factor, Guard, Measurement, OnNonFinite, Stats, Tensor, TensorMut, clip,
+    Ask, Edits, Error, Factor, Guard, Measurement, OnNonFinite, Stats, Tell, Tensor, TensorMut,
+    clip,
 };
 
 use crate::numbers::{Format, for_each_type};
@@ -185,27 +186,17 @@ fn each_unit_of_a_view_is_a_tensor() {
             let view = layout.view(&array);
             for axis in 0..view.ndim() {
                 let mut units = vec![];
-                view.stats(&mut Ask {
-                    units: Some((axis, &mut units)),
-                    ..Ask::default()
-                })
-                .unwrap();
-                if view.ndim() == 1 {
-                    prop_assert_eq!(units.len(), 1);
-                    continue;
-                }
+                view.stats(&mut Ask::default().units(axis, &mut units))
+                    .unwrap();
                 prop_assert_eq!(units.len(), view.len_of(Axis(axis)));
                 for (unit, part) in units.iter().zip(view.axis_iter(Axis(axis))) {
                     let copy: Vec<T> = part.iter().copied().collect();
                     alike(unit, &copy.stats(&mut Ask::default()).unwrap())?;
                 }
             }
-            let beyond = view.ndim().max(1);
+            let beyond = view.ndim();
             let mut units = vec![];
-            let found = view.stats(&mut Ask {
-                units: Some((beyond, &mut units)),
-                ..Ask::default()
-            });
+            let found = view.stats(&mut Ask::default().units(beyond, &mut units));
             prop_assert_eq!(
                 found,
                 Err(Error::Axis {
@@ -230,32 +221,32 @@ fn an_edit_reaches_a_view_as_it_reaches_its_copy_and_nothing_else() {
                 let mut array = layout.around(outside);
                 fill(layout.view_mut(&mut array), strange);
                 let axis = axis.min(layout.shape.len().saturating_sub(1));
-                let units = if layout.shape.len() < 2 {
-                    1
-                } else {
-                    layout.shape[axis]
-                };
-                let factors: Vec<f64> = (0..units).map(|i| 0.5 + i as f64).collect();
                 let mut edits = Edits::for_count(1);
                 edits.scale(0, Factor::new(0.75).unwrap());
-                edits.scale_units(0, axis, &factors);
+                // An array of no axes has no units.
+                if let Some(&units) = layout.shape.get(axis) {
+                    let factor = |i| Factor::new(0.5 + i as f64).unwrap();
+                    let factors: Vec<Factor> = (0..units).map(factor).collect();
+                    edits.scale_units(0, axis, &factors);
+                }
                 edits.clamp(0, -1.5, 2.0);
                 let edit = edits.get(0);
 
                 let mut copy = layout.view(&array).as_standard_layout().into_owned();
                 let foreseen = layout
                     .view(&array)
-                    .stats(&mut Ask {
-                        after: edit,
-                        ..Ask::default()
-                    })
+                    .stats(&mut Ask::default().after(edit))
                     .unwrap();
-                copy.edit(&edit).unwrap();
-                layout.view_mut(&mut array).edit(&edit).unwrap();
+                copy.edit(&edit, Tell::nothing()).unwrap();
+                let mut left = Stats::EMPTY;
+                let mut tell = Tell::after(&mut left);
+                tell.magnitudes = true;
+                layout.view_mut(&mut array).edit(&edit, tell).unwrap();
                 let bits =
                     |xs: ArrayViewD<'_, T>| -> Vec<u64> { xs.iter().map(|x| x.bits()).collect() };
                 prop_assert_eq!(bits(layout.view(&array)), bits(copy.view()));
                 alike(&foreseen, &copy.stats(&mut Ask::default()).unwrap())?;
+                alike(&left, &foreseen)?;
 
                 // By hand.
                 let inside: f64 = copy
@@ -279,10 +270,14 @@ fn an_edit_reaches_a_view_as_it_reaches_its_copy_and_nothing_else() {
                     .view_mut(&mut array)
                     .add(start, &values[start..])
                     .unwrap();
-                prop_assert_eq!(
-                    bits(layout.view(&array)),
-                    flat.iter().map(|x| x.bits()).collect::<Vec<_>>()
-                );
+                let flat_bits = |flat: &[T]| flat.iter().map(|x| x.bits()).collect::<Vec<_>>();
+                prop_assert_eq!(bits(layout.view(&array)), flat_bits(&flat));
+                flat.write(start / 2, &values[..start]).unwrap();
+                layout
+                    .view_mut(&mut array)
+                    .write(start / 2, &values[..start])
+                    .unwrap();
+                prop_assert_eq!(bits(layout.view(&array)), flat_bits(&flat));
                 Ok(())
             },
         );
@@ -305,10 +300,7 @@ fn memory_that_is_not_contiguous_is_summed_in_row_major_order() {
         });
         let view = array.slice_axis(Axis(1), Slice::new(0, None, 2));
         let copy: Vec<f64> = view.iter().copied().collect();
-        let mut ask = Ask {
-            p: Some(3.0),
-            ..Ask::default()
-        };
+        let mut ask = Ask::default().power(3.0);
         assert_eq!(
             view.stats(&mut ask).unwrap(),
             copy.stats(&mut ask).unwrap(),
@@ -366,11 +358,8 @@ fn a_broadcast_view_counts_each_element_as_often_as_it_is_seen() {
     let seen = many.stats(&mut Ask::default()).unwrap();
     assert_eq!((seen.len(), seen.l2(), seen.l1()), (18, 15.0, 63.0));
     let mut units = vec![];
-    many.stats(&mut Ask {
-        units: Some((1, &mut units)),
-        ..Ask::default()
-    })
-    .unwrap();
+    many.stats(&mut Ask::default().units(1, &mut units))
+        .unwrap();
     assert_eq!(units.iter().map(Stats::l2).collect::<Vec<_>>(), [9.0, 12.0]);
 }
 

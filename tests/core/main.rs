@@ -12,7 +12,10 @@ mod layout;
 mod numbers;
 mod penalty;
 mod properties;
+mod rules;
 mod semantics;
+#[cfg(feature = "rayon")]
+mod threads;
 mod total;
 mod types;
 mod value_clip;

@@ -240,8 +240,16 @@ impl steadygrad::Tensor for Foreign {
 }
 
 impl TensorMut for Foreign {
-    fn edit(&mut self, edit: &steadygrad::Edit<'_>) -> steadygrad::Result<()> {
-        self.0.edit(edit)
+    fn edit(
+        &mut self,
+        edit: &steadygrad::Edit<'_>,
+        tell: steadygrad::Tell<'_>,
+    ) -> steadygrad::Result<()> {
+        self.0.edit(edit, tell)
+    }
+
+    fn write(&mut self, start: usize, values: &[f64]) -> steadygrad::Result<()> {
+        self.0.write(start, values)
     }
 
     fn add(&mut self, start: usize, values: &[f64]) -> steadygrad::Result<()> {

@@ -19,14 +19,11 @@ fn tensors<T: Format>(random: &mut Random, count: usize) -> Vec<Vec<T>> {
 }
 
 fn needs() -> Needs {
-    Needs {
-        p: Some(2.5),
-        ..Needs::default()
-    }
+    Needs::norms().of_magnitudes().of_power(2.5)
 }
 
 fn total_of<T: Format>(set: &Vec<Vec<T>>) -> Total {
-    Measurement::with_needs(set, needs())
+    Measurement::with_needs(set, &needs())
         .unwrap()
         .exact()
         .clone()

@@ -4,9 +4,10 @@ use core::fmt::Debug;
 use std::collections::BTreeMap;
 
 use steadygrad::{
-    Ask, Edit, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Op, Plan,
-    Report, SliceMut, SliceRef, Stats, Step, Tensor, TensorMut, TensorReport, TensorSet,
-    TensorSetMut, Total, Verdict, Watch, Wide, clip, detect, penalty, tensor_set,
+    Ask, Clamped, Edit, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Op,
+    Plan, Reading, Report, SliceMut, SliceRef, Stats, Step, StepView, Tell, Tensor, TensorMut,
+    TensorReport, TensorSet, TensorSetMut, Total, Units, Verdict, Watch, Wide, Writing, clip,
+    detect, penalty, tensor_set,
 };
 
 fn shared<T: Send + Sync + Debug>() {}
@@ -18,6 +19,7 @@ fn types_cross_threads_and_can_be_shown() {
     shared::<Guard>();
     shared::<Plan<'_>>();
     shared::<Ask<'_>>();
+    shared::<Tell<'_>>();
     shared::<SliceMut<'_>>();
     shared::<Box<dyn clip::Clipper>>();
     shared::<Box<dyn detect::Detector>>();
@@ -30,6 +32,8 @@ fn types_cross_threads_and_can_be_shown() {
     value::<Factor>();
     value::<Op<'_>>();
     value::<Needs>();
+    value::<Units>();
+    value::<Clamped>();
     value::<Norm>();
     value::<OnNonFinite>();
     value::<SliceRef<'_>>();
@@ -46,7 +50,7 @@ fn types_cross_threads_and_can_be_shown() {
     value::<detect::NormThreshold>();
     value::<detect::PersistentNorm>();
     value::<detect::Plateau>();
-    value::<detect::StepView<'_>>();
+    value::<StepView<'_>>();
     value::<detect::Subject>();
     value::<detect::WeightGrowth>();
     value::<penalty::L1>();
@@ -56,14 +60,17 @@ fn types_cross_threads_and_can_be_shown() {
     shown::<Step<'_, Vec<f32>>>();
     shown::<Watch<'_, Vec<f32>>>();
     shown::<steadygrad::TensorRef<'_>>();
+    shown::<Reading<'_, '_>>();
+    shown::<Writing<'_>>();
 }
 
 #[test]
 fn equal_is_what_does_the_same() {
+    let half = Factor::new(0.5).unwrap();
     let halved = |index: usize, count: usize| {
         let mut edits = Edits::for_count(count);
         edits.zero(0);
-        edits.scale_units(index, 0, &[0.5, 2.0]);
+        edits.scale_units(index, 0, &[half, Factor::ONE]);
         edits
     };
     assert_eq!(halved(1, 2), halved(1, 2));
@@ -71,8 +78,8 @@ fn equal_is_what_does_the_same() {
     assert_ne!(halved(1, 2), halved(1, 3));
     // Where the factors lie in memory makes no difference.
     let mut behind = Edits::for_count(2);
-    behind.scale_units(0, 0, &[9.0]);
-    behind.scale_units(1, 0, &[0.5, 2.0]);
+    behind.scale_units(0, 0, &[Factor::new(9.0).unwrap()]);
+    behind.scale_units(1, 0, &[half, Factor::ONE]);
     assert_eq!(halved(1, 2).get(1), behind.get(1));
     assert_ne!(halved(1, 2).get(1), behind.get(0));
     assert_eq!(Edits::for_count(1).get(0), Edit::KEEP);
@@ -222,7 +229,7 @@ mod with_arrays {
     use super::*;
     use ndarray::{Array1, Array2, Array3, Axis};
     use steadygrad::penalty::{L2, Penalty};
-    use steadygrad::recurrent::{Activation, Init, RecurrentCell, Rnn};
+    use steadygrad::recurrent::{Activation, Init, Layer, Rnn};
 
     struct Grads {
         w_in: Array2<f32>,
@@ -326,7 +333,7 @@ mod with_arrays {
                 sums[[t, b]] / (h + 3) as f32
             });
             let pass = rnn.forward(xs.view(), &rnn.zero_state(batch))?;
-            let (loss, d_outputs) = mse(&rnn.outputs(&pass), &targets);
+            let (loss, d_outputs) = mse(&pass.outputs(), &targets);
             let mut back = rnn.backward(&pass, d_outputs.view())?;
             let loss = loss + decay.apply(&rnn, &mut back.grads)?;
             losses.push(loss);

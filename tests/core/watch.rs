@@ -92,7 +92,7 @@ fn constants_zeros_jumps_and_shifts() {
     let threshold = || Guard::new().detect(NormThreshold::new(1.0).unwrap());
     let jump: Vec<f64> = [[1.0; 50].as_slice(), &[1.0 + 1e-15, 1.0]].concat();
     assert_eq!(on_norms(threshold(), &jump), [51]);
-    assert_eq!(on_norms(threshold(), &[0.0; 20]), []);
+    assert_eq!(on_norms(threshold(), &[0.0; 20]), [0_usize; 0]);
     // A shift that stays fires on every step from the tenth on.
     let shift: Vec<f64> = [[0.5; 20].as_slice(), &[5.0; 12]].concat();
     assert_eq!(
@@ -105,7 +105,7 @@ fn constants_zeros_jumps_and_shifts() {
         on_weights(growth(), &[0.0, 0.0, 1e-3, 1e-2, 1.1e-2, 1e-3]),
         [5]
     );
-    assert_eq!(on_weights(growth(), &[0.0; 10]), []);
+    assert_eq!(on_weights(growth(), &[0.0; 10]), [0_usize; 0]);
     // Losses below zero, rising and falling.
     let plateau = || Guard::new().detect(Plateau::new(0.5, 2).unwrap());
     assert_eq!(
@@ -122,8 +122,11 @@ fn a_bound_of_infinity_and_norms_past_the_range() {
             .on_non_finite(OnNonFinite::Propagate)
     };
     // What is not finite has no norm; it is the policy's.
-    assert_eq!(on_norms(at(INF), &[f64::MAX, INF, -INF, NAN]), []);
-    assert_eq!(on_norms(at(f64::MAX), &[f64::MAX, INF, -INF, NAN]), []);
+    assert_eq!(on_norms(at(INF), &[f64::MAX, INF, -INF, NAN]), [0_usize; 0]);
+    assert_eq!(
+        on_norms(at(f64::MAX), &[f64::MAX, INF, -INF, NAN]),
+        [0_usize; 0]
+    );
     // √2·MAX is above MAX though it is +∞ as an f64, and it is not infinite.
     let mut grads = [f64::MAX, f64::MAX];
     assert_eq!(at(f64::MAX).step(&mut grads).unwrap().alarms().len(), 1);

@@ -1,19 +1,13 @@
 //! Runs the examples that cargo built beside this test, and reads what they print.
 
-#[cfg(feature = "ndarray")]
-mod pictures;
+mod run;
 mod speaking;
-#[cfg(feature = "ndarray")]
-mod sunspots;
-#[cfg(feature = "ndarray")]
-mod words;
 
 use std::env;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
+
+use run::{Short, number_after};
 
 /// The example's program, which `cargo test` builds before any test runs; built here if only this test
 /// was asked for.
@@ -36,75 +30,23 @@ fn program(name: &str) -> PathBuf {
     program
 }
 
-/// Runs an example, which has two minutes for what takes it a second.
-fn run(name: &str, arguments: &[&str]) -> Output {
-    fn reader(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
-        thread::spawn(move || {
-            let mut all = Vec::new();
-            pipe.read_to_end(&mut all).unwrap();
-            all
-        })
+fn printed(name: &str) -> String {
+    run::printed(&program(name), &[])
+}
+
+/// The programs that need no more than they are built with.
+fn short() -> Vec<Short> {
+    let mut names = vec!["slices", "custom_clipper", "custom_detector", "wall"];
+    if cfg!(feature = "ndarray") {
+        names.push("struct_of_arrays");
     }
-    let mut child = Command::new(program(name))
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let stdout = reader(child.stdout.take().unwrap());
-    let stderr = reader(child.stderr.take().unwrap());
-    let end = Instant::now() + Duration::from_secs(120);
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if Instant::now() > end {
-            child.kill().unwrap();
-            panic!("{name} {arguments:?} does not end");
-        }
-        thread::sleep(Duration::from_millis(5));
-    };
-    Output {
-        status,
-        stdout: stdout.join().unwrap(),
-        stderr: stderr.join().unwrap(),
-    }
-}
-
-/// What an example prints, if it ends well and complains of nothing.
-fn printed(name: &str, arguments: &[&str]) -> String {
-    let output = run(name, arguments);
-    let complaint = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        output.status.success() && complaint.is_empty(),
-        "{name}: {complaint}"
-    );
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The number that follows `word` in `text`.
-fn number_after(text: &str, word: &str) -> f64 {
-    let (_, rest) = text
-        .split_once(word)
-        .unwrap_or_else(|| panic!("no {word:?} in {text:?}"));
-    let end = |c: char| c.is_whitespace() || c == ',' || c == ';';
-    rest.trim_start()
-        .split(end)
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap()
-}
-
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+    let program = |name| (program(name), vec![]);
+    names.into_iter().map(program).collect()
 }
 
 #[test]
 fn slices() {
-    let text = printed("slices", &[]);
+    let text = printed("slices");
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("[0.70710677, 0.70710677, 7.071068e-26]: norm 1.414e25 -> 1.00"));
     assert!(lines[1].starts_with("step 1: norm 220.0 -> 1.000, scaled by 0.004545"));
@@ -118,7 +60,7 @@ fn slices() {
 #[test]
 #[cfg(feature = "ndarray")]
 fn struct_of_arrays() {
-    let text = printed("struct_of_arrays", &[]);
+    let text = printed("struct_of_arrays");
     // 5, 12 and 84 clipped to 8.5 each leave 5, 8.5, 8.5; these have norm 13.02, which goes to 6.5.
     assert!(text.starts_with("step 1: norm 85.00 -> 6.500, 5 of 5 tensors edited"));
     assert!(text.contains("the norm of gradient scale is 84.00, above 50.00"));
@@ -143,7 +85,7 @@ fn struct_of_arrays() {
 
 #[test]
 fn custom_clipper() {
-    let text = printed("custom_clipper", &[]);
+    let text = printed("custom_clipper");
     let lines: Vec<&str> = text.lines().collect();
     // Averages 1, 1.02, 1.008: the spike is cut to twice the last.
     assert!(lines[3].starts_with("step 4: norm 50.00 -> 2.016, scaled by 0.04032; apply"));
@@ -159,7 +101,7 @@ fn custom_clipper() {
 
 #[test]
 fn custom_detector() {
-    let text = printed("custom_detector", &[]);
+    let text = printed("custom_detector");
     let losses: Vec<f64> = text
         .lines()
         .filter(|line| line.contains("; step"))
@@ -183,7 +125,7 @@ fn custom_detector() {
 /// The figures are the exact ones of the surface, found in another program with 50 digits.
 #[test]
 fn wall() {
-    let text = printed("wall", &[]);
+    let text = printed("wall");
     assert!(text.contains("at w = 4.69, b = -2.42 the gradient has norm 439.964\n"));
     assert!(text.contains("at w = 5, b = -2 the gradient has norm 0.0554957\n"));
     let (plain, clipped) = text.split_once("clipped").unwrap();

@@ -1,6 +1,6 @@
 //! Kind 19: sizes that no memory can hold.
 
-use steadygrad::{Edits, Error, Factor, Measurement, Op, TensorSetMut};
+use steadygrad::{Edits, Error, Factor, Measurement, Op};
 
 const ABSURD: [usize; 4] = [usize::MAX, usize::MAX / 2, 1 << 62, 1 << 48];
 
@@ -31,9 +31,9 @@ fn edits_for_any_count_take_no_room_until_they_are_made() {
         assert_ne!(edits, Edits::for_count(count));
         // The last one of all is beyond any set, and the edits fit none.
         edits.zero(count - 1);
-        edits.scale_units(count - 1, usize::MAX, &[1.0]);
+        edits.scale_units(count - 1, usize::MAX, &[Factor::ONE]);
         let mut grads = [[3.0_f32], [4.0]];
-        let error = grads.apply(&edits).unwrap_err();
+        let error = edits.apply(&mut grads).unwrap_err();
         assert!(
             matches!(error, Error::Count { expected, found: 2, .. } if expected == count),
             "{error}"
@@ -58,7 +58,7 @@ fn what_is_apart_is_so_whatever_came_first() {
     edits.scale(1, third);
     edits.scale(4, half);
     let mut grads = vec![[64.0_f64]; 5];
-    grads.apply(&edits).unwrap();
+    edits.apply(&mut grads).unwrap();
     assert_eq!(grads, [[24.0], [18.0], [24.0], [18.0], [12.0]]);
     let mut same = Edits::for_count(5);
     same.scale_all(half);
@@ -89,7 +89,7 @@ fn what_is_apart_is_so_whatever_came_first() {
 mod cells {
     use super::*;
     use ndarray::{Array1, Array2, Array3};
-    use steadygrad::recurrent::{Activation, Init, Lstm, RecurrentCell, Rnn};
+    use steadygrad::recurrent::{Activation, Init, Layer, Lstm, RecurrentCell, Rnn};
 
     fn too_large<T>(result: steadygrad::Result<T>) -> String {
         match result {
@@ -192,7 +192,7 @@ mod cells {
         assert!(matches!(error, Error::Shape { .. }), "{error}");
         let (w_in, w_rec) = (Array2::<f64>::zeros((0, 3)), Array2::zeros((0, 1 << 62)));
         assert!(Rnn::new(w_in, w_rec, Array1::zeros(0), Activation::Tanh).is_err());
-        let square = steadygrad::recurrent::spectral_radius(&Array2::<f64>::zeros((0, 1 << 62)));
+        let square = steadygrad::spectral::spectral_radius(&Array2::<f64>::zeros((0, 1 << 62)));
         assert!(square.is_err());
     }
 }

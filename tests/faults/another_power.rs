@@ -6,21 +6,18 @@ use steadygrad::{Error, Guard, Measurement, Needs, Norm, Total, Wide, clip::Glob
 use crate::random::Watch;
 
 fn powers(p: f64) -> Needs {
-    Needs {
-        p: Some(p),
-        ..Needs::default()
-    }
+    Needs::norms().of_magnitudes().of_power(p)
 }
 
 #[test]
 fn it_is_nan_and_not_another_number() {
-    let seen = Measurement::with_needs(&[3.0, 4.0], powers(3.0)).unwrap();
+    let seen = Measurement::with_needs(&[3.0, 4.0], &powers(3.0)).unwrap();
     let norm = |p| seen.total().norm(Norm::P(p)).to_f64();
     assert!((norm(3.0) - 91_f64.cbrt()).abs() < 1e-15);
     assert!(norm(4.0).is_nan());
     assert!(norm(2.5).is_nan());
     assert_eq!(norm(2.0), 5.0);
-    let seen = Measurement::with_needs(&[3.0, 4.0], powers(4.0)).unwrap();
+    let seen = Measurement::with_needs(&[3.0, 4.0], &powers(4.0)).unwrap();
     let fourth = seen.total().norm(Norm::P(4.0)).to_f64();
     assert!((fourth - 337_f64.sqrt().sqrt()).abs() < 1e-15, "{fourth}");
     // Nor after scaling by arithmetic, nor for one tensor.
@@ -33,7 +30,7 @@ fn it_is_nan_and_not_another_number() {
 #[test]
 fn totals_of_different_powers_do_not_merge() {
     let total = |p, xs: [f64; 2]| -> Total {
-        Measurement::with_needs(&xs, powers(p))
+        Measurement::with_needs(&xs, &powers(p))
             .unwrap()
             .exact()
             .clone()
@@ -84,7 +81,9 @@ fn each_rule_of_a_guard_sees_its_own_power() {
 
 #[test]
 fn a_second_power_for_the_report_is_refused_aloud() {
-    let mut guard = Guard::new().measure(powers(3.0)).measure(powers(4.0));
+    let mut guard = Guard::new()
+        .also_measure(&powers(3.0))
+        .also_measure(&powers(4.0));
     let error = guard.step(&mut [3.0, 4.0]).map(|_| ()).unwrap_err();
     assert!(
         matches!(error, Error::Setting { found: 4.0, .. }),
@@ -94,9 +93,9 @@ fn a_second_power_for_the_report_is_refused_aloud() {
     let rule = || GlobalNorm::new(9.0).unwrap().norm(Norm::P(3.0)).unwrap();
     for first in [true, false] {
         let mut guard = if first {
-            Guard::new().measure(powers(4.0)).clip(rule())
+            Guard::new().also_measure(&powers(4.0)).clip(rule())
         } else {
-            Guard::new().clip(rule()).measure(powers(4.0))
+            Guard::new().clip(rule()).also_measure(&powers(4.0))
         };
         let report = guard.step(&mut [3.0, 4.0]).unwrap();
         let fourth = report.measurement().total().norm(Norm::P(4.0)).to_f64();

@@ -3,7 +3,9 @@
 use steadygrad::clip::{self, Clipper};
 use steadygrad::detect::{self, Detector, Subject};
 use steadygrad::penalty::{L1, L2, Penalty};
-use steadygrad::{Guard, Step, Tensor, TensorSet, Watch};
+use steadygrad::{Guard, Step, Tensor, TensorSet};
+
+use crate::random::Watch;
 
 #[test]
 fn boxed_rules_are_the_rules() {
@@ -52,8 +54,13 @@ fn a_box_passes_on_everything() {
         (boxed.needs(), boxed.name()),
         (steadygrad::Needs::default(), "clipper")
     );
-    let boxed: Box<dyn Detector> = Box::new(detect::PersistentNorm::default());
-    assert_eq!(boxed.needs(), detect::PersistentNorm::default().needs());
+    let watch = || Watch {
+        norm: steadygrad::Norm::P(3.0),
+        max: 1.0,
+        each: false,
+    };
+    let boxed: Box<dyn Detector> = Box::new(watch());
+    assert_eq!(boxed.needs(), watch().needs());
     assert_ne!(boxed.needs(), steadygrad::Needs::default());
 }
 
@@ -95,13 +102,13 @@ fn parameters_may_be_without_a_size() {
         ),
         subject(
             guard
-                .plan(Watch::new(&g[..]).params(&w[..]))
+                .plan(steadygrad::Watch::new(&g[..]).params(&w[..]))
                 .unwrap()
                 .report(),
         ),
         subject(
             guard
-                .plan(Watch::new(&g).params(&*boxed).loss(1.0))
+                .plan(steadygrad::Watch::new(&g).params(&*boxed).loss(1.0))
                 .unwrap()
                 .report(),
         ),

@@ -1,5 +1,6 @@
 //! Kind 4: a bound of exactly the norm changes nothing.
 
+use steadygrad::clip::Clipper;
 use steadygrad::{
     Guard, Norm, TensorSetMut, Verdict,
     clip::{GlobalNorm, TensorNorm},

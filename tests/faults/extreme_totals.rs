@@ -112,7 +112,8 @@ fn limbs_placed_by_maxima_that_were_not_reduced_are_refused() {
 
 #[cfg(feature = "ndarray")]
 mod weights {
-    use steadygrad::recurrent::{Init, Lstm, Real, Rnn, spectral_radius};
+    use steadygrad::recurrent::{Init, Lstm, Real, Rnn};
+    use steadygrad::spectral::spectral_radius;
     use steadygrad::{Error, Result};
 
     fn uniform() -> impl FnMut() -> f64 {

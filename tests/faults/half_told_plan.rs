@@ -1,11 +1,11 @@
 //! Kind 16: plans that say too much, and steps that fail half-way.
 
+use steadygrad::StepView;
 use steadygrad::clip::{self, Clipper};
-use steadygrad::detect::StepView;
 use steadygrad::set::{Visitor, VisitorMut};
 use steadygrad::{
-    Ask, Edit, Edits, Error, Guard, Needs, Result, Stats, Tensor, TensorMut, TensorRef, TensorSet,
-    TensorSetMut, Verdict, detect,
+    Ask, Edit, Error, Factor, Guard, Needs, Pen, Result, Stats, Tell, Tensor, TensorMut, TensorRef,
+    TensorSet, TensorSetMut, Units, Verdict, detect,
 };
 
 fn global(max: f64) -> clip::GlobalNorm {
@@ -32,63 +32,68 @@ fn a_plan_has_no_factor_for_what_is_not_to_be_done() {
     assert_eq!(guard.plan(&Vec::<[f64; 1]>::new()).unwrap().factor(0), None);
 }
 
-/// Scales units, and has measured them or not.
+/// Clamps the first tensor, and scales the units of one.
 #[derive(Debug)]
-struct Units {
-    axis: usize,
-    factors: Vec<f64>,
-    measured: bool,
+struct ScalesUnits {
+    units: Option<Units>,
+    factors: Vec<Factor>,
     of: usize,
 }
 
-impl Clipper for Units {
+impl Clipper for ScalesUnits {
+    fn name(&self) -> &'static str {
+        "scales units"
+    }
+
     fn needs(&self) -> Needs {
-        Needs {
-            units: self.measured.then_some(0),
-            ..Needs::default()
+        match &self.units {
+            Some(units) => Needs::norms().of_units(units.clone()),
+            None => Needs::norms(),
         }
     }
 
-    fn plan(&mut self, _step: &StepView<'_>, edits: &mut Edits) {
-        edits.clamp(0, -1.0, 1.0);
-        edits.scale_units(self.of, self.axis, &self.factors);
+    fn plan(&mut self, _step: &StepView<'_>, pen: &mut Pen<'_>) {
+        pen.clamp(0, -1.0, 1.0);
+        pen.scale_units(self.of, &self.factors);
     }
 }
 
 #[test]
 fn units_that_do_not_fit_are_found_before_anything_is_written() {
     let grads = || vec![vec![3.0, 4.0], vec![5.0], vec![6.0]];
+    let half = Factor::new(0.5).unwrap();
     for of in 0..3 {
-        for measured in [false, true] {
-            for (axis, count) in [(0, 0), (0, 2), (1, 1), (7, 1)] {
-                let rule = || Units {
-                    axis,
-                    factors: vec![0.5; count],
-                    measured,
-                    of,
-                };
-                let context = format!("{:?}", rule());
-                let (mut guard, mut found) = (Guard::new().clip(rule()), grads());
-                let error = guard.step(&mut found).map(|_| ()).unwrap_err();
-                let expected = match axis {
-                    0 => matches!(error, Error::Count { expected: 1, found, .. } if found == count),
-                    _ => error == Error::Axis { axes: 1, axis },
-                };
-                assert!(expected, "{context}: {error}");
-                assert_eq!(found, grads(), "{context}: half of it was written");
-                let report = guard.report();
-                assert_eq!((report.verdict(), report.skips()), (Verdict::Skip, 1));
-                assert!(guard.plan(&found).is_err(), "{context}");
-            }
-            // Those that fit are carried out.
-            let (mut found, factors) = (grads(), vec![0.5]);
-            let rule = Units {
-                axis: 0,
-                factors,
-                measured,
+        for units in [
+            None,
+            Some(Units::First),
+            Some(Units::Axis(7)),
+            Some(Units::Examples),
+        ] {
+            let len = match units {
+                Some(Units::Examples) => grads()[of].len(),
+                _ => 1,
+            };
+            let rule = |count| ScalesUnits {
+                units: units.clone(),
+                factors: vec![half; count],
                 of,
             };
-            assert!(Guard::new().clip(rule).step(&mut found).is_ok());
+            for count in [0, len + 1] {
+                let context = format!("{:?}", rule(count));
+                let (mut guard, mut written) = (Guard::new().clip(rule(count)), grads());
+                let error = guard.step(&mut written).map(|_| ()).unwrap_err();
+                assert!(
+                    matches!(error, Error::Count { expected, found, .. } if (expected, found) == (len, count)),
+                    "{context}: {error}"
+                );
+                assert_eq!(written, grads(), "{context}: half of it was written");
+                let report = guard.report();
+                assert_eq!((report.verdict(), report.skips()), (Verdict::Skip, 1));
+                assert!(guard.plan(&written).is_err(), "{context}");
+            }
+            // Those that fit are carried out.
+            let mut found = grads();
+            assert!(Guard::new().clip(rule(len)).step(&mut found).is_ok());
             let halved = if of == 0 { 0.5 } else { grads()[of][0] / 2.0 };
             assert_eq!(found[of][0], halved);
         }
@@ -100,29 +105,30 @@ fn units_that_do_not_fit_are_found_before_anything_is_written() {
 fn a_plan_for_another_shape_of_the_same_size_writes_nothing() {
     use ndarray::{Array2, array};
     let grads = || vec![array![[9.0_f64]], array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]];
-    for measured in [false, true] {
-        let rule = Units {
-            axis: 0,
-            factors: vec![0.5, 2.0],
-            measured,
-            of: 1,
-        };
-        let mut guard = Guard::new().clip(rule);
-        let turned = || vec![array![[9.0]], Array2::ones((3, 2))];
-        let mut other = turned();
-        let plan = guard.plan(&grads()).unwrap();
-        let error = plan.apply(&mut other).map(|_| ()).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("expected shape [2, 3], found [3, 2]"),
-            "{error}"
-        );
-        assert_eq!(other, turned());
-        let mut right = grads();
-        assert!(guard.plan(&right).unwrap().apply(&mut right).is_ok());
-        assert_eq!(right[1], array![[0.5, 1.0, 1.5], [8.0, 10.0, 12.0]]);
-    }
+    let rule = ScalesUnits {
+        units: Some(Units::First),
+        factors: [0.5, 2.0].map(|x| Factor::new(x).unwrap()).to_vec(),
+        of: 1,
+    };
+    let mut guard = Guard::new().clip(rule);
+    let turned = || vec![array![[9.0]], Array2::ones((3, 2))];
+    let mut other = turned();
+    let plan = guard.plan(&grads()).unwrap();
+    let error = plan.apply(&mut other).map(|_| ()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("expected shape [2, 3], found [3, 2]"),
+        "{error}"
+    );
+    assert_eq!(other, turned());
+    // Flat ones fit any shape, but have no such units.
+    let mut flat = vec![vec![9.0], vec![1.0; 6]];
+    assert!(guard.plan(&grads()).unwrap().apply(&mut flat).is_err());
+    assert_eq!(flat, [vec![9.0], vec![1.0; 6]]);
+    let mut right = grads();
+    assert!(guard.plan(&right).unwrap().apply(&mut right).is_ok());
+    assert_eq!(right[1], array![[0.5, 1.0, 1.5], [8.0, 10.0, 12.0]]);
 }
 
 /// A tensor whose storage takes no writes.
@@ -144,7 +150,11 @@ impl Tensor for ReadOnly {
 }
 
 impl TensorMut for ReadOnly {
-    fn edit(&mut self, _edit: &Edit<'_>) -> Result<()> {
+    fn edit(&mut self, _edit: &Edit<'_>, _tell: Tell<'_>) -> Result<()> {
+        Err(Error::Storage("read only".into()))
+    }
+
+    fn write(&mut self, _start: usize, _values: &[f64]) -> Result<()> {
         Err(Error::Storage("read only".into()))
     }
 

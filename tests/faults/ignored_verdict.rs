@@ -4,6 +4,7 @@
 //! one-line clip must compile as it stands.
 #![deny(unused_must_use)]
 
+use steadygrad::clip::Clipper;
 use steadygrad::{Guard, Report, Stepped, Verdict, clip};
 
 fn guard() -> Guard {

@@ -64,12 +64,15 @@ fn a_one_line_clip_says_it_too() {
     for clipped in [
         clip::global_norm(&mut missing, 1.0),
         clip::tensor_norm(&mut missing, 1.0),
-        clip::value(&mut missing, 1.0),
     ] {
         let clipped = clipped.unwrap();
         assert!(clipped.nothing_seen());
         assert_eq!(clipped.to_string(), "nothing seen");
     }
+    let clamped = clip::value(&mut missing, 1.0).unwrap();
+    assert!(clamped.is_empty());
+    assert_eq!(clamped.to_string(), "0 of 0 elements clipped");
+    assert!(!clip::value(&mut [0.0], 1.0).unwrap().is_empty());
     let clipped = clip::global_norm(&mut [0.0], 1.0).unwrap();
     assert!(!clipped.nothing_seen());
     assert_eq!(clipped.to_string(), "norm 0 -> 0");

@@ -1,29 +1,44 @@
 //! Kind 6: nothing leaves a guard as *apply* with NaN or infinities inside.
 
 use steadygrad::{
-    Edits, Error, Factor, Guard, OnNonFinite, Verdict,
+    Error, Factor, Guard, Needs, OnNonFinite, Pen, StepView, Units, Verdict, Wide,
     clip::{Clipper, GlobalNorm, Value},
-    detect::StepView,
 };
 
 /// Does one thing to the first tensor, or to all.
 #[derive(Clone, Copy, Debug)]
 enum Odd {
     Times(f64),
-    Units([f64; 2]),
+    Units([Factor; 2]),
     Clamp(f64, f64),
     All(f64),
 }
 
 impl Clipper for Odd {
-    fn plan(&mut self, _: &StepView<'_>, edits: &mut Edits) {
-        match *self {
-            Self::Times(x) => edits.scale(0, Factor::new(x).unwrap()),
-            Self::Units(factors) => edits.scale_units(0, 0, &factors),
-            Self::Clamp(min, max) => edits.clamp(0, min, max),
-            Self::All(x) => edits.scale_all(Factor::new(x).unwrap()),
+    fn name(&self) -> &'static str {
+        "odd"
+    }
+
+    fn needs(&self) -> Needs {
+        match self {
+            Self::Units(_) => Needs::norms().of_units(Units::Examples),
+            _ => Needs::norms(),
         }
     }
+
+    fn plan(&mut self, _: &StepView<'_>, pen: &mut Pen<'_>) {
+        match *self {
+            Self::Times(x) => pen.scale(0, Factor::new(x).unwrap()),
+            Self::Units(factors) => pen.scale_units(0, &factors),
+            Self::Clamp(min, max) => pen.clamp(0, min, max),
+            Self::All(x) => pen.scale_all(Factor::new(x).unwrap()),
+        }
+    }
+}
+
+/// Larger than any `f64`.
+fn far() -> Factor {
+    Factor::ratio(Wide::new(1.0, 2000), Wide::ONE)
 }
 
 /// What the policies make of a rule that leaves something that is not finite in the first of two tensors.
@@ -72,16 +87,15 @@ fn is_met(grads: &[ndarray::ArrayD<f32>; 2], rule: Odd) {
 }
 
 #[test]
-fn factors_that_are_no_numbers_and_results_that_overflow() {
+fn results_that_overflow() {
     let rows = ndarray::array![[1e20_f32, 1.0], [0.0, 0.0]].into_dyn();
     let other = ndarray::array![2.0_f32].into_dyn();
     let grads = [rows, other];
     for rule in [
         Odd::Times(1e30),
-        Odd::Units([1.0, f64::NAN]),
-        Odd::Units([1.0, f64::INFINITY]),
-        Odd::Units([f64::NEG_INFINITY, 1.0]),
-        Odd::Units([-1e30, 1.0]),
+        Odd::Units([Factor::new(1e30).unwrap(), Factor::ONE]),
+        Odd::Units([far(), Factor::ONE]),
+        Odd::Units([far(); 2]),
         Odd::Clamp(f64::INFINITY, f64::INFINITY),
         Odd::Clamp(f64::NEG_INFINITY, f64::NEG_INFINITY),
     ] {
@@ -115,6 +129,11 @@ fn growth_that_every_type_can_hold_is_no_fault() {
         .verdict();
     assert_eq!(verdict, Verdict::Apply);
     assert_eq!(grads, [3000.0, -4000.0]);
+    // Zeros stay zeros, whatever they are multiplied by.
+    let mut rows = ndarray::array![[1.0_f32, 2.0], [0.0, 0.0]];
+    let mut guard = Guard::new().clip(Odd::Units([Factor::ONE, far()]));
+    assert_eq!(guard.step(&mut rows).unwrap().verdict(), Verdict::Apply);
+    assert_eq!(rows, ndarray::array![[1.0, 2.0], [0.0, 0.0]]);
     let mut wide = [1e100_f64];
     let verdict = Guard::new()
         .clip(Odd::Times(1e100))

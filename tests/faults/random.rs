@@ -1,8 +1,8 @@
 //! Numbers that are the same on every run, and a detector for any norm.
 
 use steadygrad::{
-    Needs, Norm,
-    detect::{Alarm, Detector, StepView, Subject},
+    Needs, Norm, StepView,
+    detect::{Alarm, Detector, Subject},
 };
 
 /// Says so when a norm of the whole, or of any tensor, is above a bound.
@@ -14,13 +14,15 @@ pub(crate) struct Watch {
 }
 
 impl Detector for Watch {
+    fn name(&self) -> &'static str {
+        "watch"
+    }
+
     fn needs(&self) -> Needs {
         match self.norm {
-            Norm::P(p) => Needs {
-                p: Some(p),
-                ..Needs::default()
-            },
-            _ => Needs::default(),
+            Norm::P(p) => Needs::norms().of_power(p),
+            Norm::L1 => Needs::norms().of_magnitudes(),
+            _ => Needs::norms(),
         }
     }
 
@@ -36,15 +38,10 @@ impl Detector for Watch {
         let high = norms
             .reduce(f64::max)
             .filter(|&norm| norm > self.max * (1.0 + 1e-15))?;
-        Some(Alarm::new(
-            "watch",
-            step,
-            Subject::Gradients,
-            "norm",
-            high,
-            "above",
-            self.max,
-        ))
+        Some(
+            step.alarm("watch", Subject::Gradients)
+                .above("norm", high, self.max),
+        )
     }
 }
 

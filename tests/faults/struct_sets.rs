@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use steadygrad::{
-    Guard, Measurement, Needs, Result, TensorMut, TensorSet, TensorSetMut, Visitor, VisitorMut,
-    clip, tensor_set,
+    Clamped, Guard, Measurement, Needs, Result, Stats, TensorMut, TensorSet, TensorSetMut, Units,
+    Visitor, VisitorMut, clip, tensor_set,
 };
 
 /// Names and sizes, in the order in which the set gives them.
@@ -119,23 +119,18 @@ fn a_missing_set_is_one_empty_tensor_under_its_own_name() {
     ];
     assert_eq!(told(&model), named(expected));
 
-    // Whatever is asked of it: a missing set has no units that could not be counted.
-    let rows = Needs {
-        units: Some(0),
-        ..Needs::default()
-    };
-    let seen = Measurement::with_needs(&model, rows).unwrap();
-    assert!(seen.units(2).is_empty());
-    assert!(
-        Measurement::with_needs(
-            &None::<Layer>,
-            Needs {
-                units: Some(1),
-                ..rows
-            }
-        )
-        .is_ok()
-    );
+    // Whatever is asked of it: a missing set is one unit without elements, and no example.
+    for units in [Units::First, Units::Last, Units::Axis(1)] {
+        let needs = Needs::norms().of_units(units);
+        let seen = Measurement::with_needs(&model, &needs).unwrap();
+        assert_eq!(
+            (seen.units(2), seen.unit_axis(2)),
+            (&[Stats::EMPTY][..], None)
+        );
+    }
+    let examples = Needs::norms().of_units(Units::Examples);
+    let seen = Measurement::with_needs(&model, &examples).unwrap();
+    assert_eq!((seen.units(0).len(), seen.units(2).len()), (2, 0));
     let mut guard = Guard::new()
         .clip(clip::Value::new(3.5).unwrap())
         .clip(clip::GlobalNorm::new(1.0).unwrap());
@@ -173,7 +168,10 @@ fn a_number_is_a_tensor_of_one() {
     );
 
     let mut alone = 4.0_f64;
-    assert_eq!(clip::value(&mut alone, 1.0).unwrap().before(), 4.0);
+    assert_eq!(
+        clip::value(&mut alone, 1.0).unwrap(),
+        Clamped::of(1, 1, 0, 0)
+    );
     assert_eq!(alone, 1.0);
     #[cfg(feature = "half")]
     {
@@ -247,6 +245,9 @@ fn tensors_behind_dyn_are_the_tensors_they_were() {
     assert_eq!(told(&mixed), named([("0", 2), ("1", 1)]));
     let seen = Measurement::of(&mixed).unwrap();
     assert_eq!(seen.tensor(0).first_non_finite(), Some(1));
-    assert_eq!(clip::value(&mut mixed, 1.0).unwrap().factor(), 1.0);
+    assert_eq!(
+        clip::value(&mut mixed, 1.0).unwrap(),
+        Clamped::of(3, 2, 1, 0)
+    );
     assert_eq!((w[0], b), (1.0, [1.0]));
 }

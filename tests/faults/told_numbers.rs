@@ -1,10 +1,11 @@
 //! Kind 20: numbers in messages, and which tensor is meant.
 
 use steadygrad::clip::{self, Clipped};
-use steadygrad::detect::{
-    Alarm, Detector, NormThreshold, Plateau, StepView, Subject, WeightGrowth,
-};
 use steadygrad::{Error, Factor, Guard, Measurement, OnNonFinite, Step, Wide};
+use steadygrad::{
+    StepView,
+    detect::{Alarm, Detector, NormThreshold, Plateau, Subject, WeightGrowth},
+};
 
 /// What the guard says of losses, one after the other.
 fn plateau(plateau: Plateau, losses: &[f64]) -> Vec<Vec<String>> {
@@ -65,17 +66,16 @@ fn what_is_clipped_is_seen_to_be() {
 struct Always;
 
 impl Detector for Always {
+    fn name(&self) -> &'static str {
+        "always"
+    }
+
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let norm = step.grads.total().l2();
-        Some(Alarm::new(
-            "always",
-            step,
-            Subject::Gradients,
-            "norm",
-            norm,
-            "above",
-            1000.0,
-        ))
+        Some(
+            step.alarm("always", Subject::Gradients)
+                .above("norm", norm, 1000.0),
+        )
     }
 }
 
@@ -144,14 +144,7 @@ fn two_alarms_of_one_step_are_two() {
     // Asked without a guard, the one answer says both.
     let grads = Measurement::default();
     let mut detector = Plateau::new(0.0, 1).unwrap().baseline(0.5).unwrap();
-    let mut observe = |number, loss| {
-        detector.observe(&StepView {
-            number,
-            grads: &grads,
-            params: None,
-            loss: Some(loss),
-        })
-    };
+    let mut observe = |number, loss| detector.observe(&StepView::new(number, &grads).loss(loss));
     assert!(observe(1, 0.25).is_none());
     let both = observe(2, 4.0).unwrap().to_string();
     assert!(

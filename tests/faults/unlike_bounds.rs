@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use steadygrad::{
-    Ask, Edit, Error, Guard, Needs, Result, Stats, Tensor, TensorMut, TensorRef, TensorSet,
+    Ask, Edit, Error, Guard, Needs, Result, Stats, Tell, Tensor, TensorMut, TensorRef, TensorSet,
     TensorSetMut, Visitor, VisitorMut, clip::Value,
 };
 
@@ -40,9 +40,26 @@ impl Tensor for Counting {
 }
 
 impl TensorMut for Counting {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
-        self.writes += 1;
-        self.values.edit(edit)
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
+        let Tell { after, clamped, .. } = tell;
+        if let Some(counts) = clamped {
+            // It looks, and writes if it has to.
+            self.reads.set(self.reads.get() + 1);
+            let before = *counts;
+            self.values.edit(edit, Tell::clamped(counts))?;
+            self.writes += u32::from(counts.clipped() > before.clipped());
+        } else {
+            self.writes += 1;
+            self.values.edit(edit, Tell::nothing())?;
+        }
+        if let Some(after) = after {
+            *after = self.stats(&mut Ask::least())?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        self.values.write(start, values)
     }
 
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
@@ -169,10 +186,7 @@ fn a_guard_says_clipped_only_of_what_was() {
 #[test]
 fn the_range_is_measured_where_it_is_asked_for() {
     let mut grads = vec![vec![3.0_f64, -0.5], vec![], vec![0.25]];
-    let mut guard = Guard::new().measure(Needs {
-        range: true,
-        ..Needs::default()
-    });
+    let mut guard = Guard::new().also_measure(&Needs::norms().of_range());
     let report = guard.step(&mut grads).unwrap();
     assert_eq!(report.measurement().total().range(), (-0.5, 3.0));
     assert_eq!(report.measurement().tensor(2).range(), (0.25, 0.25));

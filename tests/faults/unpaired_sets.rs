@@ -232,11 +232,8 @@ mod arrays {
                 .is_err()
         );
         // One that was told units, which are read tensor by tensor.
-        let rows = steadygrad::Needs {
-            units: Some(0),
-            ..steadygrad::Needs::default()
-        };
-        let mut guard = Guard::new().measure(rows);
+        let rows = steadygrad::Needs::norms().of_units(steadygrad::Units::First);
+        let mut guard = Guard::new().also_measure(&rows);
         assert!(guard.plan(&made_for).unwrap().apply(&mut others).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use steadygrad::{
-    Ask, Edit, Result, Stats, Tensor, TensorMut, TensorRef, TensorSet, TensorSetMut, Visitor,
+    Ask, Edit, Result, Stats, Tell, Tensor, TensorMut, TensorRef, TensorSet, TensorSetMut, Visitor,
     VisitorMut, tensor_set,
 };
 
@@ -181,12 +181,12 @@ impl<E: Number> Tensor for Least<'_, E> {
 }
 
 impl<E: Number> TensorMut for Least<'_, E> {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
-        self.0.edit(edit)
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
+        self.0.edit(edit, tell)
     }
 
-    fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
-        self.0.add(start, values)
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        self.0.write(start, values)
     }
 }
 

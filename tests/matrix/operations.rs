@@ -1,9 +1,11 @@
 //! The operations.
 
+use steadygrad::clip::Clipper;
 use steadygrad::penalty::{L1, L2, Penalty};
 use steadygrad::{
-    Ask, Edits, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, SliceMut, Tensor, TensorMut,
-    TensorSet, TensorSetMut, Total, Verdict, clip, detect,
+    Ask, Clamped, Edits, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Pen, Result,
+    SliceMut, Stats, StepView, Stepped, Tell, Tensor, TensorMut, TensorSet, TensorSetMut, Verdict,
+    clip, detect, set,
 };
 
 use crate::seen::Seen;
@@ -37,18 +39,19 @@ pub(crate) fn all() -> Vec<Operation> {
     use Run::{Read, Write};
     let op = |name, goes, run| Operation { name, goes, run };
     vec![
-        op("measure", Memory, Read(|set, _, seen| measure(set, Needs::default(), seen))),
-        op("measure the least", Memory, Read(|set, _, seen| measure(set, Needs::LEAST, seen))),
-        op("measure a power", Memory, Read(|set, _, seen| measure(set, CUBES, seen))),
+        op("measure", Memory, Read(|set, _, seen| measure(set, &Needs::norms().of_magnitudes(), seen))),
+        op("measure the least", Memory, Read(|set, _, seen| measure(set, &Needs::norms(), seen))),
+        op("measure a power", Memory, Read(|set, _, seen| measure(set, &cubes(), seen))),
         op("measure after an edit", Memory, Read(measure_after)),
         op("plan", MemoryAgain, Read(plan)),
         op("read", Index, Read(|set, _, seen| read(set, seen))),
         op("be weights of a penalty", Index, Read(be_weights)),
         op("be gradients of a penalty", Index, Write(be_gradients)),
-        op("clip by value", Memory, Write(|set, unit, seen| clipped(clip::value(set, 3.0 * unit), seen))),
-        op("clip by value between", Memory, Write(|set, unit, seen| clipped(clip::Value::between(-unit, 5.0 * unit).and_then(|rule| rule.apply(set)), seen))),
-        op("clip by value to nothing", Memory, Write(|set, _, seen| clipped(clip::value(set, 0.0), seen))),
-        op("clip by value, too high to bite", Memory, Write(|set, unit, seen| clipped(clip::value(set, 8.0 * unit), seen))),
+        op("clip by value", Memory, Write(|set, unit, seen| clamped(clip::value(set, 3.0 * unit), seen))),
+        op("clip by value between", Memory, Write(|set, unit, seen| clamped(clip::Value::between(-unit, 5.0 * unit).and_then(|rule| rule.apply(set)), seen))),
+        op("clip by value to nothing", Memory, Write(|set, _, seen| clamped(clip::value(set, 0.0), seen))),
+        op("clip by value, too high to bite", Memory, Write(|set, unit, seen| clamped(clip::value(set, 8.0 * unit), seen))),
+        op("clip by value, its own output too", Index, Write(clamp_twice)),
         op("clip by tensor norm", Memory, Write(|set, unit, seen| clipped(clip::tensor_norm(set, 5.0 * unit), seen))),
         op("clip by L1 tensor norm", Memory, Write(|set, unit, seen| clipped(clip::TensorNorm::new(5.0 * unit).and_then(|rule| rule.norm(Norm::L1)?.apply(set)), seen))),
         op("clip by global norm", Memory, Write(|set, unit, seen| clipped(clip::global_norm(set, 7.0 * unit), seen))),
@@ -62,20 +65,26 @@ pub(crate) fn all() -> Vec<Operation> {
         }))),
         op("edit", Memory, Write(|set, unit, seen| {
             let edits = edits(count(set), unit);
-            seen.result("edit", set.apply(&edits));
+            seen.result("edit", edits.apply(set));
         })),
         op("edit and measure", Memory, Write(edit_and_measure)),
         op("edit each tensor", Memory, Write(edit_each)),
         op("clamp each tensor", Memory, Write(clamp_each)),
-        op("write", Index, Write(write)),
+        op("add", Index, Write(|set, unit, seen| in_pieces(set, unit, seen, |tensor, start, values| tensor.add(start, values)))),
+        op("write", Index, Write(|set, unit, seen| in_pieces(set, unit, seen, |tensor, start, values| tensor.write(start, values)))),
         op("write to lent memory", Index, Write(write_to_lent_memory)),
+        op("be x of set arithmetic", Index, Read(be_x)),
+        op("y ← y + a·x", Index, Write(|set, unit, seen| seen.done(set::axpy(-0.375, &partner(set, unit), set)))),
+        op("y ← y + x", Index, Write(|set, unit, seen| seen.done(set::accumulate(&partner(set, unit), set)))),
+        op("y ← x", Index, Write(|set, unit, seen| seen.done(set::copy(&partner(set, unit), set)))),
+        op("y ← a·y", Index, Write(|set, _, seen| seen.done(set::scale(set, -1.5)))),
+        op("y ← 0", Index, Write(|set, _, seen| seen.done(set::zero(set)))),
     ]
 }
 
-const CUBES: Needs = Needs {
-    p: Some(3.0),
-    ..Needs::LEAST
-};
+fn cubes() -> Needs {
+    Needs::norms().of_power(3.0)
+}
 
 fn count(set: &(impl TensorSet + ?Sized)) -> usize {
     let mut count = 0;
@@ -86,51 +95,71 @@ fn count(set: &(impl TensorSet + ?Sized)) -> usize {
     seen.map_or(0, |()| count)
 }
 
-fn norms(needs: Needs) -> &'static [Norm] {
-    match needs.p {
-        None => &[Norm::L1, Norm::L2, Norm::Max],
-        Some(3.0) => &[Norm::L2, Norm::Max, Norm::P(3.0)],
-        Some(_) => &[Norm::L2, Norm::Max],
+fn norms(needs: &Needs) -> &'static [Norm] {
+    match (needs.magnitudes, needs.power) {
+        (true, _) => ALL,
+        (false, Some(_)) => &[Norm::L2, Norm::Max, Norm::P(3.0)],
+        (false, None) => &[Norm::L2, Norm::Max],
     }
 }
 
-fn measure(set: &dyn TensorSet, needs: Needs, seen: &mut Seen) {
+const ALL: &[Norm] = &[Norm::L1, Norm::L2, Norm::Max];
+
+fn measure(set: &dyn TensorSet, needs: &Needs, seen: &mut Seen) {
     if let Some(found) = seen.result("measure", Measurement::with_needs(set, needs)) {
         seen.measurement("measure", &found, norms(needs));
     }
 }
 
-/// Something of everything: scaled, clamped and zeroed by turns.
+/// Something of everything, by edits or by a pen: scaled, clamped and zeroed by turns.
+macro_rules! push {
+    ($to:expr, $unit:expr) => {
+        for i in 0..$to.len() {
+            match i % 4 {
+                0 => {
+                    $to.scale(i, Factor::new(0.5).unwrap());
+                    $to.clamp(i, -$unit, 2.0 * $unit);
+                }
+                1 => $to.zero(i),
+                2 => (),
+                _ => $to.scale(i, Factor::new(0.25).unwrap()),
+            }
+        }
+    };
+}
+
 fn edits(count: usize, unit: f64) -> Edits {
     let mut edits = Edits::for_count(count);
-    for i in 0..count {
-        match i % 4 {
-            0 => {
-                edits.scale(i, Factor::new(0.5).unwrap());
-                edits.clamp(i, -unit, 2.0 * unit);
-            }
-            1 => edits.zero(i),
-            2 => (),
-            _ => edits.scale(i, Factor::new(0.25).unwrap()),
-        }
-    }
+    push!(edits, unit);
     edits
+}
+
+/// A rule that does so.
+#[derive(Debug)]
+struct Everything {
+    unit: f64,
+}
+
+impl Clipper for Everything {
+    fn name(&self) -> &'static str {
+        "everything"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::norms().of_magnitudes()
+    }
+
+    fn plan(&mut self, _: &StepView<'_>, pen: &mut Pen<'_>) {
+        push!(pen, self.unit);
+    }
 }
 
 fn measure_after(set: &dyn TensorSet, unit: f64, seen: &mut Seen) {
     let edits = edits(count(set), unit);
     let mut i = 0;
     let result = set.visit(&mut |name, tensor| {
-        let after = edits.get(i);
-        let stats = tensor.stats(&mut Ask {
-            after,
-            ..Ask::default()
-        })?;
-        seen.stats(
-            &format!("after: {i} {name:?}"),
-            &stats,
-            norms(Needs::default()),
-        );
+        let stats = tensor.stats(&mut Ask::default().after(edits.get(i)))?;
+        seen.stats(&format!("after: {i} {name:?}"), &stats, ALL);
         i += 1;
         Ok(())
     });
@@ -181,14 +210,33 @@ fn plan(set: &dyn TensorSet, unit: f64, seen: &mut Seen) {
 }
 
 impl Seen {
-    fn step(&mut self, policy: &str, report: steadygrad::Result<steadygrad::Stepped<'_>>) {
+    fn done(&mut self, result: Result<()>) {
+        self.result("done", result);
+    }
+
+    fn step(&mut self, policy: &str, report: Result<Stepped<'_>>) {
         if let Some(report) = self.result(policy, report) {
             self.report(policy, &report);
         }
     }
 }
 
-fn clipped(clipped: steadygrad::Result<clip::Clipped>, seen: &mut Seen) {
+fn clamped(clamped: Result<Clamped>, seen: &mut Seen) {
+    if let Some(clamped) = seen.result("clip", clamped) {
+        seen.say("clipped", clamped);
+    }
+}
+
+/// The bounds are those of the element type, wherever it is told: none of the output lies outside.
+fn clamp_twice(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
+    let rule = clip::Value::between(0.3 * unit, 4.7 * unit).unwrap();
+    clamped(rule.apply(set), seen);
+    let again = rule.apply(set);
+    assert!(again.as_ref().is_ok_and(|again| !again.is_clipped()));
+    clamped(again, seen);
+}
+
+fn clipped(clipped: Result<clip::Clipped>, seen: &mut Seen) {
     if let Some(clipped) = seen.result("clip", clipped) {
         seen.number("before", clipped.before());
         seen.number("after", clipped.after());
@@ -249,6 +297,17 @@ fn be_weights(set: &dyn TensorSet, unit: f64, seen: &mut Seen) {
         .for_each(|(name, grad)| seen.numbers(name, grad));
 }
 
+fn be_x(set: &dyn TensorSet, unit: f64, seen: &mut Seen) {
+    let start = partner(set, unit);
+    let mut ys = [start.clone(), start.clone(), start];
+    seen.done(set::axpy(-0.375, set, &mut ys[0]));
+    seen.done(set::accumulate(set, &mut ys[1]));
+    seen.done(set::copy(set, &mut ys[2]));
+    for (name, y) in ys.iter().flatten() {
+        seen.numbers(name, y);
+    }
+}
+
 fn be_gradients(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
     let all = |_: &str| true;
     let weights = partner(set, unit);
@@ -261,15 +320,15 @@ fn be_gradients(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
 }
 
 fn edit_and_measure(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
-    let edits = edits(count(set), unit);
-    let Some(before) = seen.result("before", Measurement::of(&*set)) else {
+    let mut guard = Guard::new()
+        .clip(Everything { unit })
+        .on_non_finite(OnNonFinite::Propagate);
+    let Some(report) = seen.result("edit", guard.step(set)) else {
         return;
     };
-    let mut after = Measurement::default();
-    let done = set.apply_and_measure(&edits, &before, &mut after);
-    seen.result("edit", done);
-    for (i, stats) in after.tensors().iter().enumerate() {
-        seen.stats(&format!("after: {i}"), stats, norms(Needs::default()));
+    for tensor in report.tensors() {
+        let after = tensor.after.expect("the step is taken");
+        seen.stats(&format!("after: {}", tensor.name), &after, ALL);
     }
 }
 
@@ -277,9 +336,12 @@ fn edit_each(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
     let edits = edits(count(set), unit);
     let mut i = 0;
     let result = set.visit_mut(&mut |name, tensor| {
-        let left = tensor.edit_and_measure(&edits.get(i), Some(3.0))?;
-        seen.stats(&format!("{i} {name:?}"), &left, norms(CUBES));
-        tensor.edit(&edits.get(i))?;
+        let mut left = Stats::EMPTY;
+        let mut tell = Tell::after(&mut left);
+        tell.power = Some(3.0);
+        tensor.edit(&edits.get(i), tell)?;
+        seen.stats(&format!("{i} {name:?}"), &left, norms(&cubes()));
+        tensor.edit(&edits.get(i), Tell::nothing())?;
         i += 1;
         Ok(())
     });
@@ -289,24 +351,34 @@ fn edit_each(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
 fn clamp_each(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
     let result = set.visit_mut(&mut |name, tensor| {
         for bound in [9.0, 4.0, 4.0] {
-            let mut totals = [Total::default(), Total::default()];
-            tensor.clamp_and_measure(-bound * unit, 2.0 * unit, &mut totals)?;
-            for total in totals {
-                seen.stats(&format!("{name:?}"), &total.stats(), norms(Needs::LEAST));
-            }
+            let mut clamp = Edits::for_count(1);
+            clamp.clamp(0, -bound * unit, 2.0 * unit);
+            let (mut left, mut counts) = (Stats::EMPTY, Clamped::default());
+            let mut tell = Tell::after(&mut left);
+            tell.clamped = Some(&mut counts);
+            tensor.edit(&clamp.get(0), tell)?;
+            seen.say(format_args!("{name:?}"), counts);
+            seen.stats(&format!("{name:?}"), &left, norms(&Needs::norms()));
         }
         Ok(())
     });
     seen.result("clamp", result);
 }
 
-fn write(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
+/// Five values by five.
+fn in_pieces(
+    set: &mut dyn TensorSetMut,
+    unit: f64,
+    seen: &mut Seen,
+    put: fn(&mut dyn TensorMut, usize, &[f64]) -> Result<()>,
+) {
     let result = set.visit_mut(&mut |_, tensor| {
-        for start in (0..tensor.len()).step_by(5) {
+        let len = tensor.len();
+        for start in (0..len).step_by(5) {
             let values = [1.0, -2.0, 0.0, 0.5, 4.0].map(|x| x * unit);
-            tensor.add(start, &values[..5.min(tensor.len() - start)])?;
+            put(tensor, start, &values[..5.min(len - start)])?;
         }
-        seen.say("beyond", tensor.add(tensor.len(), &[unit]).unwrap_err());
+        seen.say("beyond", put(tensor, len, &[unit]).unwrap_err());
         Ok(())
     });
     seen.result("write", result);

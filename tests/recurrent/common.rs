@@ -2,7 +2,8 @@
 
 use ndarray::{Array1, Array2, Array3, Dimension};
 use steadygrad::recurrent::{
-    Activation, Backward, Init, Lstm, LstmState, Real, RecurrentCell, Rnn, RnnState,
+    Activation, Backward, Init, Layer, Lstm, LstmState, Real, RecurrentCell, Rnn, RnnState, Trace,
+    Upstream,
 };
 
 /// Numbers uniform in [0, 1), the same for the same seed (the `SplitMix64` generator).
@@ -31,14 +32,15 @@ pub(crate) const ACTIVATIONS: [Activation; 4] = [
 ];
 
 /// The tensors of a cell and of its states, by name, so that one test can walk over any cell.
-pub(crate) trait Named: RecurrentCell + Clone {
+pub(crate) trait Named:
+    RecurrentCell + for<'t> Layer<At<'t> = &'t mut <Self as Layer>::State> + Clone
+{
     fn weights(cell: &mut Self) -> Vec<(&'static str, &mut [Self::Elem])>;
     fn grads(grads: &Self::Grads) -> Vec<Vec<Self::Elem>>;
     fn state(state: &mut Self::State) -> Vec<(&'static str, &mut [Self::Elem])>;
-    fn final_state(pass: &Self::Pass) -> Self::State;
 }
 
-fn slice<A, D: Dimension>(array: &mut ndarray::Array<A, D>) -> &mut [A] {
+pub(crate) fn slice<A, D: Dimension>(array: &mut ndarray::Array<A, D>) -> &mut [A] {
     array.as_slice_mut().expect("these arrays are contiguous")
 }
 
@@ -54,9 +56,6 @@ macro_rules! named {
             fn state(state: &mut $state<A>) -> Vec<(&'static str, &mut [A])> {
                 vec![$((stringify!($s), slice(&mut state.$s))),*]
             }
-            fn final_state(pass: &Self::Pass) -> $state<A> {
-                pass.final_state()
-            }
         }
     };
 }
@@ -64,11 +63,12 @@ named!(Rnn { w_in, w_rec, bias }, RnnState { h });
 named!(Lstm { w_in, w_rec, bias }, LstmState { h, c });
 
 /// A cell, a sequence, a start and output gradients: a whole problem.
-pub(crate) struct Problem<C: RecurrentCell> {
+pub(crate) struct Problem<C: Layer> {
     pub(crate) cell: C,
     pub(crate) xs: Array3<C::Elem>,
     pub(crate) s0: C::State,
     pub(crate) d_outputs: Array3<C::Elem>,
+    pub(crate) d_final: Option<C::State>,
 }
 
 impl<C: Named> Problem<C> {
@@ -91,13 +91,42 @@ impl<C: Named> Problem<C> {
             xs,
             s0,
             d_outputs,
+            d_final: None,
         }
     }
 
-    /// Σ `d_outputs` ⊙ outputs, whose gradient with respect to the outputs is `d_outputs`.
+    /// The same with a loss that looks at the final state too.
+    pub(crate) fn of_final_state(mut self) -> Self {
+        let mut draw = signed(77, 1.0);
+        let mut d_final = self.s0.clone();
+        for (_, values) in C::state(&mut d_final) {
+            values.fill_with(|| narrow::<C>(draw()));
+        }
+        self.d_final = Some(d_final);
+        self
+    }
+
+    /// Σ `d_outputs` ⊙ outputs + Σ `d_final` ⊙ final state, whose gradients with respect to both are just these.
     pub(crate) fn loss(&self) -> C::Elem {
-        let pass = self.cell.forward(self.xs.view(), &self.s0).unwrap();
-        (&self.cell.outputs(&pass) * &self.d_outputs).sum()
+        let pass = self.pass();
+        let mut loss = (&pass.outputs() * &self.d_outputs).sum();
+        if let Some(mut d_final) = self.d_final.clone() {
+            let mut end = pass.final_state();
+            for ((_, d), (_, s)) in C::state(&mut d_final).iter().zip(C::state(&mut end)) {
+                for (d, s) in d.iter().zip(s) {
+                    loss += *d * *s;
+                }
+            }
+        }
+        loss
+    }
+
+    pub(crate) fn upstream(&self) -> Upstream<'_, C> {
+        let outputs = Upstream::outputs(self.d_outputs.view());
+        match &self.d_final {
+            Some(d_final) => outputs.final_state(d_final),
+            None => outputs,
+        }
     }
 
     pub(crate) fn pass(&self) -> C::Pass {
@@ -105,13 +134,11 @@ impl<C: Named> Problem<C> {
     }
 
     pub(crate) fn backward(&self) -> Backward<C> {
-        self.cell
-            .backward(&self.pass(), self.d_outputs.view())
-            .unwrap()
+        self.cell.backward(&self.pass(), self.upstream()).unwrap()
     }
 }
 
-fn narrow<C: RecurrentCell>(x: f64) -> C::Elem {
+fn narrow<C: Layer>(x: f64) -> C::Elem {
     steadygrad::Element::narrow(x)
 }
 

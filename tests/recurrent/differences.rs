@@ -8,6 +8,7 @@
 use steadygrad::recurrent::Activation;
 
 use crate::common::{ACTIVATIONS, Named, Problem, distance, lstm, rnn};
+use crate::unrolled::elman;
 
 const STEP: f64 = 6e-6;
 const BOUND: f64 = 1e-7;
@@ -88,6 +89,26 @@ fn lstm_gradients_are_the_slopes_of_the_loss() {
             agree(
                 Problem::new(lstm(2, 4), time, batch, 2, 4),
                 &format!("lstm {time}x{batch}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn gradients_of_the_final_state_are_the_slopes_of_the_loss() {
+    for time in [1, 2, 50] {
+        for batch in [1, 3] {
+            for activation in [Activation::Tanh, Activation::Relu] {
+                let problem = Problem::new(rnn(activation, 2, 4, 1.2), time, batch, 2, 4);
+                agree(problem.of_final_state(), &format!("{activation:?}"));
+            }
+            agree(
+                Problem::new(lstm(2, 4), time, batch, 2, 4).of_final_state(),
+                &format!("lstm {time}x{batch}"),
+            );
+            agree(
+                Problem::new(elman(), time, batch, 2, 4).of_final_state(),
+                &format!("unrolled {time}x{batch}"),
             );
         }
     }

@@ -2,8 +2,9 @@
 
 use ndarray::{Array1, Array2, Array3, Axis};
 use steadygrad::recurrent::{
-    Activation, Init, Lstm, LstmState, RecurrentCell, Rnn, RnnState, spectral_norm, spectral_radius,
+    Activation, Init, Layer, Lstm, LstmState, RecurrentCell, Rnn, RnnState, Trace,
 };
+use steadygrad::spectral::{spectral_norm, spectral_radius};
 use steadygrad::{Error, Result};
 
 use crate::common::{ACTIVATIONS, Named, Problem, distance, lstm, rnn, uniform};
@@ -187,8 +188,8 @@ fn a_radius_needs_a_square() {
 fn nothing_happens<C: Named<Elem = f64>>(cell: C, time: usize, batch: usize) {
     let mut problem = Problem::new(cell, time, batch, 2, 3);
     let pass = problem.pass();
-    assert_eq!(problem.cell.outputs(&pass).dim(), (time, batch, 3));
-    let mut end = C::final_state(&pass);
+    assert_eq!(pass.outputs().dim(), (time, batch, 3));
+    let mut end = pass.final_state();
     for ((_, a), (_, b)) in C::state(&mut end).iter().zip(C::state(&mut problem.s0)) {
         assert_eq!(a, &b);
     }
@@ -265,15 +266,11 @@ fn a_cell_without_inputs_runs_on_its_own() {
 fn stepping_is_the_pass<C: Named<Elem = f64>>(problem: &Problem<C>) {
     let pass = problem.pass();
     let mut s = problem.s0.clone();
-    for (x, h) in problem
-        .xs
-        .outer_iter()
-        .zip(problem.cell.outputs(&pass).outer_iter())
-    {
+    for (x, h) in problem.xs.outer_iter().zip(pass.outputs().outer_iter()) {
         s = problem.cell.step(x, &s).unwrap();
         assert!(distance(C::state(&mut s)[0].1.iter(), h) < 1e-14);
     }
-    let mut end = C::final_state(&pass);
+    let mut end = pass.final_state();
     for ((name, a), (_, b)) in C::state(&mut s).iter().zip(C::state(&mut end)) {
         assert!(distance(a.iter(), b.iter()) < 1e-14, "{name}");
     }

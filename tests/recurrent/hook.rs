@@ -3,7 +3,7 @@
 use core::ops::ControlFlow;
 
 use ndarray::{Array1, Array2, Array3, Axis, Slice};
-use steadygrad::recurrent::{Activation, Backward, Lstm, RecurrentCell};
+use steadygrad::recurrent::{Activation, At, Backward, Layer, Lstm, Trace};
 use steadygrad::{Error, Result};
 
 use crate::common::{Named, Problem, distance, lstm, rnn, scalar};
@@ -22,8 +22,8 @@ fn the_scalar_picture_explodes_and_vanishes() {
         d_outputs[[99, 0, 0]] = 1.0;
         let mut profile = Vec::new();
         let back = net
-            .backward_with(&pass, d_outputs.view(), &mut |t, d| {
-                profile.push((t, d.h[[0, 0]]));
+            .backward_with(&pass, d_outputs.view(), &mut |at, d| {
+                profile.push((at.time, d.h[[0, 0]]));
                 GO_ON
             })
             .unwrap();
@@ -70,7 +70,11 @@ fn an_open_forget_gate_carries_the_gradient_unchanged() {
 /// The same problem from step `from` on, with the state there as a constant start.
 fn tail<C: Named<Elem = f64>>(problem: &Problem<C>, from: usize) -> Backward<C> {
     let head = problem.xs.slice_axis(Axis(0), Slice::from(..from));
-    let start = C::final_state(&problem.cell.forward(head, &problem.s0).unwrap());
+    let start = problem
+        .cell
+        .forward(head, &problem.s0)
+        .unwrap()
+        .final_state();
     let xs = problem.xs.slice_axis(Axis(0), Slice::from(from..));
     let d_outputs = problem.d_outputs.slice_axis(Axis(0), Slice::from(from..));
     let pass = problem.cell.forward(xs, &start).unwrap();
@@ -83,12 +87,12 @@ fn breaking_is_a_shorter_window<C: Named<Elem = f64>>(problem: &Problem<C>) {
         let mut last_seen = time;
         let mut back = problem
             .cell
-            .backward_with(&problem.pass(), problem.d_outputs.view(), &mut |t, _| {
-                last_seen = t;
-                if t == stop { BREAK } else { GO_ON }
+            .backward_with(&problem.pass(), problem.d_outputs.view(), &mut |at, _| {
+                last_seen = at.time;
+                if at.time == stop { BREAK } else { GO_ON }
             })
             .unwrap();
-        assert_eq!((last_seen, back.stopped_at), (stop, Some(stop)));
+        assert_eq!((last_seen, back.stopped_at), (stop, Some(At::time(stop))));
 
         let shorter = tail(problem, stop + 1);
         for (found, expected) in C::grads(&back.grads).iter().zip(C::grads(&shorter.grads)) {
@@ -120,9 +124,9 @@ fn the_cut_is_clean<C: Named<Elem = f64>>(mut problem: Problem<C>) {
     }
     problem.xs.index_axis_mut(Axis(0), 0).fill(f64::INFINITY);
     let pass = problem.pass();
-    assert!(problem.cell.outputs(&pass).iter().all(|h| h.is_finite()));
+    assert!(pass.outputs().iter().all(|h| h.is_finite()));
     let run = |stop: usize| {
-        let at = &mut |t: usize, _: &mut _| if t == stop { BREAK } else { GO_ON };
+        let at = &mut |at: At, _: &mut _| if at.time == stop { BREAK } else { GO_ON };
         let back = problem
             .cell
             .backward_with(&pass, problem.d_outputs.view(), at)
@@ -142,13 +146,17 @@ fn what_lies_before_the_cut_cannot_spoil_what_comes_after() {
 fn zeroing_is_breaking<C: Named<Elem = f64>>(problem: &Problem<C>) {
     let pass = problem.pass();
     let run = |stop: usize, zero: bool| {
-        let at = &mut |t: usize, d: &mut C::State| {
-            if zero && t <= stop {
+        let at = &mut |at: At, d: &mut C::State| {
+            if zero && at.time <= stop {
                 for (_, values) in C::state(d) {
                     values.fill(0.0);
                 }
             }
-            if !zero && t == stop { BREAK } else { GO_ON }
+            if !zero && at.time == stop {
+                BREAK
+            } else {
+                GO_ON
+            }
         };
         problem
             .cell
@@ -156,7 +164,10 @@ fn zeroing_is_breaking<C: Named<Elem = f64>>(problem: &Problem<C>) {
             .unwrap()
     };
     let (mut zeroed, mut broken) = (run(4, true), run(4, false));
-    assert_eq!((zeroed.stopped_at, broken.stopped_at), (None, Some(4)));
+    assert_eq!(
+        (zeroed.stopped_at, broken.stopped_at),
+        (None, Some(At::time(4)))
+    );
     for (a, b) in C::grads(&zeroed.grads).iter().zip(C::grads(&broken.grads)) {
         assert!(distance(a, &b) < 1e-13);
     }
@@ -204,8 +215,8 @@ fn the_hook_sees_the_whole_gradient_of_the_state() {
     let mut seen = Vec::new();
     problem
         .cell
-        .backward_with(&pass, problem.d_outputs.view(), &mut |t, d| {
-            seen.push((t, d.clone()));
+        .backward_with(&pass, problem.d_outputs.view(), &mut |at, d| {
+            seen.push((at.time, d.clone()));
             GO_ON
         })
         .unwrap();

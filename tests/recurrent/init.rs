@@ -2,7 +2,8 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 use steadygrad::Error;
-use steadygrad::recurrent::{Init, Lstm, Rnn, spectral_radius};
+use steadygrad::recurrent::{Init, Lstm, Rnn};
+use steadygrad::spectral::spectral_radius;
 
 use crate::common::uniform;
 

@@ -8,6 +8,7 @@ mod hook;
 mod init;
 mod oracle;
 mod program;
+mod segments;
 mod sets;
 mod spectral;
 mod unrolled;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ndarray::{Array1, Array2, Array3, Ix1, Ix2, Ix3};
-use steadygrad::recurrent::{Activation, Lstm, LstmState, RecurrentCell, Rnn, RnnState};
+use steadygrad::recurrent::{Activation, Layer, Lstm, LstmState, Rnn, RnnState};
 
 use crate::common::distance;
 

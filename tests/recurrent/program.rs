@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, Axis, Slice};
 use steadygrad::penalty::{L2, Penalty};
-use steadygrad::recurrent::{Activation, Init, RecurrentCell, Rnn};
+use steadygrad::recurrent::{Activation, Init, Layer, Rnn};
 use steadygrad::{Guard, Step, TensorSet, Verdict, clip, detect};
 
 use crate::common::{signed, uniform};

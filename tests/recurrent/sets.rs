@@ -3,8 +3,8 @@
 use core::ops::ControlFlow;
 
 use ndarray::Array3;
-use steadygrad::recurrent::{Activation, RecurrentCell};
-use steadygrad::{Edits, Factor, Measurement, TensorSet, TensorSetMut};
+use steadygrad::recurrent::{Activation, Layer};
+use steadygrad::{Edits, Factor, Measurement, TensorSet};
 
 use crate::common::{Named, Problem, lstm, rnn, scalar};
 
@@ -59,7 +59,7 @@ fn the_hook_measures_and_edits_with_the_crates_own_tools() {
             if norm > 3.0 {
                 let mut edits = Edits::for_count(1);
                 edits.scale_all(Factor::new(3.0 / norm)?);
-                d_state.apply(&edits)?;
+                edits.apply(d_state)?;
             }
             Ok(ControlFlow::Continue(()))
         })

@@ -1,7 +1,8 @@
 //! Spectral radius and norm against matrices whose eigenvalues are known.
 
 use ndarray::{Array2, array};
-use steadygrad::recurrent::{Init, spectral_norm, spectral_radius};
+use steadygrad::recurrent::Init;
+use steadygrad::spectral::{spectral_norm, spectral_radius};
 
 use crate::common::uniform;
 

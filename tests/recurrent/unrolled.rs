@@ -3,16 +3,14 @@
 use core::ops::ControlFlow;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
-use steadygrad::recurrent::{
-    Activation, RecurrentCell, Rnn, RnnGrads, RnnState, StepCell, Unrolled,
-};
+use steadygrad::recurrent::{Activation, At, CellGrads, Layer, Rnn, RnnState, StepCell, Unrolled};
 use steadygrad::{Error, Measurement, Result, TensorSet};
 
-use crate::common::{Problem, distance, rnn};
+use crate::common::{Named, Problem, distance, rnn};
 
 /// [`Rnn`]'s equations as a user would write them down.
-#[derive(Clone, PartialEq)]
-struct Elman(Rnn<f64>);
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Elman(Rnn<f64>);
 
 impl TensorSet for Elman {
     fn visit<'a>(&'a self, f: &mut steadygrad::Visitor<'_, 'a>) -> Result<()> {
@@ -26,8 +24,8 @@ impl steadygrad::TensorSetMut for Elman {
     }
 }
 
-#[derive(Clone, PartialEq)]
-struct Tape {
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Tape {
     x: Array2<f64>,
     before: Array2<f64>,
     after: Array2<f64>,
@@ -37,17 +35,17 @@ impl StepCell for Elman {
     type Elem = f64;
     type State = RnnState<f64>;
     type Tape = Tape;
-    type Grads = RnnGrads<f64>;
+    type Grads = CellGrads<f64>;
 
     fn zero_state(&self, batch: usize) -> RnnState<f64> {
         self.0.zero_state(batch)
     }
 
-    fn zero_grads(&self) -> RnnGrads<f64> {
+    fn zero_grads(&self) -> CellGrads<f64> {
         let Rnn {
             w_in, w_rec, bias, ..
         } = &self.0;
-        RnnGrads {
+        CellGrads {
             w_in: w_in * 0.0,
             w_rec: w_rec * 0.0,
             bias: bias * 0.0,
@@ -84,7 +82,7 @@ impl StepCell for Elman {
         tape: &Tape,
         d_state: &mut RnnState<f64>,
         mut d_x: ArrayViewMut2<'_, f64>,
-        grads: &mut RnnGrads<f64>,
+        grads: &mut CellGrads<f64>,
     ) -> Result<()> {
         let d_z = &d_state.h * &tape.after.mapv(|h| 1.0 - h * h);
         grads.w_in += &d_z.t().dot(&tape.x);
@@ -94,6 +92,25 @@ impl StepCell for Elman {
         d_state.h = d_z.dot(&self.0.w_rec);
         Ok(())
     }
+}
+
+impl Named for Unrolled<Elman> {
+    fn weights(cell: &mut Self) -> Vec<(&'static str, &mut [f64])> {
+        Rnn::weights(&mut cell.cell.0)
+    }
+
+    fn grads(grads: &CellGrads<f64>) -> Vec<Vec<f64>> {
+        Rnn::grads(grads)
+    }
+
+    fn state(state: &mut RnnState<f64>) -> Vec<(&'static str, &mut [f64])> {
+        Rnn::<f64>::state(state)
+    }
+}
+
+/// [`Elman`], unrolled.
+pub(crate) fn elman() -> Unrolled<Elman> {
+    Unrolled::new(Elman(rnn(Activation::Tanh, 2, 4, 1.2)))
 }
 
 fn problem(batch: usize) -> (Problem<Rnn<f64>>, Unrolled<Elman>) {
@@ -113,9 +130,9 @@ fn unrolled_steps_are_the_whole_sequence() {
             assert!(distance(&pass.final_state().h, &expected.final_state().h) < 1e-14);
 
             // Halve each step's gradient, and perhaps break.
-            let at = &mut |t: usize, d: &mut RnnState<f64>| {
+            let at = &mut |at: At, d: &mut RnnState<f64>| {
                 d.h *= 0.5;
-                Ok(if Some(t) == stop {
+                Ok(if Some(at.time) == stop {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
@@ -124,7 +141,7 @@ fn unrolled_steps_are_the_whole_sequence() {
             let d_outputs = whole.d_outputs.view();
             let found = stepped.backward_with(&pass, d_outputs, at).unwrap();
             let expected = whole.cell.backward_with(&expected, d_outputs, at).unwrap();
-            assert_eq!(found.stopped_at, stop);
+            assert_eq!(found.stopped_at, stop.map(At::time));
             assert!(distance(&found.grads.w_in, &expected.grads.w_in) < 1e-13);
             assert!(distance(&found.grads.w_rec, &expected.grads.w_rec) < 1e-13);
             assert!(distance(&found.grads.bias, &expected.grads.bias) < 1e-13);

@@ -16,9 +16,9 @@ use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::Parser;
+use steadygrad::StepView;
 use steadygrad::clip::{self, Clipper};
-use steadygrad::detect::StepView;
-use steadygrad::{Edits, Guard, Measurement};
+use steadygrad::{Guard, Measurement, Pen};
 use steadygrad_burn::BurnGrads;
 
 #[path = "../../../examples/tell/mod.rs"]
@@ -129,10 +129,14 @@ fn timed(work: impl FnOnce()) -> Duration {
 struct Tightening(f64);
 
 impl Clipper for Tightening {
-    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    fn name(&self) -> &'static str {
+        "tightening"
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         self.0 *= SHRINK;
         if let Ok(mut rule) = clip::GlobalNorm::new(self.0) {
-            rule.plan(step, edits);
+            rule.plan(step, pen);
         }
     }
 }

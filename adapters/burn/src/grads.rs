@@ -3,8 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use steadygrad::set::clamp_apart;
-use steadygrad::{Edits, Measurement, Result, TensorSet, TensorSetMut, Total, Visitor, VisitorMut};
+use steadygrad::{Reading, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
 
 use crate::path::Path;
 use crate::place::Place;
@@ -28,8 +27,8 @@ use crate::tensors::Tensors;
 ///
 /// On any other back end the numbers stay on the device. A measurement makes one transfer to the host
 /// for all tensors together (for each device), and a second one only if something is not finite, to
-/// find where; an edit makes none. A clamp that bites is followed by a second measurement, of what is
-/// left. There sums are taken in `f64`, or in `f32` on a device without
+/// find where; an edit makes none. In a guarded step a clamp that bites is followed by a second measurement, of
+/// what is left; a clip by value alone makes one transfer, of counts. There sums are taken in `f64`, or in `f32` on a device without
 /// `f64`: relative to the exact sum, an error of at most `127 · levels · u` with `u` the rounding unit
 /// of the type and `levels = ⌈log₁₂₈ len⌉` (2.3e-5 for `f32` and two million elements, in practice
 /// below 1e-6). Powers of two found on the device keep squares from overflowing.
@@ -174,8 +173,8 @@ impl TensorSet for BurnGrads<'_> {
         self.tensors.visit(f)
     }
 
-    fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
-        self.tensors.measure(after, into)
+    fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+        self.tensors.measure(reading)
     }
 }
 
@@ -184,23 +183,7 @@ impl TensorSetMut for BurnGrads<'_> {
         self.tensors.visit_mut(f)
     }
 
-    fn apply_and_measure(
-        &mut self,
-        edits: &Edits,
-        before: &Measurement,
-        into: &mut Measurement,
-    ) -> Result<()> {
-        if self.tensors.is_on_host() {
-            return self.tensors.apply_and_measure(edits, before, into);
-        }
-        self.apply(edits)?;
-        self.measure(&Edits::default(), into)
-    }
-
-    fn clamp_and_total(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
-        if self.tensors.is_on_host() {
-            return self.tensors.clamp_and_total(min, max);
-        }
-        clamp_apart(self, min, max)
+    fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+        self.tensors.carry_out(writing)
     }
 }

@@ -4,8 +4,10 @@ use burn::backend::{BackendTypes, Flex};
 use burn::tensor::{DType, bf16, f16};
 use ndarray::{ArrayViewD, ArrayViewMutD};
 use steadygrad::{
-    Ask, Edit, Error, Needs, Op, Result, SliceMut, SliceRef, Stats, Tensor, TensorMut, Total,
+    Ask, Clamped, Edit, Error, Op, Result, SliceMut, SliceRef, Stats, Tell, Tensor, TensorMut,
 };
+
+use crate::device::clamp_of;
 
 pub(crate) type FlexTensor = <Flex as BackendTypes>::FloatTensorPrimitive;
 
@@ -143,36 +145,31 @@ impl Tensor for Host {
 }
 
 impl TensorMut for Host {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
-        if edit.is_keep() {
-            return Ok(());
-        }
-        self.lend_to(edit, |tensor| tensor.edit(edit))
-    }
-
-    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        if edit.is_keep() {
-            return self.stats(&mut Ask {
-                p,
-                ..Ask::default()
-            });
-        }
-        self.lend_to(edit, |tensor| tensor.edit_and_measure(edit, p))
-    }
-
-    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
+    fn edit(&mut self, edit: &Edit<'_>, mut tell: Tell<'_>) -> Result<()> {
+        let mut changes = !edit.is_keep();
         // Storage that someone else holds too is copied before a write, so look first whether there is one.
-        if !self.0.is_unique() {
-            let stats = self.stats(&mut Ask {
-                p: Needs::LEAST.p,
-                ..Ask::default()
-            })?;
+        if let (Some(counts), Some((min, max)), false) =
+            (&mut tell.clamped, clamp_of(edit), self.0.is_unique())
+        {
+            let stats = self.stats(&mut Ask::least())?;
             if stats.inf() == 0 && stats.max_abs() <= max.min(-min) {
-                totals.iter_mut().for_each(|total| total.add(&stats));
-                return Ok(());
+                **counts += Clamped::of(stats.len(), 0, stats.nan(), 0);
+                changes = false;
             }
         }
-        each_type!(self, E => elements_mut!(self, E)?.clamp_and_measure(min, max, totals))
+        if changes {
+            return self.lend_to(edit, |tensor| tensor.edit(edit, tell));
+        }
+        if let Some(after) = tell.after {
+            let mut ask = Ask::least();
+            (ask.magnitudes, ask.power) = (tell.magnitudes, tell.power);
+            *after = self.stats(&mut ask)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        each_type!(self, E => elements_mut!(self, E)?.write(start, values))
     }
 
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {

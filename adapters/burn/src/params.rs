@@ -2,7 +2,7 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use steadygrad::{Edits, Measurement, Result, TensorSet, Visitor};
+use steadygrad::{Reading, Result, TensorSet, Visitor};
 
 use crate::path::Path;
 use crate::tensors::Tensors;
@@ -100,7 +100,7 @@ impl TensorSet for BurnParams {
         self.tensors.visit(f)
     }
 
-    fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
-        self.tensors.measure(after, into)
+    fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+        self.tensors.measure(reading)
     }
 }

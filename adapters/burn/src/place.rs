@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::backend::{BackendTensor, DispatchTensor, DispatchTensorKind, Flex};
 use burn::tensor::{DType, Tensor};
-use steadygrad::{Ask, Edit, Result, SliceMut, SliceRef, Stats, TensorMut, Total};
+use steadygrad::{Ask, Edit, Result, SliceMut, SliceRef, Stats, Tell, TensorMut};
 
 use crate::device::{Ranked, Remote, Transfers};
 use crate::host::Host;
@@ -98,16 +98,12 @@ impl steadygrad::Tensor for Place {
 }
 
 impl TensorMut for Place {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
-        self.tensor_mut().edit(edit)
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
+        self.tensor_mut().edit(edit, tell)
     }
 
-    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        self.tensor_mut().edit_and_measure(edit, p)
-    }
-
-    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        self.tensor_mut().clamp_and_measure(min, max, totals)
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        self.tensor_mut().write(start, values)
     }
 
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {

@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use steadygrad::{Edits, Measurement, Result, TensorRef, TensorSet, TensorSetMut};
-use steadygrad::{Visitor, VisitorMut};
+use steadygrad::{Clamped, Edit, Reading, Result, Tell, TensorMut, TensorRef, TensorSet};
+use steadygrad::{TensorSetMut, Visitor, VisitorMut, Writing};
 
-use crate::device::{self, Request, Transfers};
+use crate::device::{self, Answer, OnDevice, Request, Transfers, clamp_of};
 use crate::place::Place;
 
 /// One tensor of a module.
@@ -69,9 +69,27 @@ impl Tensors {
         self.transfers.count()
     }
 
-    pub(crate) fn is_on_host(&self) -> bool {
+    fn is_on_host(&self) -> bool {
         let is_remote = |entry: &Entry| matches!(entry.place, Place::Remote(_));
         !self.list.iter().any(is_remote)
+    }
+
+    /// What a clamp will do to each tensor on a device; the others tell it while they are clamped.
+    fn count(&self, edits: &[Edit<'_>]) -> Result<Vec<Option<Clamped>>> {
+        let clamps = self.list.iter().zip(edits).enumerate();
+        let clamps = clamps.filter_map(|(index, (entry, edit))| match &entry.place {
+            Place::Remote(remote) => Some((index, (&*remote.tensor, clamp_of(edit)?))),
+            _ => None,
+        });
+        let (places, clamps): (Vec<usize>, Vec<(&dyn OnDevice, _)>) = clamps.unzip();
+        let mut told = vec![None; edits.len()];
+        for (index, counts) in places
+            .into_iter()
+            .zip(device::count(&clamps, &self.transfers)?)
+        {
+            told[index] = Some(counts);
+        }
+        Ok(told)
     }
 }
 
@@ -81,41 +99,68 @@ impl TensorSet for Tensors {
             .try_for_each(|(name, place)| f(name, TensorRef::Other(place)))
     }
 
-    fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
-        let needs = into.needs();
-        let requests: Vec<_> = self
-            .iter()
-            .enumerate()
-            .filter_map(|(index, (_, place))| match place {
-                Place::Remote(remote) => Some(Request {
-                    tensor: &*remote.tensor,
-                    after: after.get(index),
-                }),
-                _ => None,
-            })
-            .collect();
-        let look = (needs.power(), needs.range);
-        let answers = device::measure(&requests, look, needs.units, &self.transfers)?;
-        let mut answers = answers.into_iter();
+    fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+        let mut requests = vec![];
         for (index, (name, place)) in self.iter().enumerate() {
+            if let Place::Remote(remote) = place {
+                let tensor = &*remote.tensor;
+                requests.push(Request {
+                    tensor,
+                    after: reading.edit(index),
+                    axis: reading.unit_axis(name, tensor.dims())?,
+                });
+            }
+        }
+        let look = (reading.needs().power, reading.needs().range);
+        let answers = device::measure(&requests, look, &self.transfers)?;
+        let mut answers = answers.iter();
+        for (name, place) in self.iter() {
             match place {
-                Place::Remote(_) => {
-                    if let Some(answer) = answers.next() {
-                        into.push_with_units(name, answer.stats, &answer.units);
+                Place::Remote(remote) => {
+                    if let Some(Answer { stats, units }) = answers.next() {
+                        reading.push(name, Some(remote.tensor.dims()), *stats, units)?;
                     }
                 }
-                _ => into.measure(name, place, after.get(index))?,
+                _ => reading.tensor(name, TensorRef::Other(place))?,
             }
         }
         Ok(())
     }
 }
 
-/// Tensor by tensor, which is well as long as all are in host memory.
 impl TensorSetMut for Tensors {
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
         let Self { names, list, .. } = self;
         list.iter_mut()
             .try_for_each(|Entry { name, place, .. }| f(&names[name.clone()], place))
+    }
+
+    /// Tensor by tensor in host memory. On a device what is to be told is told of all with one transfer.
+    fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+        if self.is_on_host() {
+            return self.visit_mut(&mut |name, place| writing.tensor(name, place));
+        }
+        let names = self.iter().map(|(name, _)| name);
+        let edits: Vec<Edit<'_>> = names
+            .map(|name| writing.next(name))
+            .collect::<Result<_>>()?;
+        let told = match writing.clamped() {
+            Some(_) => self.count(&edits)?,
+            None => vec![None; edits.len()],
+        };
+        for ((Entry { place, .. }, edit), told) in self.list.iter_mut().zip(&edits).zip(told) {
+            match (writing.clamped(), told) {
+                (Some(counts), Some(told)) => {
+                    *counts += told;
+                    if told.is_clipped() {
+                        place.edit(edit, Tell::nothing())?;
+                    }
+                }
+                (Some(counts), None) => place.edit(edit, Tell::clamped(counts))?,
+                (None, _) if edit.is_keep() => (),
+                (None, _) => place.edit(edit, Tell::nothing())?,
+            }
+        }
+        writing.left(|reading| self.measure(reading))
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use clap::Parser;
-use steadygrad::{Edits, Factor, Guard, TensorSetMut, clip};
+use steadygrad::{Edits, Factor, Guard, clip};
 use steadygrad_candle::CandleGrads;
 
 #[path = "../../../examples/tell/mod.rs"]
@@ -128,7 +128,7 @@ fn measure(
                 by_hand(&mut grads, &vars, max)?;
                 let elapsed = start.elapsed();
                 if max < norm {
-                    CandleGrads::new(&mut grads, &vars).apply(&twice)?;
+                    twice.apply(&mut CandleGrads::new(&mut grads, &vars))?;
                 }
                 let start = Instant::now();
                 let report = guard.step(&mut CandleGrads::new(&mut grads, &vars))?;
@@ -136,7 +136,7 @@ fn measure(
                 let took = start.elapsed();
                 assert_eq!(clipped, max < norm, "{report}");
                 if clipped {
-                    CandleGrads::new(&mut grads, &vars).apply(&twice)?;
+                    twice.apply(&mut CandleGrads::new(&mut grads, &vars))?;
                 }
                 // The first round warms up.
                 if round > 0 {

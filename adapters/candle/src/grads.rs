@@ -3,8 +3,7 @@
 use std::marker::PhantomData;
 
 use candle_core::backprop::GradStore;
-use steadygrad::set::clamp_apart;
-use steadygrad::{Edits, Measurement, Result, TensorSet, TensorSetMut, Total, Visitor, VisitorMut};
+use steadygrad::{Reading, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
 
 use crate::Vars;
 use crate::shared::{Pair, Shared};
@@ -29,9 +28,10 @@ use crate::slots::Slots;
 ///
 /// # On a device
 ///
-/// Gradients on a GPU stay there: [`Measurement::of`] and every guarded step make one transfer of a
+/// Gradients on a GPU stay there: [`Measurement::of`](steadygrad::Measurement::of) and every guarded step make one transfer of a
 /// few numbers for all tensors together (a second one if something is not finite, to count it and to
-/// find the first, or after a clamp that bites, to measure what it left), and edits make none. Sums are taken in `f64` where the device has it, else in
+/// find the first, or after a clamp that bites, to measure what it left), and edits make none. A clip by value
+/// makes one, of counts. Sums are taken in `f64` where the device has it, else in
 /// `f32` over rows of 8192 elements that the host adds up in `f64`; each row is scaled by its own
 /// maximum, so nothing overflows. Such sums agree with the host's to 1e-13 (`f32`: 1e-6).
 ///
@@ -125,8 +125,8 @@ impl TensorSet for CandleGrads<'_> {
         self.slots.visit(f)
     }
 
-    fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
-        self.slots.measure(after, into)
+    fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+        self.slots.measure(reading)
     }
 }
 
@@ -135,23 +135,7 @@ impl TensorSetMut for CandleGrads<'_> {
         self.slots.visit_mut(f)
     }
 
-    fn apply_and_measure(
-        &mut self,
-        edits: &Edits,
-        before: &Measurement,
-        into: &mut Measurement,
-    ) -> Result<()> {
-        if self.slots.is_on_host() {
-            return self.slots.apply_and_measure(edits, before, into);
-        }
-        self.apply(edits)?;
-        self.measure(&Edits::default(), into)
-    }
-
-    fn clamp_and_total(&mut self, min: f64, max: f64) -> Result<[Total; 2]> {
-        if self.slots.is_on_host() {
-            return self.slots.clamp_and_total(min, max);
-        }
-        clamp_apart(self, min, max)
+    fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+        self.slots.carry_out(writing)
     }
 }

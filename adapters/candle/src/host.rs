@@ -7,7 +7,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Storage, Tensor as Values};
 use half::{bf16, f16};
 use ndarray::{ArrayViewD, ArrayViewMutD, IxDyn};
-use steadygrad::{Ask, Edit, Element, Error, Result, Stats, Tensor, TensorMut, Total};
+use steadygrad::{Ask, Edit, Element, Error, Result, Stats, Tell, Tensor, TensorMut};
 
 /// An element type that candle keeps in a `Vec` of its own.
 trait Stored: Element {
@@ -123,7 +123,7 @@ impl Host {
     /// Lends the elements with their axes to be changed.
     fn lend_to<R>(&self, f: impl FnOnce(&mut dyn TensorMut) -> Result<R>) -> Result<R> {
         each_dtype!(self.0.dtype(), E => with_slice_mut(&self.0, |mut xs: &mut [E]| match self.0.dims() {
-            [] | [_] => f(&mut xs),
+            [_] => f(&mut xs),
             dims => f(&mut ArrayViewMutD::from_shape(IxDyn(dims), xs).map_err(misshapen)?),
         }))
     }
@@ -132,7 +132,7 @@ impl Host {
 impl Tensor for Host {
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         each_dtype!(self.0.dtype(), E => with_slice(&self.0, |xs: &[E]| match self.0.dims() {
-            [] | [_] => xs.stats(ask),
+            [_] => xs.stats(ask),
             dims => ArrayViewD::from_shape(IxDyn(dims), xs).map_err(misshapen)?.stats(ask),
         }))
     }
@@ -151,16 +151,12 @@ impl Tensor for Host {
 }
 
 impl TensorMut for Host {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
-        self.lend_to(|tensor| tensor.edit(edit))
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
+        self.lend_to(|tensor| tensor.edit(edit, tell))
     }
 
-    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        self.lend_to(|tensor| tensor.edit_and_measure(edit, p))
-    }
-
-    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        self.lend_to(|tensor| tensor.clamp_and_measure(min, max, totals))
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        self.lend_to(|tensor| tensor.write(start, values))
     }
 
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use steadygrad::{Edits, Measurement, Result, TensorSet, Visitor};
+use steadygrad::{Reading, Result, TensorSet, Visitor};
 
 use crate::Vars;
 use crate::slot::Slot;
@@ -68,7 +68,7 @@ impl TensorSet for CandleParams {
         self.slots.visit(f)
     }
 
-    fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
-        self.slots.measure(after, into)
+    fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+        self.slots.measure(reading)
     }
 }

@@ -1,7 +1,7 @@
 //! A place in a set: a tensor, or the lack of it.
 
 use candle_core::Tensor as Values;
-use steadygrad::{Ask, Edit, Error, Result, Stats, Tensor, TensorMut, Total};
+use steadygrad::{Ask, Edit, Error, Result, Stats, Tell, Tensor, TensorMut};
 
 use crate::device::Remote;
 use crate::host::Host;
@@ -75,16 +75,12 @@ impl Tensor for Slot {
 }
 
 impl TensorMut for Slot {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
-        self.tensor_mut()?.edit(edit)
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
+        self.tensor_mut()?.edit(edit, tell)
     }
 
-    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        self.tensor_mut()?.edit_and_measure(edit, p)
-    }
-
-    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        self.tensor_mut()?.clamp_and_measure(min, max, totals)
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        self.tensor_mut()?.write(start, values)
     }
 
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {

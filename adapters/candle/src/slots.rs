@@ -3,8 +3,8 @@
 use std::mem;
 use std::ops::Range;
 
-use steadygrad::{Edits, Measurement, Result, TensorRef, TensorSet, TensorSetMut};
-use steadygrad::{Visitor, VisitorMut};
+use steadygrad::{Edit, Reading, Result, Tell, TensorMut, TensorRef, TensorSet, TensorSetMut};
+use steadygrad::{Visitor, VisitorMut, Writing};
 
 use crate::device::{self, Transfers};
 use crate::slot::Slot;
@@ -54,7 +54,7 @@ impl Slots {
         self.transfers.count() + single.sum::<usize>()
     }
 
-    pub(crate) fn is_on_host(&self) -> bool {
+    fn is_on_host(&self) -> bool {
         let is_on_device = |(_, slot): &_| matches!(slot, Slot::OnDevice(_));
         !self.list.iter().any(is_on_device)
     }
@@ -66,20 +66,44 @@ impl TensorSet for Slots {
             .try_for_each(|(name, slot)| f(name, TensorRef::Other(slot)))
     }
 
-    fn measure(&self, after: &Edits, into: &mut Measurement) -> Result<()> {
-        if self.is_on_host() {
-            let mut slots = self.iter().enumerate();
-            return slots.try_for_each(|(i, (name, slot))| into.measure(name, slot, after.get(i)));
-        }
-        device::measure(self, after, into, &self.transfers)
+    fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+        device::measure(self, reading, &self.transfers)
     }
 }
 
-/// Slot by slot, which is well as long as all are on the host.
 impl TensorSetMut for Slots {
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
         let Self { names, list, .. } = self;
         list.iter_mut()
             .try_for_each(|(name, slot)| f(&names[name.clone()], slot))
+    }
+
+    /// Slot by slot on the host. On a device what is to be told is told of all slots with one transfer.
+    fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+        if self.is_on_host() {
+            return self.visit_mut(&mut |name, slot| writing.tensor(name, slot));
+        }
+        let names = self.iter().map(|(name, _)| name);
+        let edits: Vec<Edit<'_>> = names
+            .map(|name| writing.next(name))
+            .collect::<Result<_>>()?;
+        let told = match writing.clamped() {
+            Some(_) => device::count(self, &edits, &self.transfers)?,
+            None => vec![None; edits.len()],
+        };
+        for (((_, slot), edit), told) in self.list.iter_mut().zip(&edits).zip(told) {
+            match (writing.clamped(), told) {
+                (Some(counts), Some(told)) => {
+                    *counts += told;
+                    if told.is_clipped() {
+                        slot.edit(edit, Tell::nothing())?;
+                    }
+                }
+                (Some(counts), None) => slot.edit(edit, Tell::clamped(counts))?,
+                (None, _) if edit.is_keep() => (),
+                (None, _) => slot.edit(edit, Tell::nothing())?,
+            }
+        }
+        writing.left(|reading| self.measure(reading))
     }
 }

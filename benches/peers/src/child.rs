@@ -29,7 +29,7 @@ pub(crate) trait Peer {
     /// The norm from which this peer's thresholds are taken: of all gradients, if it clips globally.
     fn loaded_norm(&self) -> f64;
 
-    /// Does the work once, with this bound or maximum, and returns the norm or the penalty it found.
+    /// Does the work once, with this bound or maximum, and returns the norm, the penalty or the count it found.
     /// `None` if the library has no such thing.
     fn run(&mut self, work: Work, bound: f64) -> Option<f64>;
 

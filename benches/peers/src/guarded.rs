@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use steadygrad::StepView;
 use steadygrad::clip::{Clipper, GlobalNorm, Value};
-use steadygrad::detect::StepView;
-use steadygrad::{Edits, Guard, Needs, Result, TensorSetMut, Verdict};
+use steadygrad::{Guard, Needs, Pen, Result, TensorSetMut, Verdict};
 
 use crate::child::Peer;
 use crate::facts::{Fact, show};
@@ -34,14 +34,18 @@ struct Under<C> {
 }
 
 impl<C: Clipper + 'static> Clipper for Under<C> {
-    fn needs(&self) -> Needs {
-        // As the rules under it, by value and by the L2 norm.
-        Needs::LEAST
+    fn name(&self) -> &'static str {
+        "under a bound"
     }
 
-    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    fn needs(&self) -> Needs {
+        // As the rules under it, by value and by the L2 norm.
+        Needs::norms()
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         if let Ok(mut rule) = (self.rule)(self.bound.get()) {
-            rule.plan(step, edits);
+            rule.plan(step, pen);
         }
     }
 }

@@ -129,11 +129,11 @@ fn subtract(w: &mut [f32], rate: f32, g: &[f32]) {
 impl Ours {
     fn work(&mut self, work: Work, bound: f64) -> Result<Option<f64>> {
         let norm = |measurement: Measurement| measurement.total().l2();
-        let least = Needs::LEAST;
+        let least = &Needs::norms();
         Ok(Some(match (work, &mut self.other) {
             (Work::Measure, _) => norm(Measurement::with_needs(&self.grads, least)?),
             (Work::Keep | Work::Clip, _) => clip::global_norm(&mut self.grads, bound)?.before(),
-            (Work::Value, _) => clip::value(&mut self.grads, bound)?.before(),
+            (Work::Value, _) => clip::value(&mut self.grads, bound)?.clipped() as f64,
             (Work::L1, _) => L1::new(LAMBDA)?.apply(&self.weights, &mut self.grads)?,
             (Work::L2, _) => L2::new(LAMBDA)?.apply(&self.weights, &mut self.grads)?,
             (Work::Sgd, _) => self.sgd()?,

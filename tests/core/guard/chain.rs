@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use steadygrad::clip::{self, Clipper};
-use steadygrad::detect::{self, Alarm, Detector, StepView, Subject};
-use steadygrad::{Ask, Edits, Error, Guard, Norm, Result, Stats, Step, Tensor, Verdict, Watch};
+use steadygrad::{Ask, Error, Guard, Norm, Pen, Result, Stats, Step, Tensor, Verdict, Watch};
+use steadygrad::{
+    StepView,
+    detect::{self, Alarm, Detector, Subject},
+};
 
 use super::{NAN, above, global, value};
 use crate::numbers::bits;
@@ -145,9 +148,13 @@ fn one_guard_serves_one_model_after_another() {
 struct Counter(Arc<AtomicU32>);
 
 impl Clipper for Counter {
-    fn plan(&mut self, _step: &StepView<'_>, edits: &mut Edits) {
+    fn name(&self) -> &'static str {
+        "counter"
+    }
+
+    fn plan(&mut self, _step: &StepView<'_>, pen: &mut Pen<'_>) {
         self.0.fetch_add(1, Ordering::Relaxed);
-        edits.zero_all();
+        pen.zero_all();
     }
 }
 
@@ -182,21 +189,18 @@ fn no_clipper_behind_an_alarm_that_decides_learns_from_the_step() {
 struct Outweighed;
 
 impl Detector for Outweighed {
+    fn name(&self) -> &'static str {
+        "outweighed"
+    }
+
     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
         let params = step.params?;
         (0..params.len())
             .find(|&i| params.tensor(i).l2() > step.grads.tensor(i).l2())
             .map(|i| {
                 let (w, g) = (params.tensor(i).l2(), step.grads.tensor(i).l2());
-                Alarm::new(
-                    "outweighed",
-                    step,
-                    Subject::Parameter(i),
-                    "norm",
-                    w,
-                    "above",
-                    g,
-                )
+                step.alarm("outweighed", Subject::Parameter(i))
+                    .above("norm", w, g)
             })
     }
 }

@@ -1,6 +1,6 @@
 //! Plans, and what carrying them out leaves.
 
-use steadygrad::{Edits, Error, Guard, TensorSetMut};
+use steadygrad::{Edits, Error, Guard};
 
 use super::{above, global, value};
 
@@ -106,7 +106,7 @@ fn edits_for_another_number_of_tensors_are_refused() {
     edits.zero(1);
     for mut grads in [vec![vec![1.0]], vec![vec![1.0], vec![2.0], vec![3.0]]] {
         let found = grads.len();
-        let error = grads.apply(&edits).unwrap_err();
+        let error = edits.apply(&mut grads).unwrap_err();
         assert_eq!(
             error,
             Error::Count {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use steadygrad::clip;
 use steadygrad::set::{Visitor, VisitorMut};
 use steadygrad::{
-    Ask, Edit, Edits, Guard, Norm, OnNonFinite, Result, Stats, Tensor, TensorMut, TensorRef,
+    Ask, Edit, Edits, Guard, Norm, OnNonFinite, Result, Stats, Tell, Tensor, TensorMut, TensorRef,
     TensorSet, TensorSetMut,
 };
 
@@ -53,23 +53,39 @@ impl Tensor for Counted {
 }
 
 impl TensorMut for Counted {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
-        self.writes += 1;
-        self.xs.edit(edit)
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
+        let Tell {
+            after,
+            magnitudes,
+            power,
+            clamped,
+            ..
+        } = tell;
+        if let Some(counts) = clamped {
+            // It looks, and writes if it has to.
+            self.reads.set(self.reads.get() + 1);
+            let (xs, before) = (&mut self.xs, *counts);
+            xs.edit(edit, Tell::clamped(counts))?;
+            self.writes += u32::from(counts.clipped() > before.clipped());
+        } else {
+            self.writes += 1;
+            self.xs.edit(edit, Tell::nothing())?;
+        }
+        if let Some(after) = after {
+            let mut ask = Ask::least();
+            (ask.magnitudes, ask.power) = (magnitudes, power);
+            *after = if self.fuses {
+                self.xs.stats(&mut ask)?
+            } else {
+                self.stats(&mut ask)?
+            };
+        }
+        Ok(())
     }
 
-    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        self.edit(edit)?;
-        if self.fuses {
-            return self.xs.stats(&mut Ask {
-                p,
-                ..Ask::default()
-            });
-        }
-        self.stats(&mut Ask {
-            p,
-            ..Ask::default()
-        })
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        self.writes += 1;
+        self.xs.write(start, values)
     }
 
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
@@ -232,7 +248,10 @@ fn the_one_line_functions_read_once_too() {
     clip::value(&mut optional, 1.625).unwrap();
     let mut edits = Edits::for_count(1);
     edits.clamp(0, -1.0, 1.0);
-    let left = optional.edit_and_measure(&edits.get(0), None).unwrap();
+    let mut left = Stats::EMPTY;
+    let mut tell = Tell::after(&mut left);
+    tell.magnitudes = true;
+    optional.edit(&edits.get(0), tell).unwrap();
     assert_eq!((left.l1(), optional.unwrap().take()), (2.0, (1, 2)));
 }
 
@@ -248,7 +267,10 @@ fn tensors_that_are_kept_are_not_written() {
         .clip(clip::TensorNorm::new(1.0).unwrap())
         .on_non_finite(OnNonFinite::Propagate);
     let report = guard.step(&mut grads).unwrap();
-    assert_eq!(report.abstained(), ["tensor norm clip"]);
+    assert_eq!(
+        report.abstained(),
+        [("tensor norm clip", "the norm is not finite")]
+    );
     let counts: Vec<_> = grads.iter_mut().flatten().map(Counted::take).collect();
     assert_eq!(counts, [(1, 1), (1, 0), (1, 0)]);
     assert_eq!(grads[0].as_ref().unwrap().xs, [1.0]);
@@ -257,7 +279,7 @@ fn tensors_that_are_kept_are_not_written() {
             .step(&mut grads)
             .unwrap()
             .to_string()
-            .ends_with("tensor norm clip left what is not finite as it is")
+            .ends_with("tensor norm clip abstained, the norm is not finite")
     );
 }
 

@@ -1,8 +1,8 @@
 //! What a report tells.
 
 use steadygrad::clip::{self, Clipper};
-use steadygrad::detect::{self, StepView};
-use steadygrad::{Edits, Factor, Guard, OnNonFinite, Report, Step, Verdict};
+use steadygrad::{Factor, Guard, OnNonFinite, Pen, Report, Step, Verdict};
+use steadygrad::{StepView, detect};
 
 use super::{INF, NAN, above, global, value};
 
@@ -106,11 +106,15 @@ fn a_report_tells_of_each_tensor() {
 
 /// Pushes the same edits at every step.
 #[derive(Debug)]
-struct Pushes(fn(&mut Edits));
+struct Pushes(fn(&mut Pen<'_>));
 
 impl Clipper for Pushes {
-    fn plan(&mut self, _step: &StepView<'_>, edits: &mut Edits) {
-        self.0(edits);
+    fn name(&self) -> &'static str {
+        "pushes"
+    }
+
+    fn plan(&mut self, _step: &StepView<'_>, pen: &mut Pen<'_>) {
+        self.0(pen);
     }
 }
 
@@ -131,11 +135,12 @@ fn the_smallest_factor_counts_scales_and_zeros_but_no_clamp() {
     let both = Guard::new().clip(value(4.0)).clip(global(5_f64.sqrt()));
     assert!((smallest(both) - 0.5).abs() < 1e-15);
     assert_eq!(pushed(|edits| edits.zero(1)), 0.0);
-    assert_eq!(pushed(|edits| edits.scale_units(0, 0, &[-0.25])), 0.25);
+    let units = pushed(|edits| edits.scale_units(0, &[Factor::new(0.25).unwrap()]));
+    assert_eq!(units, 0.25);
     let mixed = pushed(|edits| {
         edits.scale_all(Factor::new(0.5).unwrap());
         edits.clamp(0, -1.0, 1.0);
-        edits.scale_units(0, 0, &[0.5]);
+        edits.scale_units(0, &[Factor::new(0.5).unwrap()]);
     });
     assert_eq!(mixed, 0.25);
     // Larger than 1 only where every tensor grows.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use steadygrad::{Ask, Edit, Result, Stats, Tensor, TensorMut};
+use steadygrad::{Ask, Edit, Result, Stats, Tell, Tensor, TensorMut};
 
 use crate::container::Number;
 
@@ -40,15 +40,15 @@ impl<E: Number> Tensor for Counted<E> {
 }
 
 impl<E: Number> TensorMut for Counted<E> {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
+    /// What is to be told is told by the pass that writes.
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
         self.writes += 1;
-        self.elements.edit(edit)
+        self.elements.edit(edit, tell)
     }
 
-    /// In the pass that writes.
-    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
         self.writes += 1;
-        self.elements.edit_and_measure(edit, p)
+        self.elements.write(start, values)
     }
 
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {

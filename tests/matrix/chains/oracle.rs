@@ -93,7 +93,7 @@ impl Oracle {
                         Own::Scale(name, factor) => oracle.carry_out(at(name)?, &exactly(factor)),
                         Own::Clamp(name, min, max) => oracle.own_clamp::<E>(at(name)?, min, max),
                         Own::Zero(name) => oracle.carry_out(at(name)?, &Shrink::Zero),
-                        Own::ScaleUnit(..) => return None,
+                        Own::ScaleUnits(..) => return None,
                     }
                 }
                 Rule::Detect(..) => (),

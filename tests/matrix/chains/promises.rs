@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use steadygrad::{Norm, OnNonFinite, Op, TensorMut, Verdict};
+use steadygrad::{Factor, Norm, OnNonFinite, Op, TensorMut, Verdict, Wide};
 
 use super::counted::Counted;
 use super::exact::Real;
@@ -137,19 +137,13 @@ fn nothing_that_is_not_finite_leaves_as_apply() {
             let first = random.step::<E>(&lengths, Kind::Any);
             let mut chain = random.chain(&first.grads, names);
             if random.one_in(2) {
-                let factor = random.pick(&[
-                    f64::NAN,
-                    f64::INFINITY,
-                    f64::NEG_INFINITY,
-                    1e30,
-                    1e300,
-                    -2.0,
-                ]);
+                let factor = random.pick(&[f64::INFINITY, 1e30, 1e300, 2.0]);
                 let at = random.between(0, chain.rules.len() as i64) as usize;
-                let own = match (random.bits() % 3, factor.is_finite() && factor > 0.0) {
-                    (0, true) => Own::ScaleAll(factor),
-                    (1, true) => Own::Scale(names[0], factor),
-                    _ => Own::ScaleUnit(names[0], factor),
+                let far = Factor::ratio(Wide::new(1.0, 2000), Wide::ONE);
+                let own = match (random.bits() % 3, Factor::new(factor)) {
+                    (0, Ok(_)) => Own::ScaleAll(factor),
+                    (1, Ok(_)) => Own::Scale(names[0], factor),
+                    (_, factor) => Own::ScaleUnits(names[0], factor.unwrap_or(far)),
                 };
                 chain.rules.insert(at, Rule::Own(own));
             }

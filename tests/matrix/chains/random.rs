@@ -1,6 +1,6 @@
 //! Random numbers over the whole range of a type, random rules about as large, random steps.
 
-use steadygrad::{Measurement, Norm, OnNonFinite, Verdict, Wide};
+use steadygrad::{Measurement, Needs, Norm, OnNonFinite, Verdict, Wide};
 
 use super::rules::{Chain, Own, Rule, Watch};
 use crate::container::{Number, Numbers};
@@ -77,13 +77,9 @@ impl Random {
 
     /// A bound about as large as a norm of the gradients.
     fn bound<E: Number>(&mut self, grads: &Numbers<E>, norm: Norm) -> f64 {
-        let Ok(seen) = Measurement::with_needs(
-            grads,
-            steadygrad::Needs {
-                p: norm.power(),
-                ..steadygrad::Needs::default()
-            },
-        ) else {
+        let mut needs = Needs::norms().of_magnitudes();
+        needs.power = norm.power();
+        let Ok(seen) = Measurement::with_needs(grads, &needs) else {
             return 1.0;
         };
         let size = seen.total().norm(norm);

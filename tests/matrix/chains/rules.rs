@@ -1,10 +1,11 @@
 //! The rules of a chain as values, to be built as often as they are wanted.
 
 use steadygrad::clip::{Clipper, GlobalNorm, TensorNorm, Value};
-use steadygrad::detect::{
-    NonFinite, NormThreshold, PersistentNorm, Plateau, StepView, WeightGrowth,
+use steadygrad::{Factor, Guard, Needs, Norm, OnNonFinite, Pen, Units, Verdict};
+use steadygrad::{
+    StepView,
+    detect::{NonFinite, NormThreshold, PersistentNorm, Plateau, WeightGrowth},
 };
-use steadygrad::{Edits, Factor, Guard, Norm, OnNonFinite, Verdict};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rule {
@@ -23,8 +24,8 @@ pub(crate) enum Own {
     Scale(&'static str, f64),
     Clamp(&'static str, f64, f64),
     Zero(&'static str),
-    /// A factor for the one unit of a flat tensor, as it is: NaN and infinities too.
-    ScaleUnit(&'static str, f64),
+    /// A factor for each unit of a flat tensor, such as no `f64` holds too.
+    ScaleUnits(&'static str, Factor),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +93,7 @@ impl Rule {
     pub(crate) fn grows(self) -> bool {
         match self {
             Self::Own(Own::ScaleAll(factor) | Own::Scale(_, factor)) => factor > 1.0,
-            Self::Own(Own::ScaleUnit(_, factor)) => factor.is_nan() || factor.abs() > 1.0,
+            Self::Own(Own::ScaleUnits(_, factor)) => factor > Factor::ONE,
             Self::Own(Own::Clamp(_, min, max)) | Self::Value { min, max } => min > 0.0 || max < 0.0,
             _ => false,
         }
@@ -100,20 +101,32 @@ impl Rule {
 }
 
 impl Clipper for Own {
-    fn plan(&mut self, step: &StepView<'_>, edits: &mut Edits) {
+    fn name(&self) -> &'static str {
+        "own"
+    }
+
+    fn needs(&self) -> Needs {
+        match self {
+            Self::ScaleUnits(..) => Needs::norms().of_units(Units::First),
+            _ => Needs::norms(),
+        }
+    }
+
+    fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         let at = |name| (0..step.grads.len()).find(|&i| step.grads.name(i) == name);
         match *self {
-            Self::ScaleAll(factor) => edits.scale_all(Factor::new(factor).unwrap()),
+            Self::ScaleAll(factor) => pen.scale_all(Factor::new(factor).unwrap()),
             Self::Scale(name, factor) => at(name)
                 .into_iter()
-                .for_each(|i| edits.scale(i, Factor::new(factor).unwrap())),
+                .for_each(|i| pen.scale(i, Factor::new(factor).unwrap())),
             Self::Clamp(name, min, max) => {
-                at(name).into_iter().for_each(|i| edits.clamp(i, min, max));
+                at(name).into_iter().for_each(|i| pen.clamp(i, min, max));
             }
-            Self::Zero(name) => at(name).into_iter().for_each(|i| edits.zero(i)),
-            Self::ScaleUnit(name, factor) => at(name)
-                .into_iter()
-                .for_each(|i| edits.scale_units(i, 0, &[factor])),
+            Self::Zero(name) => at(name).into_iter().for_each(|i| pen.zero(i)),
+            Self::ScaleUnits(name, factor) => at(name).into_iter().for_each(|i| {
+                let units = step.grads.units(i).len();
+                pen.scale_units(i, &vec![factor; units]);
+            }),
         }
     }
 }

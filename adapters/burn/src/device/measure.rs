@@ -1,15 +1,18 @@
 //! Many tensors measured together.
 
-use steadygrad::{Edit, Error, Op, Result, Stats, Total, Wide};
+use steadygrad::{Clamped, Edit, Error, Op, Result, Stats, Total, Wide};
 
 use super::ranked::OnDevice;
 use super::rows::Rows;
-use super::transfer::{Transfers, transfer};
+use super::transfer::{Part, Transfers, transfer};
 
 /// What is to be measured of one tensor.
+#[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(crate) tensor: &'a dyn OnDevice,
     pub(crate) after: Edit<'a>,
+    /// The axis of its units, if they are asked for.
+    pub(crate) axis: Option<usize>,
 }
 
 /// What was measured of one tensor.
@@ -21,14 +24,10 @@ pub(crate) struct Answer {
 
 /// The number of units along `axis`.
 fn units(dims: &[usize], axis: usize) -> Result<usize> {
-    match dims {
-        [] | [_] if axis == 0 => Ok(1),
-        [_] | [] => Err(Error::Axis { axes: 1, axis }),
-        _ => dims.get(axis).copied().ok_or(Error::Axis {
-            axes: dims.len(),
-            axis,
-        }),
-    }
+    dims.get(axis).copied().ok_or(Error::Axis {
+        axes: dims.len(),
+        axis,
+    })
 }
 
 /// Refuses an edit that scales units which the tensor does not have.
@@ -48,11 +47,49 @@ pub(crate) fn check(edit: &Edit<'_>, dims: &[usize]) -> Result<()> {
     Ok(())
 }
 
+/// The bounds of an edit that clamps once and does nothing else.
+pub(crate) fn clamp_of(edit: &Edit<'_>) -> Option<(f64, f64)> {
+    let mut ops = edit.ops();
+    match (ops.next(), ops.next()) {
+        (Some(Op::Clamp { min, max }), None) => Some((min, max)),
+        _ => None,
+    }
+}
+
+/// What a clamp will do to each of these tensors, counted where they are: one transfer for all.
+pub(crate) fn count(
+    clamps: &[(&dyn OnDevice, (f64, f64))],
+    transfers: &Transfers,
+) -> Result<Vec<Clamped>> {
+    let len = |tensor: &dyn OnDevice| tensor.dims().iter().product::<usize>();
+    let parts = clamps.iter().filter(|(tensor, _)| len(*tensor) > 0);
+    let parts: Vec<Part> = parts
+        .map(|(tensor, (min, max))| tensor.counts(*min, *max))
+        .collect();
+    let data = if parts.is_empty() {
+        vec![]
+    } else {
+        transfer(parts, transfers)?
+    };
+    let mut data = data.iter();
+    let told = clamps.iter().map(|(tensor, _)| match len(*tensor) {
+        0 => Clamped::default(),
+        len => {
+            let mut counts = data
+                .next()
+                .into_iter()
+                .flat_map(|counts| counts.iter::<i64>());
+            let [outside, nan, inf] = [(); 3].map(|()| counts.next().unwrap_or(0) as u64);
+            Clamped::of(len as u64, outside, nan, inf)
+        }
+    });
+    Ok(told.collect())
+}
+
 /// Measures all tensors with one transfer, and one more if something is not finite.
 pub(crate) fn measure(
     requests: &[Request<'_>],
     (p, range): (Option<f64>, bool),
-    axis: Option<usize>,
     transfers: &Transfers,
 ) -> Result<Vec<Answer>> {
     let mut rows = Vec::with_capacity(requests.len());
@@ -60,9 +97,9 @@ pub(crate) fn measure(
     for request in requests {
         let dims = request.tensor.dims();
         check(&request.after, dims)?;
-        let units = axis.map_or(Ok(1), |axis| units(dims, axis))?;
+        let units = request.axis.map_or(Ok(1), |axis| units(dims, axis))?;
         let has_elements = dims.iter().product::<usize>() > 0;
-        let here = has_elements.then(|| request.tensor.rows(&request.after, axis));
+        let here = has_elements.then(|| request.tensor.rows(&request.after, request.axis));
         if let Some(here) = &here {
             parts.extend(here.sums(p, range));
         }
@@ -84,11 +121,12 @@ pub(crate) fn measure(
             found.unwrap_or_else(|| vec![empty(p); *units])
         })
         .collect();
-    let firsts = locate(&rows, &mut each, axis, requests, transfers)?;
+    let firsts = locate(&rows, &mut each, requests, transfers)?;
     Ok(each
         .into_iter()
         .zip(firsts)
-        .map(|(each, first)| {
+        .zip(requests)
+        .map(|((each, first), request)| {
             let stats = if let [only] = &each[..] {
                 *only
             } else {
@@ -97,7 +135,7 @@ pub(crate) fn measure(
                 let stats = total.stats();
                 stats.with_non_finite(stats.nan(), stats.pos_inf(), stats.neg_inf(), first)
             };
-            let units = if axis.is_some() { each } else { vec![] };
+            let units = request.axis.map_or(vec![], |_| each);
             Answer { stats, units }
         })
         .collect())
@@ -114,7 +152,6 @@ fn empty(p: Option<f64>) -> Stats {
 fn locate(
     rows: &[(usize, Option<Rows>)],
     each: &mut [Vec<Stats>],
-    axis: Option<usize>,
     requests: &[Request<'_>],
     transfers: &Transfers,
 ) -> Result<Vec<Option<u64>>> {
@@ -130,14 +167,14 @@ fn locate(
         return Ok(firsts);
     }
     for (index, data) in which.into_iter().zip(transfer(parts, transfers)?) {
-        let dims = requests[index].tensor.dims();
+        let Request { tensor, axis, .. } = requests[index];
         for (unit, (stats, at)) in each[index].iter_mut().zip(data.iter::<i64>()).enumerate() {
             if stats.is_finite() {
                 continue;
             }
             let (nan, pos, neg) = (stats.nan(), stats.pos_inf(), stats.neg_inf());
             *stats = stats.with_non_finite(nan, pos, neg, Some(at as u64));
-            let in_tensor = in_row_major(unit, at as usize, axis, dims) as u64;
+            let in_tensor = in_row_major(unit, at as usize, axis, tensor.dims()) as u64;
             let first: &mut Option<u64> = &mut firsts[index];
             *first = Some(first.map_or(in_tensor, |first| first.min(in_tensor)));
         }
@@ -147,7 +184,7 @@ fn locate(
 
 /// The index in the whole tensor of element `at` of a unit.
 fn in_row_major(unit: usize, at: usize, axis: Option<usize>, dims: &[usize]) -> usize {
-    let Some(axis) = axis.filter(|_| dims.len() > 1) else {
+    let Some(axis) = axis else {
         return at;
     };
     let inner: usize = dims[axis + 1..].iter().product();

@@ -10,7 +10,8 @@ mod remote;
 mod rows;
 mod transfer;
 
-pub(crate) use measure::{Request, measure};
+pub(crate) use measure::{Answer, Request, clamp_of, count, measure};
+pub(crate) use ranked::OnDevice;
 pub(crate) use ranked::Ranked;
 pub(crate) use remote::Remote;
 pub(crate) use rows::fold;

@@ -7,6 +7,7 @@ use burn::tensor::{DType, FloatDType, Tensor, TensorData, bf16, f16};
 use steadygrad::{Edit, Element, Op, Wide};
 
 use super::rows::Rows;
+use super::transfer::Part;
 
 /// A tensor of any rank.
 pub(crate) trait OnDevice: Debug {
@@ -21,6 +22,12 @@ pub(crate) trait OnDevice: Debug {
 
     /// The elements of a range in row-major order.
     fn part(&self, start: usize, end: usize) -> Tensor<1>;
+
+    /// How many elements lie outside the bounds, are NaN, are infinite.
+    fn counts(&self, min: f64, max: f64) -> Part;
+
+    /// Puts values in place of the elements from the `start`-th on.
+    fn write(&mut self, start: usize, values: &[f64]);
 
     /// Adds to the elements from the `start`-th on.
     fn add(&mut self, start: usize, values: &[f64]);
@@ -51,6 +58,23 @@ impl<const D: usize> Ranked<D> {
         Self { tensor, dims, wide }
     }
 
+    /// Numbers on the tensor's device.
+    fn values(&self, values: &[f64]) -> Tensor<1> {
+        let options = (&self.tensor.device(), DType::from(self.wide));
+        Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), options)
+    }
+
+    /// Puts numbers in place of the elements from the `start`-th on.
+    fn assign(&mut self, start: usize, values: Tensor<1>) {
+        let [count] = values.dims();
+        let len = self.dims.iter().product::<usize>();
+        let flat: Tensor<1> = self.tensor.clone().reshape([len]);
+        let values = values.cast(self.tensor.dtype());
+        self.tensor = flat
+            .slice_assign(start..start + count, values)
+            .reshape(self.dims);
+    }
+
     fn edited(&self, edit: &Edit<'_>) -> Tensor<D> {
         let dtype = self.tensor.dtype();
         let wide = self.tensor.clone().cast(self.wide);
@@ -69,13 +93,12 @@ impl<const D: usize> Ranked<D> {
                     .fold(x, Tensor::mul_scalar)
             }
             Op::ScaleUnits { axis, factors } => {
-                let axis = if D == 1 { 0 } else { axis };
                 let mut dims = [1; D];
                 dims[axis] = factors.len();
                 let options = (&x.device(), DType::from(self.wide));
                 let steps: Vec<_> = factors
                     .iter()
-                    .map(|&factor| in_steps(Wide::from(factor), self.wide))
+                    .map(|factor| in_steps(factor.to_wide(), self.wide))
                     .collect();
                 (0..3)
                     .map(|i| steps.iter().map(|step| step[i]).collect::<Vec<_>>())
@@ -114,13 +137,13 @@ impl<const D: usize> OnDevice for Ranked<D> {
         };
         let len: usize = self.dims.iter().product();
         let (tensor, units) = match axis {
-            Some(axis) if D > 1 => {
+            Some(axis) => {
                 let mut axes = [axis; D];
                 let others = (0..D).filter(|&other| other != axis);
                 axes[1..].iter_mut().zip(others).for_each(|(to, a)| *to = a);
                 (tensor.permute(axes), self.dims[axis])
             }
-            _ => (tensor, 1),
+            None => (tensor, 1),
         };
         let dtype = tensor.dtype();
         let x = tensor.reshape([units, len / units]).cast(self.wide);
@@ -140,15 +163,26 @@ impl<const D: usize> OnDevice for Ranked<D> {
             .cast(self.wide)
     }
 
-    fn add(&mut self, start: usize, values: &[f64]) {
-        let end = start + values.len();
+    fn counts(&self, min: f64, max: f64) -> Part {
         let len = self.dims.iter().product::<usize>();
-        let options = (&self.tensor.device(), DType::from(self.wide));
-        let values =
-            Tensor::<1>::from_data(TensorData::new(values.to_vec(), [end - start]), options);
-        let sum = (self.part(start, end) + values).cast(self.tensor.dtype());
-        let flat: Tensor<1> = self.tensor.clone().reshape([len]);
-        self.tensor = flat.slice_assign(start..end, sum).reshape(self.dims);
+        let dtype = self.tensor.dtype();
+        let (min, max) = (toward_zero(min, dtype), toward_zero(max, dtype));
+        let x = self.tensor.clone().reshape([1, len]).cast(self.wide);
+        let (below, above) = (x.clone().lower_scalar(min), x.clone().greater_scalar(max));
+        let infinite = x.clone().abs().equal_scalar(f64::INFINITY);
+        let counts = [below.bool_or(above), x.is_nan(), infinite];
+        let counts = counts.map(|which| which.int().sum_dim(1));
+        Part::Int(Tensor::cat(counts.into(), 1))
+    }
+
+    fn write(&mut self, start: usize, values: &[f64]) {
+        let values = self.values(values);
+        self.assign(start, values);
+    }
+
+    fn add(&mut self, start: usize, values: &[f64]) {
+        let sum = self.part(start, start + values.len()) + self.values(values);
+        self.assign(start, sum);
     }
 
     fn into_dispatch(self: Box<Self>) -> DispatchTensor {

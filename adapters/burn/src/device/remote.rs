@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use burn::tensor::TensorData;
-use steadygrad::{Ask, Edit, Error, Result, Stats};
+use steadygrad::{Ask, Edit, Error, Result, Stats, Tell};
 
-use super::measure::{Request, check, measure};
+use super::measure::{Request, check, clamp_of, count, measure};
 use super::ranked::OnDevice;
 use super::transfer::{Part, Transfers, transfer};
 
@@ -40,9 +40,9 @@ impl steadygrad::Tensor for Remote {
         let request = Request {
             tensor: &*self.tensor,
             after: ask.after,
+            axis: ask.units.as_ref().map(|(axis, _)| *axis),
         };
-        let axis = ask.units.as_ref().map(|(axis, _)| *axis);
-        let answers = measure(&[request], (ask.power(), ask.range), axis, &self.transfers)?;
+        let answers = measure(&[request], (ask.power, ask.range), &self.transfers)?;
         let answer = answers.into_iter().next();
         let answer = answer.ok_or_else(|| Error::Storage("expected an answer".into()))?;
         if let Some((_, units)) = &mut ask.units {
@@ -73,10 +73,30 @@ impl steadygrad::Tensor for Remote {
 }
 
 impl steadygrad::TensorMut for Remote {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
         check(edit, self.tensor.dims())?;
-        if !edit.is_keep() && self.len() > 0 {
+        let mut changes = !edit.is_keep() && self.len() > 0;
+        if let (Some(counts), Some(clamp)) = (tell.clamped, clamp_of(edit)) {
+            for told in count(&[(&*self.tensor, clamp)], &self.transfers)? {
+                *counts += told;
+                changes = told.is_clipped();
+            }
+        }
+        if changes {
             self.tensor.edit(edit);
+        }
+        if let Some(after) = tell.after {
+            let mut ask = Ask::least();
+            (ask.magnitudes, ask.power) = (tell.magnitudes, tell.power);
+            *after = steadygrad::Tensor::stats(self, &mut ask)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        self.range(start, values.len())?;
+        if !values.is_empty() {
+            self.tensor.write(start, values);
         }
         Ok(())
     }
@@ -115,22 +135,10 @@ mod tests {
 
     /// What the host says and what is found without `f64`.
     fn both(values: &[f32]) -> [Stats; 2] {
-        let p = Some(3.0);
+        let ask = || Ask::default().power(3.0);
         [
-            steadygrad::Tensor::stats(
-                values,
-                &mut Ask {
-                    p,
-                    ..Ask::default()
-                },
-            ),
-            steadygrad::Tensor::stats(
-                &narrow(values),
-                &mut Ask {
-                    p,
-                    ..Ask::default()
-                },
-            ),
+            steadygrad::Tensor::stats(values, &mut ask()),
+            steadygrad::Tensor::stats(&narrow(values), &mut ask()),
         ]
         .map(|stats| stats.expect("stats"))
     }
@@ -181,7 +189,7 @@ mod tests {
             let mut edits = Edits::for_count(1);
             edits.scale(0, steadygrad::Factor::new(factor).expect("factor"));
             let mut one = narrow(&[x, -x]);
-            one.edit(&edits.get(0)).expect("edit");
+            one.edit(&edits.get(0), Tell::nothing()).expect("edit");
             let expected = (f64::from(x) * factor) as f32;
             for (found, expected) in values(one).into_iter().zip([expected, -expected]) {
                 let unit = (expected.abs() * f32::EPSILON).max(f32::from_bits(1));

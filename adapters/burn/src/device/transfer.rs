@@ -16,7 +16,7 @@ impl Transfers {
 }
 
 /// Numbers on their way to the host.
-pub(super) enum Part {
+pub(crate) enum Part {
     Int(Tensor<2, Int>),
     Float(Tensor<2>),
 }

@@ -206,14 +206,11 @@ fn the_same_bits_as_slices() {
     let inputs = (sets, 0.0..4.0_f64, 0.1..6.0_f64, policy());
     let result = runner.run(&inputs, |(plans, max, bound, policy)| {
         let (model, mut grads, mut slices) = module(&plans);
-        let needs = Needs {
-            p: Some(3.0),
-            ..Needs::default()
-        };
+        let needs = Needs::norms().of_magnitudes().of_power(3.0);
         {
             let set = BurnGrads::new(&mut grads, &model);
-            let seen = Measurement::with_needs(&set, needs).unwrap();
-            let expected = Measurement::with_needs(&slices, needs).unwrap();
+            let seen = Measurement::with_needs(&set, &needs).unwrap();
+            let expected = Measurement::with_needs(&slices, &needs).unwrap();
             prop_assert_eq!(seen.tensors(), expected.tensors());
             prop_assert_eq!(seen.total(), expected.total());
             prop_assert_eq!(set.transfers(), 0);
@@ -232,7 +229,7 @@ fn the_same_bits_as_slices() {
 
         let clipped = clip::value(&mut BurnGrads::new(&mut grads, &model), bound / 8.0).unwrap();
         let the_same = clip::value(&mut slices, bound / 8.0).unwrap();
-        prop_assert_eq!(format!("{clipped:?}"), format!("{the_same:?}"));
+        prop_assert_eq!(clipped, the_same);
         let expected: Vec<_> = slices
             .iter_mut()
             .map(|(_, x)| slice_bits(&mut **x))
@@ -295,12 +292,9 @@ fn on_a_device_the_same_decisions() {
             .any(|plan| plan.values.as_ref().is_some_and(|v| !v.is_empty()));
         {
             let set = BurnGrads::new(&mut grads, &model).on_device();
-            let needs = Needs {
-                p: Some(3.0),
-                ..Needs::default()
-            };
-            let seen = Measurement::with_needs(&set, needs).unwrap();
-            let expected = Measurement::with_needs(&slices, needs).unwrap();
+            let needs = Needs::norms().of_magnitudes().of_power(3.0);
+            let seen = Measurement::with_needs(&set, &needs).unwrap();
+            let expected = Measurement::with_needs(&slices, &needs).unwrap();
             let non_finite = expected.first_non_finite().is_some();
             prop_assert_eq!(
                 set.transfers(),

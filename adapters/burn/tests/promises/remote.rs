@@ -6,7 +6,7 @@ use burn::tensor::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
 use steadygrad::{
     Ask, Edits, Error, Factor, Guard, Measurement, Needs, Norm, Tensor as _, TensorSet,
-    TensorSetMut, clip,
+    TensorSetMut, Units, clip,
 };
 use steadygrad_burn::BurnGrads;
 
@@ -63,6 +63,32 @@ fn bounds_that_are_not_alike_are_told_apart() {
     }
 }
 
+#[test]
+fn a_clamp_is_counted_where_the_tensors_are() {
+    let inf = f32::INFINITY;
+    for (min, max, values) in [
+        (
+            -1.0,
+            1.0,
+            vec![0.5_f32, 1.0, -1.0, 1.5, f32::NAN, inf, -inf, -2.0],
+        ),
+        // On a bound as the type has it, though above or below it as it was given.
+        (0.1, 0.7, vec![0.1_f32, 0.099_999_994, 0.7, 0.0]),
+        (f64::NEG_INFINITY, 0.0, vec![-inf, 1.0, f32::NAN]),
+    ] {
+        let rule = clip::Value::between(min, max).unwrap();
+        let mut expected = values.clone();
+        let counts = rule.apply(&mut expected).unwrap();
+        let mut one = One::new(&values);
+        let mut set = BurnGrads::new(&mut one.grads, &one.model).on_device();
+        assert_eq!(rule.apply(&mut set).unwrap(), counts, "{values:?}");
+        assert_eq!(set.transfers(), 1);
+        drop(set);
+        let bits = |xs: &[f32]| xs.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&one.values::<f32>()), bits(&expected));
+    }
+}
+
 /// Three tensors of ranks 2 to 4 and what they hold.
 fn three(bad: bool) -> (Mixed, GradientsParams, Vec<(&'static str, ArrayD<f32>)>) {
     let mut model = Mixed::empty();
@@ -99,21 +125,18 @@ fn three(bad: bool) -> (Mixed, GradientsParams, Vec<(&'static str, ArrayD<f32>)>
 fn units_of_every_rank() {
     for (bad, axis) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
         let (model, mut grads, arrays) = three(bad);
-        let needs = Needs {
-            p: Some(4.0),
-            units: Some(axis),
-            ..Needs::default()
-        };
-        let expected = Measurement::with_needs(&arrays, needs).unwrap();
+        let units = Needs::norms().of_units(Units::Axis(axis));
+        let needs = units.of_magnitudes().of_power(4.0);
+        let expected = Measurement::with_needs(&arrays, &needs).unwrap();
 
         let set = BurnGrads::new(&mut grads, &model);
-        let seen = Measurement::with_needs(&set, needs).unwrap();
+        let seen = Measurement::with_needs(&set, &needs).unwrap();
         for i in 0..3 {
             assert_eq!(seen.tensor(i), expected.tensor(i));
             assert_eq!(seen.units(i), expected.units(i));
         }
         let set = set.on_device();
-        let seen = Measurement::with_needs(&set, needs).unwrap();
+        let seen = Measurement::with_needs(&set, &needs).unwrap();
         assert_eq!(set.transfers(), if bad { 2 } else { 1 });
         for i in 0..3 {
             let pairs = seen.units(i).iter().zip(expected.units(i));
@@ -132,13 +155,7 @@ fn units_of_every_rank() {
             }
         }
         assert!(matches!(
-            Measurement::with_needs(
-                &set,
-                Needs {
-                    units: Some(2),
-                    ..Needs::default()
-                }
-            ),
+            Measurement::with_needs(&set, &Needs::norms().of_units(Units::Axis(2))),
             Err(Error::Axis { axes: 2, axis: 2 })
         ));
     }
@@ -154,8 +171,9 @@ fn units_are_scaled_each_by_its_own_factor() {
             set = set.on_device();
         }
         let mut edits = Edits::for_count(3);
-        edits.scale_units(0, 0, &[1.0, 0.5, 0.1, 0.0, 2.0]);
-        edits.scale_units(1, 2, &[1.0, 0.3, 1.0, 1.0, 1e-60, 1.0, 7.0]);
+        let factor = |x| Factor::new(x).unwrap();
+        edits.scale_units(0, 0, &[1.0, 0.5, 0.1, 0.0, 2.0].map(factor));
+        edits.scale_units(1, 2, &[1.0, 0.3, 1.0, 1.0, 1e-60, 1.0, 7.0].map(factor));
         edits.clamp(2, -0.25, 0.5);
         edits.scale(2, Factor::new(3.0).unwrap());
         // Measured as if, then done.
@@ -163,11 +181,7 @@ fn units_are_scaled_each_by_its_own_factor() {
             let mut index = 0;
             set.visit(&mut |_, tensor| {
                 if index == i {
-                    let ask = Ask {
-                        after: edits.get(i),
-                        ..Ask::default()
-                    };
-                    let mut ask = ask;
+                    let mut ask = Ask::default().after(edits.get(i));
                     let expected = arrays[i].1.stats(&mut ask)?;
                     let found = tensor.stats(&mut ask)?;
                     assert!((found.l2() - expected.l2()).abs() < 1e-13 * expected.l2());
@@ -177,12 +191,12 @@ fn units_are_scaled_each_by_its_own_factor() {
             })
             .unwrap();
         }
-        set.apply(&edits).unwrap();
-        arrays.apply(&edits).unwrap();
+        edits.apply(&mut set).unwrap();
+        edits.apply(&mut arrays).unwrap();
         let mut wrong = Edits::for_count(3);
-        wrong.scale_units(0, 1, &[1.0]);
+        wrong.scale_units(0, 1, &[Factor::ONE]);
         assert!(matches!(
-            set.apply(&wrong),
+            wrong.apply(&mut set),
             Err(Error::Count {
                 expected: 300,
                 found: 1,
@@ -228,17 +242,17 @@ fn a_step_makes_one_transfer_and_an_edit_none() {
 }
 
 #[test]
-fn a_value_clip_makes_one_transfer_and_one_more_if_it_bites() {
+fn a_value_clip_makes_one_transfer_and_a_step_one_more_if_it_bites() {
     let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-13, "{a} and {b}");
     for (bound, transfers) in [(1.0, 1), (0.5, 2)] {
         let (model, mut grads, mut arrays) = three(false);
         let expected = clip::value(&mut arrays, bound).unwrap();
+        let after = Measurement::of(&arrays).unwrap().total().l2();
         let mut set = BurnGrads::new(&mut grads, &model).on_device();
         let clipped = clip::value(&mut set, bound).unwrap();
-        assert_eq!(set.transfers(), transfers);
-        assert_eq!(clipped.is_clipped(), expected.is_clipped());
-        near(clipped.before(), expected.before());
-        near(clipped.after(), expected.after());
+        // Counts travel, and no tensor.
+        assert_eq!(set.transfers(), 1);
+        assert_eq!(clipped, expected);
         drop(set);
         let left = to_f64(grads.get::<2>(model.matrices[0].id).unwrap());
         assert!(
@@ -251,7 +265,7 @@ fn a_value_clip_makes_one_transfer_and_one_more_if_it_bites() {
         let mut guard = Guard::new().clip(clip::Value::new(bound).unwrap());
         let report = guard.step(&mut set).unwrap();
         assert_eq!(set.transfers(), transfers);
-        near(report.after(), expected.after());
+        near(report.after(), after);
     }
 }
 

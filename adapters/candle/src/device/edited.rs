@@ -9,20 +9,12 @@ use crate::host::each_dtype;
 /// Elements that are handled at once, where the shape allows.
 const CHUNK: usize = 1 << 22;
 
-fn axis_error(axes: usize, axis: usize) -> Error {
-    Error::Axis {
-        axes: axes.max(1),
-        axis,
-    }
-}
-
-/// The number of units along `axis`: a tensor of at most one axis is one.
+/// The number of units along `axis`.
 pub(super) fn unit_count(dims: &[usize], axis: usize) -> Result<usize> {
-    match dims {
-        [] | [_] if axis == 0 => Ok(1),
-        [] | [_] => Err(axis_error(1, axis)),
-        _ => dims.get(axis).copied().ok_or(axis_error(dims.len(), axis)),
-    }
+    dims.get(axis).copied().ok_or(Error::Axis {
+        axes: dims.len(),
+        axis,
+    })
 }
 
 /// Checks that every list of factors fits.
@@ -48,8 +40,17 @@ pub(super) fn check_dtype(values: &Values) -> Result<()> {
     each_dtype!(values.dtype(), E => { let _ = E::NAME; Ok(()) })
 }
 
+/// The bounds of an edit that clamps once and does nothing else.
+pub(super) fn clamp_of(edit: &Edit<'_>) -> Option<(f64, f64)> {
+    let mut ops = edit.ops();
+    match (ops.next(), ops.next()) {
+        (Some(Op::Clamp { min, max }), None) => Some((min, max)),
+        _ => None,
+    }
+}
+
 /// The bounds of a clamp as the element type has them.
-fn bounds(dtype: DType, min: f64, max: f64) -> Result<(f64, f64)> {
+pub(super) fn bounds(dtype: DType, min: f64, max: f64) -> Result<(f64, f64)> {
     each_dtype!(dtype, E => Ok((E::toward_zero(min).widen(), E::toward_zero(max).widen())))
 }
 
@@ -68,7 +69,7 @@ fn steps(factor: Factor, exponent: i64) -> Vec<f64> {
     steps
 }
 
-fn scalar(x: f64, like: &Values) -> Candle<Values> {
+pub(super) fn scalar(x: f64, like: &Values) -> Candle<Values> {
     Values::new(x, &Device::Cpu)?
         .to_dtype(like.dtype())?
         .to_device(like.device())
@@ -124,10 +125,6 @@ impl Part<'_> {
                 let x = x.lt(&min)?.where_cond(&min, &x)?;
                 x.gt(&max)?.where_cond(&max, &x)
             }
-            Op::ScaleUnits { factors, .. } if x.rank() <= 1 => {
-                let factor = factors.first().copied().unwrap_or(1.0);
-                x.broadcast_mul(&scalar(factor, &x)?)
-            }
             Op::ScaleUnits { axis, factors } => {
                 let factors = if axis == self.axis {
                     &factors[self.start..self.start + self.len]
@@ -136,8 +133,18 @@ impl Part<'_> {
                 };
                 let mut shape = vec![1; x.rank()];
                 shape[axis] = factors.len();
-                let factors = Values::from_slice(factors, shape, &Device::Cpu)?;
-                x.broadcast_mul(&factors.to_dtype(x.dtype())?.to_device(x.device())?)
+                let exponent = self.arithmetic.exponent;
+                let each = factors.iter().map(|&factor| steps(factor, exponent));
+                let each: Vec<Vec<f64>> = each.collect();
+                let most = each.iter().map(Vec::len).max().unwrap_or(0);
+                (0..most).try_fold(x, |x, i| {
+                    let step = each
+                        .iter()
+                        .map(|steps| steps.get(i).copied().unwrap_or(1.0));
+                    let step: Vec<f64> = step.collect();
+                    let step = Values::from_slice(&step, shape.as_slice(), &Device::Cpu)?;
+                    x.broadcast_mul(&step.to_dtype(x.dtype())?.to_device(x.device())?)
+                })
             }
             Op::Zero => x.zeros_like(),
             // An operation that this version of the core does not have.
@@ -161,7 +168,7 @@ impl Part<'_> {
 /// The tensor with at least one axis: a flat one, unless the edit looks at the axes.
 pub(super) fn laid_out(values: &Values, edit: &Edit<'_>) -> Candle<Values> {
     let by_unit = edit.ops().any(|op| matches!(op, Op::ScaleUnits { .. }));
-    if by_unit && values.rank() > 1 {
+    if by_unit {
         Ok(values.clone())
     } else {
         values.flatten_all()

@@ -73,9 +73,8 @@ impl Job<'_> {
             whole = sum.with_non_finite(sum.nan(), sum.pos_inf(), sum.neg_inf(), first);
         }
         let mut units = vec![];
-        match (self.units, self.split()) {
-            (Some(_), None) => units.push(whole),
-            (_, Some(axis)) if sheets.units.is_empty() => {
+        match self.units {
+            Some(axis) if sheets.units.is_empty() => {
                 units.resize(self.values.dims()[axis], self.nothing());
             }
             _ => {

@@ -4,12 +4,14 @@
 //! overflows whatever the range; the host puts the rows together. What is handled at once is bounded,
 //! and with it the device memory that the work takes for itself.
 
+mod count;
 mod edited;
 mod found;
 mod read;
 mod remote;
 mod sheet;
 
+pub(crate) use count::count;
 pub(crate) use read::{Transfers, measure};
 pub(crate) use remote::Remote;
 pub(crate) use sheet::sum_in_rows;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, DeviceLocation, Tensor as Values};
-use steadygrad::{Edits, Error, Measurement, Result};
+use steadygrad::{Error, Reading, Result, Tensor, TensorRef};
 
 use super::Candle;
 use super::found::Found;
@@ -88,48 +88,53 @@ pub(super) fn read_together(jobs: &[&Job<'_>], transfers: &Transfers) -> Result<
         .collect()
 }
 
+/// Has `look` see all jobs of a device together; what it says of each stands in the job's place among `count`.
+pub(super) fn on_each_device<J, R>(
+    count: usize,
+    jobs: &[(usize, J)],
+    values: impl Fn(&J) -> &Values,
+    look: impl Fn(&[&J]) -> Result<Vec<R>>,
+) -> Result<Vec<Option<R>>> {
+    let mut found = Vec::new();
+    found.resize_with(count, || None);
+    let location = |job: &J| values(job).device().location();
+    let mut locations: Vec<DeviceLocation> = vec![];
+    for (_, job) in jobs {
+        if !locations.contains(&location(job)) {
+            locations.push(location(job));
+        }
+    }
+    for here in locations {
+        let jobs = jobs.iter().filter(|(_, job)| location(job) == here);
+        let (places, jobs): (Vec<usize>, Vec<&J>) = jobs.map(|(place, job)| (*place, job)).unzip();
+        for (place, said) in places.into_iter().zip(look(&jobs)?) {
+            found[place] = Some(said);
+        }
+    }
+    Ok(found)
+}
+
 /// Reads every tensor once, those of a device together.
-pub(crate) fn measure(
-    slots: &Slots,
-    after: &Edits,
-    into: &mut Measurement,
+pub(crate) fn measure<'a>(
+    slots: &'a Slots,
+    reading: &mut Reading<'_, 'a>,
     transfers: &Transfers,
 ) -> Result<()> {
-    let needs = into.needs();
+    let look = (reading.needs().power, reading.needs().range);
     let mut jobs = vec![];
-    for (index, (_, slot)) in slots.iter().enumerate() {
+    for (index, (name, slot)) in slots.iter().enumerate() {
         if let Slot::OnDevice(tensor) = slot {
-            let job = Job::new(
-                tensor.values(),
-                after.get(index),
-                (needs.power(), needs.range),
-                needs.units,
-            )?;
+            let units = reading.unit_axis(name, tensor.values().dims())?;
+            let job = Job::new(tensor.values(), reading.edit(index), look, units)?;
             jobs.push((index, job));
         }
     }
-    let mut locations: Vec<DeviceLocation> = vec![];
-    for (_, job) in &jobs {
-        let location = job.values.device().location();
-        if !locations.contains(&location) {
-            locations.push(location);
-        }
-    }
-    let mut found: Vec<Option<Found>> = slots.iter().map(|_| None).collect();
-    for location in locations {
-        let here = jobs
-            .iter()
-            .filter(|(_, job)| job.values.device().location() == location);
-        let (places, here): (Vec<usize>, Vec<&Job<'_>>) =
-            here.map(|(index, job)| (*index, job)).unzip();
-        for (place, read) in places.into_iter().zip(read_together(&here, transfers)?) {
-            found[place] = Some(read);
-        }
-    }
-    for (index, ((name, slot), found)) in slots.iter().zip(found).enumerate() {
+    let read = |jobs: &[&Job<'_>]| read_together(jobs, transfers);
+    let found = on_each_device(slots.iter().count(), &jobs, |job| job.values, read)?;
+    for ((name, slot), found) in slots.iter().zip(found) {
         match found {
-            Some(found) => into.push_with_units(name, found.whole, &found.units),
-            None => into.measure(name, slot, after.get(index))?,
+            Some(Found { whole, units }) => reading.push(name, slot.dims(), whole, &units)?,
+            None => reading.tensor(name, TensorRef::Other(slot))?,
         }
     }
     Ok(())
@@ -138,7 +143,7 @@ pub(crate) fn measure(
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
-    use steadygrad::{Edit, Factor, Stats, Wide};
+    use steadygrad::{Edit, Edits, Factor, Stats, Wide};
 
     use super::super::Arithmetic;
     use super::*;

@@ -1,12 +1,13 @@
 //! A tensor that candle's own operations read and edit.
 
 use candle_core::{Device, Tensor as Values};
-use steadygrad::{Ask, Edit, Error, Result, Stats, Tensor, TensorMut};
+use steadygrad::{Ask, Edit, Error, Result, Stats, Tell, Tensor, TensorMut};
 
+use super::count::count_one;
 use super::edited::{chunks, laid_out};
 use super::read::{Transfers, read_together, to_host};
 use super::sheet::Job;
-use super::widest;
+use super::{Candle, widest};
 
 /// A tensor that candle's own operations read and edit, one at a time.
 #[derive(Debug)]
@@ -47,12 +48,34 @@ impl Remote {
             }),
         }
     }
+
+    /// Puts in place of the elements from the `start`-th on what `f` makes of each and of its value.
+    fn put(
+        &self,
+        start: usize,
+        values: &[f64],
+        f: impl FnOnce(Values, Values) -> Candle<Values>,
+    ) -> Result<()> {
+        let run = self.run(start, values.len())?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        let to = &self.values;
+        let put = || {
+            let dtype = widest(to.device());
+            let values = Values::from_slice(values, values.len(), &Device::Cpu)?;
+            let values = values.to_dtype(dtype)?.to_device(to.device())?;
+            let new = f(run.to_dtype(dtype)?, values)?.to_dtype(to.dtype())?;
+            to.flatten_all()?.slice_set(&new, 0, start)
+        };
+        put().map_err(crate::storage)
+    }
 }
 
 impl Tensor for Remote {
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         let axis = ask.units.as_ref().map(|(axis, _)| *axis);
-        let job = Job::new(&self.values, ask.after, (ask.power(), ask.range), axis)?;
+        let job = Job::new(&self.values, ask.after, (ask.power, ask.range), axis)?;
         let found = read_together(&[&job], &self.transfers)?;
         let found = found.into_iter().next();
         let found = found.ok_or_else(|| Error::Storage("a tensor was not read".into()))?;
@@ -83,7 +106,7 @@ impl Tensor for Remote {
 }
 
 impl TensorMut for Remote {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
         let job = Job::new(&self.values, *edit, (None, false), None)?;
         let write = || {
             let to = laid_out(&self.values, edit)?;
@@ -94,26 +117,29 @@ impl TensorMut for Remote {
             }
             Ok(())
         };
-        if edit.is_keep() || self.is_empty() {
-            Ok(())
-        } else {
-            write().map_err(crate::storage)
+        let mut changes = !edit.is_keep() && !self.is_empty();
+        if let Some(counts) = tell.clamped
+            && let Some(told) = count_one(&self.values, edit, &self.transfers)?
+        {
+            *counts += told;
+            changes = told.is_clipped();
         }
+        if changes {
+            write().map_err(crate::storage)?;
+        }
+        if let Some(after) = tell.after {
+            let mut ask = Ask::least();
+            (ask.magnitudes, ask.power) = (tell.magnitudes, tell.power);
+            *after = self.stats(&mut ask)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        self.put(start, values, |_, new| Ok(new))
     }
 
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
-        let run = self.run(start, values.len())?;
-        if values.is_empty() {
-            return Ok(());
-        }
-        let to = &self.values;
-        let sum = || {
-            let dtype = widest(to.device());
-            let values = Values::from_slice(values, values.len(), &Device::Cpu)?;
-            let values = values.to_dtype(dtype)?.to_device(to.device())?;
-            let new = (run.to_dtype(dtype)? + values)?.to_dtype(to.dtype())?;
-            to.flatten_all()?.slice_set(&new, 0, start)
-        };
-        sum().map_err(crate::storage)
+        self.put(start, values, |old, new| old + new)
     }
 }

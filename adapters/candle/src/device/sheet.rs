@@ -62,11 +62,6 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// The axis of the units, if the tensor is more than one of them.
-    pub(super) fn split(&self) -> Option<usize> {
-        self.units.filter(|_| self.values.rank() > 1)
-    }
-
     pub(super) fn sheets(&self, look: Look) -> Candle<Sheets> {
         let mut sheets = Sheets {
             whole: vec![],
@@ -92,7 +87,7 @@ impl<'a> Job<'a> {
                 sheets.whole.push(self.sheet(&rest, look)?);
             }
         }
-        if let Some(axis) = self.split() {
+        if let Some(axis) = self.units {
             let units = self.values.dim(axis)?;
             let size = self.values.elem_count() / units;
             for (start, len) in chunks(units, size) {

@@ -3,7 +3,9 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
-use steadygrad::{Ask, Edits, Factor, Guard, Measurement, Needs, TensorSet, TensorSetMut, clip};
+use steadygrad::{
+    Ask, Clamped, Edits, Factor, Guard, Measurement, Needs, TensorSet, TensorSetMut, Units, clip,
+};
 use steadygrad_candle::{CandleGrads, CandleParams};
 
 use crate::random::{DTYPES, Random};
@@ -63,7 +65,7 @@ fn one_transfer_measures_all_and_a_second_finds_what_is_not_finite() {
     }
     let mut edits = Edits::for_count(vars.len());
     edits.scale_all(Factor::new(0.5).unwrap());
-    set.apply(&edits).unwrap();
+    edits.apply(&mut set).unwrap();
     assert_eq!(set.transfers(), 1);
 
     // Past the first chunk of the large tensor, and in the short rest of another.
@@ -111,28 +113,64 @@ fn a_guarded_step_makes_one_transfer() {
 }
 
 #[test]
-fn a_value_clip_makes_one_transfer_and_one_more_if_it_bites() {
+fn a_value_clip_makes_one_transfer_and_a_step_one_more_if_it_bites() {
     let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-13, "{a} and {b}");
     for (share, transfers) in [(1.0, 1), (0.5, 2)] {
         let (mut store, vars) = many();
         let mut set = CandleGrads::new(&mut store, &vars);
         let bound = share * Measurement::of(&set).unwrap().total().max_abs();
         let expected = clip::value(&mut set, bound).unwrap();
+        let left = Measurement::of(&set).unwrap().total().l2();
 
         let (mut store, vars) = many();
         let mut set = CandleGrads::new(&mut store, &vars).on_device();
         let clipped = clip::value(&mut set, bound).unwrap();
-        assert_eq!(set.transfers(), transfers);
-        assert_eq!(clipped.is_clipped(), expected.is_clipped());
-        near(clipped.before(), expected.before());
-        near(clipped.after(), expected.after());
+        // Counts travel, and no tensor.
+        assert_eq!(set.transfers(), 1);
+        assert_eq!(clipped, expected);
+        near(Measurement::of(&set).unwrap().total().l2(), left);
 
         let (mut store, vars) = many();
         let mut set = CandleGrads::new(&mut store, &vars).on_device();
         let mut guard = Guard::new().clip(clip::Value::new(bound).unwrap());
         let report = guard.step(&mut set).unwrap();
         assert_eq!(set.transfers(), transfers);
-        near(report.after(), expected.after());
+        near(report.after(), left);
+    }
+}
+
+#[test]
+fn a_clamp_is_counted_where_the_tensors_are() {
+    let inf = f32::INFINITY;
+    for (min, max, values) in [
+        (
+            -1.0,
+            1.0,
+            vec![0.5_f32, 1.0, -1.0, 1.5, f32::NAN, inf, -inf, -2.0],
+        ),
+        // On a bound as the type has it, though above or below it as it was given.
+        (0.1, 0.7, vec![0.1_f32, 0.099_999_994, 0.7, 0.0]),
+        (f64::NEG_INFINITY, 0.0, vec![-inf, 1.0, f32::NAN]),
+        (-1.0, 1.0, vec![]),
+    ] {
+        let rule = clip::Value::between(min, max).unwrap();
+        let (mut expected, var) = (
+            values.clone(),
+            Var::zeros(values.len(), DType::F32, &Device::Cpu).unwrap(),
+        );
+        let mut store = GradStore::default();
+        store.insert(
+            &var,
+            Tensor::from_slice(&values, values.len(), &Device::Cpu).unwrap(),
+        );
+        let vars = [("w", var.clone())];
+        let mut set = CandleGrads::new(&mut store, &vars).on_device();
+        let clamped: Clamped = rule.apply(&mut set).unwrap();
+        assert_eq!(clamped, rule.apply(&mut expected).unwrap(), "{values:?}");
+        assert_eq!(set.transfers(), usize::from(!values.is_empty()));
+        let left = store.get(&var).unwrap().to_vec1::<f32>().unwrap();
+        let bits = |xs: &[f32]| xs.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&left), bits(&expected));
     }
 }
 
@@ -169,7 +207,8 @@ fn statistics_as_if_edited_write_nothing() {
         Tensor::from_vec(values.clone(), (100, 200), &Device::Cpu).unwrap(),
     );
     let vars = [("w", var.clone())];
-    let factors: Vec<f64> = (0..200).map(f64::from).collect();
+    let factor = |i| Factor::new(f64::from(i)).unwrap();
+    let factors: Vec<Factor> = (0..200).map(factor).collect();
     let mut edits = Edits::for_count(1);
     edits.scale_units(0, 1, &factors);
     edits.clamp(0, -1000.0, 500.0);
@@ -181,12 +220,10 @@ fn statistics_as_if_edited_write_nothing() {
         let (mut units, mut stats) = (vec![], None);
         set.visit(&mut |_, tensor| {
             use steadygrad::Tensor as _;
-            let mut ask = Ask {
-                after: edits.get(0),
-                p: Some(1.5),
-                range: false,
-                units: Some((0, &mut units)),
-            };
+            let mut ask = Ask::default()
+                .after(edits.get(0))
+                .power(1.5)
+                .units(0, &mut units);
             stats = Some(tensor.stats(&mut ask)?);
             Ok(())
         })
@@ -231,14 +268,11 @@ fn units_of_large_and_empty_tensors() {
     store.insert(&b, Tensor::ones((4, 0), DType::F32, &Device::Cpu).unwrap());
     let vars = [("a", a), ("b", b)];
     for axis in [0, 1] {
-        let needs = Needs {
-            p: Some(3.0),
-            units: Some(axis),
-            ..Needs::default()
-        };
-        let host = Measurement::with_needs(&CandleGrads::new(&mut store, &vars), needs).unwrap();
+        let units = Needs::norms().of_units(Units::Axis(axis));
+        let needs = units.of_magnitudes().of_power(3.0);
+        let host = Measurement::with_needs(&CandleGrads::new(&mut store, &vars), &needs).unwrap();
         let set = CandleGrads::new(&mut store, &vars).on_device();
-        let seen = Measurement::with_needs(&set, needs).unwrap();
+        let seen = Measurement::with_needs(&set, &needs).unwrap();
         assert_eq!(set.transfers(), 1);
         assert_eq!(seen.units(0), host.units(0));
         assert_eq!(seen.units(1), host.units(1));
@@ -263,10 +297,8 @@ fn extreme_factors_reach_the_end_of_the_range() {
         store.insert(&w, Tensor::new(&values, &Device::Cpu).unwrap());
         let mut edits = Edits::for_count(1);
         edits.scale_all(Factor::ratio(max.into(), values[0].into()));
-        CandleGrads::new(&mut store, &vars)
-            .on_device()
-            .apply(&edits)
-            .unwrap();
+        let mut set = CandleGrads::new(&mut store, &vars).on_device();
+        edits.apply(&mut set).unwrap();
         for x in store.get(&w).unwrap().to_vec1::<f64>().unwrap() {
             assert!((x / max - 1.0).abs() < 1e-13, "{x}");
         }

@@ -1,7 +1,9 @@
 //! The same numbers give the same decisions and, on the host, the same bits.
 
 use proptest::prelude::*;
-use steadygrad::{Edits, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, TensorSetMut, clip};
+use steadygrad::{
+    Edits, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, TensorSetMut, Units, clip,
+};
 use steadygrad_candle::CandleGrads;
 
 use crate::random::{Pair, Random};
@@ -106,10 +108,10 @@ proptest! {
         let exponent = if random.below(2) == 0 { exponent } else { exponent % 12 };
         let mut pair = Pair::random(random, exponent);
         spoil(&mut pair, random);
-        let needs = Needs { p: Some(3.0), ..Needs::default() };
-        let expected = Measurement::with_needs(&pair.core, needs).unwrap();
+        let needs = Needs::norms().of_magnitudes().of_power(3.0);
+        let expected = Measurement::with_needs(&pair.core, &needs).unwrap();
         let set = CandleGrads::new(&mut pair.store, &pair.vars).on_device();
-        let seen = Measurement::with_needs(&set, needs).unwrap();
+        let seen = Measurement::with_needs(&set, &needs).unwrap();
         let most = if expected.total().is_finite() { 1 } else { 2 };
         prop_assert!(set.transfers() <= most);
         for (stats, expected) in seen.tensors().iter().zip(expected.tensors()) {
@@ -170,16 +172,16 @@ proptest! {
         let array = ArrayD::from_shape_vec(dims.clone(), values.clone()).unwrap();
         let axis = random.below(dims.len() as u64);
         let other = random.below(dims.len() as u64);
-        let factors = |axis: usize| (0..dims[axis]).map(|i| 0.5 + i as f64).collect::<Vec<_>>();
-        let needs = Needs { units: Some(axis), ..Needs::default() };
-        let expected = Measurement::with_needs(&array, needs).unwrap();
+        let factors = |axis: usize| (0..dims[axis]).map(|i| Factor::new(0.5 + i as f64).unwrap()).collect::<Vec<_>>();
+        let needs = Needs::norms().of_units(Units::Axis(axis));
+        let expected = Measurement::with_needs(&array, &needs).unwrap();
         for on_device in [false, true] {
             let mut pair = Pair::new();
             pair.push(crate::random::laid_out(&values, &dims, crate::random::Layout::Transposed));
             let set = |pair: &mut Pair| Measurement::with_needs(&{
                 let set = CandleGrads::new(&mut pair.store, &pair.vars);
                 if on_device { set.on_device() } else { set }
-            }, needs).unwrap();
+            }, &needs).unwrap();
             let seen = set(&mut pair);
             prop_assert_eq!(seen.units(0).len(), dims[axis]);
             for (unit, expected) in seen.units(0).iter().zip(expected.units(0)) {
@@ -192,12 +194,12 @@ proptest! {
             edits.scale_units(0, other, &factors(other));
             edits.scale(0, Factor::new(0.25).unwrap());
             let mut edited = array.clone();
-            edited.apply(&edits).unwrap();
+            edits.apply(&mut edited).unwrap();
             let mut grads = CandleGrads::new(&mut pair.store, &pair.vars);
             if on_device {
                 grads = grads.on_device();
             }
-            grads.apply(&edits).unwrap();
+            edits.apply(&mut grads).unwrap();
             prop_assert_eq!(grads.transfers(), 0);
             let bits: Vec<u64> = edited.iter().map(|x| x.to_bits()).collect();
             prop_assert_eq!(&pair.candle_bits()[0], &bits);

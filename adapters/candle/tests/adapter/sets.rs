@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Init, VarMap};
-use steadygrad::{Edits, Error, Factor, Guard, Measurement, TensorSet, TensorSetMut, clip};
+use steadygrad::{
+    Edits, Error, Factor, Guard, Measurement, Needs, TensorSet, TensorSetMut, Units, clip,
+};
 use steadygrad_candle::{CandleGrads, CandleParams, Vars};
 
 fn var(values: &[f32]) -> Var {
@@ -158,7 +160,7 @@ fn gradients_that_share_memory_are_parted() {
         }
         let mut edits = Edits::for_count(4);
         edits.scale_all(Factor::new(0.5).unwrap());
-        set.apply(&edits).unwrap();
+        edits.apply(&mut set).unwrap();
         assert_eq!(
             (values(&store, &a), values(&store, &b)),
             (vec![1.0, 2.0], vec![1.0, 2.0])
@@ -186,7 +188,7 @@ fn halves_of_one_tensor_are_edited_in_place() {
         }
         let mut edits = Edits::for_count(2);
         edits.scale(1, Factor::new(2.0).unwrap());
-        set.apply(&edits).unwrap();
+        edits.apply(&mut set).unwrap();
     }
     assert_eq!(both.to_vec1::<f32>().unwrap(), [1.0, 2.0, 12.0, 16.0]);
 }
@@ -203,7 +205,9 @@ fn only_what_overlaps_in_one_storage_is_copied() {
     }
     let mut edits = Edits::for_count(runs.len());
     edits.zero_all();
-    CandleGrads::new(&mut store, &vars).apply(&edits).unwrap();
+    edits
+        .apply(&mut CandleGrads::new(&mut store, &vars))
+        .unwrap();
     let expected: Vec<f32> = (0..10)
         .map(|i| if i < 6 { 0.0 } else { i as f32 })
         .collect();
@@ -235,11 +239,12 @@ fn tensors_are_read_and_added_to() {
             };
             assert_eq!(tensor.read(2, &mut out), Err(too_many(3)));
             assert_eq!(tensor.add(2, &out), Err(too_many(3)));
-            Ok(())
+            assert_eq!(tensor.write(2, &out), Err(too_many(3)));
+            tensor.write(2, &[-0.25])
         })
         .unwrap();
         assert_eq!(set.transfers(), usize::from(on_device));
-        assert_eq!(values(&store, &w), [1.0, 12.0, 23.0]);
+        assert_eq!(values(&store, &w), [1.0, 12.0, -0.25]);
     }
 }
 
@@ -287,7 +292,7 @@ fn what_cannot_be_used_is_an_error() {
     let mut edits = Edits::for_count(2);
     edits.scale_all(Factor::ONE);
     assert!(matches!(
-        CandleGrads::new(&mut store, &vars).apply(&edits),
+        edits.apply(&mut CandleGrads::new(&mut store, &vars)),
         Err(Error::Count {
             expected: 2,
             found: 1,
@@ -295,27 +300,34 @@ fn what_cannot_be_used_is_an_error() {
         })
     ));
     let mut edits = Edits::for_count(1);
-    edits.scale_units(0, 0, &[1.0, 2.0]);
+    edits.scale_units(0, 0, &[Factor::ONE; 3]);
     for on_device in [false, true] {
         let mut set = CandleGrads::new(&mut store, &vars);
         if on_device {
             set = set.on_device();
         }
         assert!(matches!(
-            set.apply(&edits),
+            edits.apply(&mut set),
             Err(Error::Count {
-                expected: 1,
-                found: 2,
+                expected: 2,
+                found: 3,
                 ..
             })
         ));
-        let needs = steadygrad::Needs {
-            units: Some(1),
-            ..steadygrad::Needs::default()
-        };
+        // A line is one unit whatever the axis; an axis that a matrix does not have is refused.
+        let needs = Needs::norms().of_units(Units::Axis(2));
+        let seen = Measurement::with_needs(&set, &needs).unwrap();
+        assert_eq!((seen.units(0), seen.unit_axis(0)), (seen.tensors(), None));
+        let m = Var::zeros((2, 3), DType::F32, &Device::Cpu).unwrap();
+        let mut store = GradStore::default();
+        store.insert(&m, Tensor::ones((2, 3), DType::F32, &Device::Cpu).unwrap());
+        let mut set = CandleGrads::new(&mut store, &[m]);
+        if on_device {
+            set = set.on_device();
+        }
         assert_eq!(
-            Measurement::with_needs(&set, needs).unwrap_err(),
-            Error::Axis { axes: 1, axis: 1 }
+            Measurement::with_needs(&set, &needs).unwrap_err(),
+            Error::Axis { axes: 2, axis: 2 }
         );
     }
 }

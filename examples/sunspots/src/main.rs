@@ -1,8 +1,8 @@
 //! Six ways to train a recurrent network on 260 years of sunspots, and which of them survive.
 //!
 //! ```text
-//! cargo run --release --example sunspots
-//! cargo run --release --example sunspots -- --help
+//! cargo run --release -p sunspots
+//! cargo run --release -p sunspots -- --help
 //! ```
 //!
 //! Backpropagation through time over a solar cycle of 132 months multiplies 132 Jacobians. All runs begin
@@ -13,64 +13,39 @@
 mod baselines;
 mod data;
 mod model;
+mod options;
 mod output;
 mod plots;
 mod runs;
-#[path = "../tell/mod.rs"]
+#[path = "../../tell/mod.rs"]
 mod tell;
 mod train;
 
+use std::env;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use data::Series;
+use options::{HELP, Options};
 use runs::RUNS;
 use tell::{Told, tell};
 use train::{Outcome, Plan};
 
-/// Trains next-month predictors of sunspots with and without steady gradients, and compares them.
-#[derive(Parser)]
-#[command(name = "sunspots")]
-struct Options {
-    /// Seed of the weights and of the order of the data
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Training steps of each run
-    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    steps: u64,
-    /// Hidden units of each network
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=4096))]
-    hidden: u64,
-    /// CSV file with another series, one value a line (of several columns the last counts)
-    #[arg(long, value_name = "FILE")]
-    data: Option<PathBuf>,
-    /// Where to write the pictures
-    #[arg(long, value_name = "DIR", default_value = "target/sunspots")]
-    out: PathBuf,
-    /// Predict the validation months in place of the test months, as when the settings were chosen
-    #[arg(long)]
-    validate: bool,
-    /// Print JSON, and nothing else, on standard output
-    #[arg(long)]
-    json: bool,
-}
-
 fn main() -> ExitCode {
-    tell(|out| match Options::try_parse() {
-        Ok(options) => compare(&options, out),
-        Err(answer) if !answer.use_stderr() => Ok(write!(out, "{}", answer.render())?),
-        Err(error) => {
-            let text = error.render().to_string();
-            let sentence = text.lines().next().unwrap_or("bad options");
-            Err(sentence.trim_start_matches("error: ").into())
+    tell(|out| {
+        let words = env::args_os()
+            .skip(1)
+            .map(|word| word.to_string_lossy().into_owned());
+        match Options::parse(words)? {
+            Some(options) => compare(&options, out),
+            None => Ok(write!(out, "{HELP}")?),
         }
     })
 }
@@ -87,7 +62,7 @@ fn compare(options: &Options, out: &mut dyn Write) -> Told {
     let plan = Plan {
         seed: options.seed,
         steps: options.steps,
-        hidden: options.hidden as usize,
+        hidden: options.hidden,
     };
     let wait = plan.about();
     if wait > Duration::from_secs(20) {

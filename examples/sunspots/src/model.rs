@@ -3,7 +3,7 @@
 use std::ops::{ControlFlow, Range};
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
-use steadygrad::recurrent::{Init, RecurrentCell};
+use steadygrad::recurrent::{Init, Layer, Trace};
 use steadygrad::{Edits, Measurement, Result, TensorSetMut, tensor_set};
 
 use crate::data::{Random, Series, WINDOW};
@@ -36,7 +36,7 @@ pub(crate) struct Flow {
 tensor_set!(impl[C: TensorSetMut] Net<C> { cell, w_out });
 tensor_set!(impl[G: TensorSetMut] NetGrads<G> { cell, w_out });
 
-impl<C: RecurrentCell<Elem = f64>> Net<C> {
+impl<C: Layer<Elem = f64>> Net<C> {
     pub(crate) fn new(cell: C, hidden: usize, random: &mut Random) -> Result<Self> {
         let w_out = Init::Uniform.matrix(hidden, 1, &mut || random.uniform())?;
         Ok(Self {
@@ -53,7 +53,7 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
     ) -> Result<(f64, NetGrads<C::Grads>)> {
         let (time, batch, _) = xs.dim();
         let pass = self.cell.forward(xs.view(), &self.cell.zero_state(batch))?;
-        let outputs = self.cell.outputs(&pass);
+        let outputs = pass.outputs();
         let count = (time * batch) as f64;
 
         let mut sum = 0.0;
@@ -81,7 +81,7 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
         let (time, batch, _) = xs.dim();
         let last = time - 1;
         let pass = self.cell.forward(xs.view(), &self.cell.zero_state(batch))?;
-        let outputs = self.cell.outputs(&pass);
+        let outputs = pass.outputs();
         let h = outputs.index_axis(Axis(0), last);
         let errors = self.predictions(xs, last, &h) - targets.index_axis(Axis(0), last);
         let mut d_outputs = Array3::zeros(outputs.raw_dim());
@@ -91,8 +91,8 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
         for is_alone in [false, true] {
             let first = flows.len();
             self.cell
-                .backward_with(&pass, d_outputs.view(), &mut |t, d_state| {
-                    let seen = Measurement::of(d_state)?;
+                .backward_with(&pass, d_outputs.view(), &mut |at, mut d_state| {
+                    let seen = Measurement::of(&d_state)?;
                     // Alone, h is silent and what is left to watch comes after it.
                     let watched = usize::from(is_alone)..seen.len();
                     for (flow, part) in (first..).zip(watched) {
@@ -103,12 +103,12 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
                                 norms: vec![0.0; time],
                             });
                         }
-                        flows[flow].norms[t] = seen.tensor(part).l2();
+                        flows[flow].norms[at.time] = seen.tensor(part).l2();
                     }
-                    if is_alone && t < last {
+                    if is_alone && at.time < last {
                         let mut cut = Edits::for_count(seen.len());
                         cut.zero(0);
-                        d_state.apply(&cut)?;
+                        cut.apply(d_state)?;
                     }
                     Ok(ControlFlow::Continue(()))
                 })?;
@@ -123,7 +123,7 @@ impl<C: RecurrentCell<Elem = f64>> Net<C> {
         let shape = (months.end - first, 1, 1);
         let xs = Array3::from_shape_fn(shape, |(t, _, _)| series.scaled(first + t - 1));
         let pass = self.cell.forward(xs.view(), &self.cell.zero_state(1))?;
-        let outputs = self.cell.outputs(&pass);
+        let outputs = pass.outputs();
         let all = outputs.outer_iter().enumerate();
         let predicted = all.map(|(t, h)| series.unscale(self.predictions(&xs, t, &h)[0]));
         Ok(predicted.skip(WINDOW).collect())

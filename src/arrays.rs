@@ -6,31 +6,22 @@
 use ndarray::{ArrayBase, ArrayViewD, ArrayViewMutD, Axis, Data, DataMut, Dimension, Slice};
 
 use crate::edit::Edit;
-use crate::element::Element;
-use crate::kernel::{self, At, Look};
-use crate::set::{TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut};
-use crate::tensor::{
-    Ask, SliceMut, SliceRef, Tensor, TensorMut, edit_then_look, look_then_clamp, one_unit, range,
-};
-use crate::{Error, Result, Stats, Total};
+use crate::kernel::{self, At};
+use crate::needs::Look;
+use crate::number::Number;
+use crate::set::{TensorSet, TensorSetMut, Visitor, VisitorMut};
+use crate::slice::{SliceMut, SliceRef};
+use crate::tell::Tell;
+use crate::tensor::{Ask, Tensor, TensorMut, TensorRef, edit_and_tell, edit_slice, range};
+use crate::units::units;
+use crate::{Result, Stats};
 
 /// Elements gathered together from a line that is not contiguous.
 const GATHER: usize = 256;
 
-/// The number of units along `axis`.
-fn units(shape: &[usize], axis: usize) -> Result<usize> {
-    match shape {
-        [] | [_] => one_unit(axis),
-        _ => shape.get(axis).copied().ok_or(Error::Axis {
-            axes: shape.len(),
-            axis,
-        }),
-    }
-}
-
 /// Whether `edit` treats the indices along `axis` differently and `at` does not fix one of them.
-fn splits(edit: &Edit<'_>, axis: usize, axes: usize, at: Option<&At<'_>>) -> bool {
-    axes > 1 && edit.unit_axes().any(|a| a == axis) && !At::fixes(at, axis)
+fn splits(edit: &Edit<'_>, axis: usize, at: Option<&At<'_>>) -> bool {
+    edit.unit_axes().any(|a| a == axis) && !At::fixes(at, axis)
 }
 
 /// The part of an array that is being walked, and where it stands in the whole.
@@ -55,13 +46,13 @@ impl<'e> Walk<'e> {
 
     /// Whether all that is left is treated alike.
     fn is_uniform(&self) -> bool {
-        (self.depth..self.axes).all(|axis| !splits(self.edit, axis, self.axes, self.at))
+        (self.depth..self.axes).all(|axis| !splits(self.edit, axis, self.at))
     }
 
     /// Goes one axis down, to its `index`-th place.
     fn down<R>(&self, index: usize, go: impl FnOnce(Walk<'_>) -> R) -> R {
         let here = At::unit(self.depth, index, self.at);
-        let at = if splits(self.edit, self.depth, self.axes, self.at) {
+        let at = if splits(self.edit, self.depth, self.at) {
             Some(&here)
         } else {
             self.at
@@ -75,7 +66,7 @@ impl<'e> Walk<'e> {
     }
 
     /// Hands the elements, as the edit would leave them, to `to` in row-major order.
-    fn read<A: Element>(&self, view: &ArrayViewD<'_, A>, to: &mut dyn FnMut(&[A])) {
+    fn read<A: Number>(&self, view: &ArrayViewD<'_, A>, to: &mut dyn FnMut(&[A])) {
         if self.is_uniform() {
             if let Some(run) = view.as_slice() {
                 return kernel::preview(run, self.edit, self.at, to);
@@ -107,7 +98,7 @@ impl<'e> Walk<'e> {
     }
 
     /// Carries out the edit.
-    fn write<A: Element>(&self, mut view: ArrayViewMutD<'_, A>) {
+    fn write<A: Number>(&self, mut view: ArrayViewMutD<'_, A>) {
         if self.is_uniform() {
             if let Some(run) = view.as_slice_memory_order_mut() {
                 return kernel::apply(run, self.edit, self.at);
@@ -137,7 +128,7 @@ impl<'e> Walk<'e> {
 }
 
 /// What one read says of `view`, which stands at `at` in an array of as many axes.
-fn measure<A: Element>(
+fn measure<A: Number>(
     view: &ArrayViewD<'_, A>,
     after: &Edit<'_>,
     look: Look,
@@ -161,7 +152,7 @@ fn measure<A: Element>(
         stats.first_non_finite = None;
         walk.read(view, &mut |xs| {
             for x in xs {
-                if !x.widen().is_finite() {
+                if !x.exact().is_finite() {
                     stats.first_non_finite.get_or_insert(index);
                 }
                 index += 1;
@@ -172,11 +163,11 @@ fn measure<A: Element>(
 }
 
 /// Copies elements from the `skip`-th on, in row-major order, and returns how many.
-fn read<A: Element>(view: &ArrayViewD<'_, A>, skip: usize, out: &mut [f64]) -> usize {
+fn read<A: Number>(view: &ArrayViewD<'_, A>, skip: usize, out: &mut [f64]) -> usize {
     let copy = |xs: &mut dyn Iterator<Item = &A>, out: &mut [f64]| {
         out.iter_mut()
             .zip(xs)
-            .map(|(to, x)| *to = x.widen())
+            .map(|(to, x)| *to = x.exact())
             .count()
     };
     if let Some(run) = view.as_slice() {
@@ -203,21 +194,24 @@ fn read<A: Element>(view: &ArrayViewD<'_, A>, skip: usize, out: &mut [f64]) -> u
     done
 }
 
-/// Adds to elements from the `skip`-th on, in row-major order, and returns to how many.
-fn add<A: Element>(mut view: ArrayViewMutD<'_, A>, skip: usize, values: &[f64]) -> usize {
-    let sum = |xs: &mut dyn Iterator<Item = &mut A>| {
-        xs.zip(values)
-            .map(|(x, value)| *x = A::narrow(x.widen() + value))
-            .count()
+/// Changes elements from the `skip`-th on, in row-major order, each with a value, and returns how many.
+fn change<A: Number>(
+    mut view: ArrayViewMutD<'_, A>,
+    skip: usize,
+    values: &[f64],
+    f: &impl Fn(&mut A, f64),
+) -> usize {
+    let each = |xs: &mut dyn Iterator<Item = &mut A>| {
+        xs.zip(values).map(|(x, value)| f(x, *value)).count()
     };
     if let Some(run) = view.as_slice_mut() {
-        return sum(&mut run.iter_mut().skip(skip));
+        return each(&mut run.iter_mut().skip(skip));
     }
     if view.ndim() <= 1 {
         if skip > 0 {
             view.slice_axis_inplace(Axis(0), Slice::from(skip..));
         }
-        return sum(&mut view.iter_mut());
+        return each(&mut view.iter_mut());
     }
     let part_len = view.len() / view.len_of(Axis(0)).max(1);
     let (first, mut skip, mut done) = (skip / part_len, skip % part_len, 0);
@@ -225,13 +219,14 @@ fn add<A: Element>(mut view: ArrayViewMutD<'_, A>, skip: usize, values: &[f64]) 
         if done == values.len() {
             break;
         }
-        done += add(view.index_axis_mut(Axis(0), index), skip, &values[done..]);
+        let part = view.index_axis_mut(Axis(0), index);
+        done += change(part, skip, &values[done..], f);
         skip = 0;
     }
     done
 }
 
-impl<A: Element, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
+impl<A: Number, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
     fn stats(&self, ask: &mut Ask<'_>) -> Result<Stats> {
         let (shape, view) = (self.shape(), self.view().into_dyn());
         ask.after.check_units(|axis| units(shape, axis))?;
@@ -240,14 +235,12 @@ impl<A: Element, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
         if let Some((axis, each)) = &mut ask.units {
             let axis = *axis;
             units(shape, axis)?;
-            if shape.len() <= 1 {
-                each.push(stats);
-            } else {
-                let parts = view.axis_chunks_iter(Axis(axis), 1).enumerate();
-                each.extend(parts.map(|(i, part)| {
+            let parts = view.axis_chunks_iter(Axis(axis), 1).enumerate();
+            each.extend(
+                parts.map(|(i, part)| {
                     measure(&part, &ask.after, look, Some(&At::unit(axis, i, None)))
-                }));
-            }
+                }),
+            );
         }
         Ok(stats)
     }
@@ -273,32 +266,35 @@ impl<A: Element, S: Data<Elem = A>, D: Dimension> Tensor for ArrayBase<S, D> {
     }
 }
 
-impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, D> {
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<()> {
+impl<A: Number, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, D> {
+    fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
         let shape = self.shape();
         edit.check_units(|axis| units(shape, axis))?;
-        if !edit.is_keep() {
-            Walk::new(edit, shape.len(), None).write(self.view_mut().into_dyn());
+        if !edit.scales_units() {
+            // Only in row-major order is the index of what is not finite the right one.
+            let run = if tell.after.is_none() {
+                self.as_slice_memory_order_mut()
+            } else {
+                self.as_slice_mut()
+            };
+            if let Some(run) = run {
+                edit_slice(run, edit, tell);
+                return Ok(());
+            }
+        }
+        edit_and_tell::<A, _>(self, edit, tell, |array| {
+            Walk::new(edit, array.ndim(), None).write(array.view_mut().into_dyn());
+            Ok(())
+        })
+    }
+
+    fn write(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        let range = range(start, values.len(), Tensor::len(self))?;
+        if !range.is_empty() {
+            let put = |x: &mut A, value: f64| *x = A::near(value);
+            change(self.view_mut().into_dyn(), start, values, &put);
         }
         Ok(())
-    }
-
-    fn edit_and_measure(&mut self, edit: &Edit<'_>, p: Option<f64>) -> Result<Stats> {
-        let shape = self.shape();
-        edit.check_units(|axis| units(shape, axis))?;
-        let uniform = Walk::new(edit, shape.len(), None).is_uniform();
-        // In row-major order only, so that an index that is not finite is the right one.
-        if let Some(run) = self.as_slice_mut().filter(|_| uniform) {
-            return Ok(kernel::edit_and_stats(run, edit, None, Look::of(p, false)));
-        }
-        edit_then_look(self, edit, p)
-    }
-
-    fn clamp_and_measure(&mut self, min: f64, max: f64, totals: &mut [Total; 2]) -> Result<()> {
-        if let Some(run) = self.as_slice_memory_order_mut() {
-            return run.clamp_and_measure(min, max, totals);
-        }
-        look_then_clamp(self, min, max, totals)
     }
 
     fn as_slice_mut_ref(&mut self) -> Option<SliceMut<'_>> {
@@ -308,19 +304,20 @@ impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorMut for ArrayBase<S, 
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
         let range = range(start, values.len(), Tensor::len(self))?;
         if !range.is_empty() {
-            add(self.view_mut().into_dyn(), start, values);
+            let add = |x: &mut A, value: f64| *x = A::near(x.exact() + value);
+            change(self.view_mut().into_dyn(), start, values, &add);
         }
         Ok(())
     }
 }
 
-impl<A: Element, S: Data<Elem = A>, D: Dimension> TensorSet for ArrayBase<S, D> {
+impl<A: Number, S: Data<Elem = A>, D: Dimension> TensorSet for ArrayBase<S, D> {
     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
         f("", TensorRef::Other(self))
     }
 }
 
-impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorSetMut for ArrayBase<S, D> {
+impl<A: Number, S: DataMut<Elem = A>, D: Dimension> TensorSetMut for ArrayBase<S, D> {
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
         f("", self)
     }
@@ -329,6 +326,7 @@ impl<A: Element, S: DataMut<Elem = A>, D: Dimension> TensorSetMut for ArrayBase<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use crate::{Edits, Factor, Measurement, Op};
     use alloc::vec;
     use alloc::vec::Vec;
@@ -398,7 +396,9 @@ mod tests {
         let mut edits = Edits::for_count(1);
         edits.scale_all(Factor::new(0.5).unwrap());
         edits.clamp(0, -20.0, 20.0);
-        strided(&mut array).edit(&edits.get(0)).unwrap();
+        strided(&mut array)
+            .edit(&edits.get(0), Tell::nothing())
+            .unwrap();
         assert_eq!(array, expected);
         strided(&mut array).add(3, &[1.0, 2.0]).unwrap();
         for (x, value) in strided(&mut expected).iter_mut().skip(3).zip([1.0, 2.0]) {
@@ -413,10 +413,7 @@ mod tests {
         for axis in 0..3 {
             let mut each = vec![];
             array
-                .stats(&mut Ask {
-                    units: Some((axis, &mut each)),
-                    ..Ask::default()
-                })
+                .stats(&mut Ask::default().units(axis, &mut each))
                 .unwrap();
             let expected: Vec<Stats> = array
                 .axis_iter(Axis(axis))
@@ -425,11 +422,12 @@ mod tests {
             assert_eq!(each, expected, "axis {axis}");
 
             let factors: Vec<f64> = (0..each.len()).map(|i| 1.0 + i as f64).collect();
+            let exactly: Vec<Factor> = factors.iter().map(|&x| Factor::new(x).unwrap()).collect();
             let mut edits = Edits::for_count(1);
-            edits.scale_units(0, axis, &factors);
+            edits.scale_units(0, axis, &exactly);
             edits.clamp(0, -150.0, 150.0);
             let mut edited = array.clone();
-            edited.edit(&edits.get(0)).unwrap();
+            edited.edit(&edits.get(0), Tell::nothing()).unwrap();
             let mut by_hand = array.clone();
             for (mut part, factor) in by_hand.axis_iter_mut(Axis(axis)).zip(&factors) {
                 part.mapv_inplace(|x| (x * *factor as f32).min(150.0));
@@ -438,42 +436,31 @@ mod tests {
 
             // As if edited, whole and unit by unit.
             let mut each = vec![];
-            let mut ask = Ask {
-                after: edits.get(0),
-                p: None,
-                range: false,
-                units: Some((axis, &mut each)),
-            };
+            let mut ask = Ask::default().after(edits.get(0)).units(axis, &mut each);
             assert_eq!(
                 array.stats(&mut ask).unwrap(),
                 edited.stats(&mut Ask::default()).unwrap()
             );
             let mut after = vec![];
             edited
-                .stats(&mut Ask {
-                    units: Some((axis, &mut after)),
-                    ..Ask::default()
-                })
+                .stats(&mut Ask::default().units(axis, &mut after))
                 .unwrap();
             assert_eq!(each, after);
         }
         let mut each = vec![];
-        let mut ask = Ask {
-            units: Some((3, &mut each)),
-            ..Ask::default()
-        };
+        let mut ask = Ask::default().units(3, &mut each);
         assert_eq!(array.stats(&mut ask), Err(Error::Axis { axes: 3, axis: 3 }));
         let mut edits = Edits::for_count(1);
-        edits.scale_units(0, 1, &[1.0]);
+        edits.scale_units(0, 1, &[Factor::ONE]);
         assert!(matches!(
             edits.get(0).ops().next(),
             Some(Op::ScaleUnits {
                 axis: 1,
-                factors: [1.0]
+                factors: [Factor::ONE]
             })
         ));
         assert!(matches!(
-            array.clone().edit(&edits.get(0)),
+            array.clone().edit(&edits.get(0), Tell::nothing()),
             Err(Error::Count {
                 expected: 3,
                 found: 1,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use steadygrad::detect::Alarm;
 use steadygrad::penalty::{L2, Penalty};
-use steadygrad::recurrent::{Init, Lstm, RecurrentCell, Rnn};
+use steadygrad::recurrent::{Init, Layer, Lstm, Rnn};
 use steadygrad::{Measurement, Result, Step, Tensor, TensorSet, TensorSetMut, Verdict};
 
 use crate::data::{Random, Series, WINDOW};
@@ -115,7 +115,7 @@ fn train<C>(
     tick: &dyn Fn(),
 ) -> Result<Outcome>
 where
-    C: RecurrentCell<Elem = f64>,
+    C: Layer<Elem = f64>,
 {
     let mut guard = run.guard(series.persistence_loss())?;
     let mut sgd = Sgd::default();

@@ -6,13 +6,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::{folder, printed, program, run};
+use crate::{PROGRAM, folder, printed, run};
 
 /// The sentence with which a series is refused.
 fn refusal(name: &str, series: &str) -> String {
     let file = folder(name).join("series.csv");
     std::fs::write(&file, series).unwrap();
-    let output = run("sunspots", &["--data", file.to_str().unwrap()]);
+    let output = run(&["--data", file.to_str().unwrap()]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
     said
@@ -28,10 +28,10 @@ fn a_validation_is_not_called_a_test() {
     let out = folder("validate");
     let options = ["--validate", "--steps", "1", "--hidden", "2", "--out"];
     let options = [&options[..], &[out.to_str().unwrap()]].concat();
-    let table = printed("sunspots", &options);
+    let table = printed(&options);
     let header = table.lines().next().unwrap();
     assert!(header.ends_with(" validation RMSE"), "{header}");
-    let json = printed("sunspots", &[&options[..], &["--json"]].concat());
+    let json = printed(&[&options[..], &["--json"]].concat());
     assert!(json.contains("\"validation_rmse\":"), "{json}");
     let picture = std::fs::read_to_string(out.join("predictions.svg")).unwrap();
     assert!(picture.contains("in the validation months"));
@@ -79,10 +79,7 @@ fn an_empty_line_between_values_is_a_missing_value() {
         "--out",
         out.to_str().unwrap(),
     ];
-    printed(
-        "sunspots",
-        &[&options[..], &["--data", file.to_str().unwrap()]].concat(),
-    );
+    printed(&[&options[..], &["--data", file.to_str().unwrap()]].concat());
 }
 
 #[test]
@@ -91,7 +88,7 @@ fn a_picture_that_cannot_be_written_is_found_before_the_training() {
     std::fs::create_dir_all(out.join("flow.svg")).unwrap();
     // So many steps would take hours.
     let options = ["--steps", "1000000", "--out", out.to_str().unwrap()];
-    let output = run("sunspots", &options);
+    let output = run(&options);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(
@@ -100,10 +97,20 @@ fn a_picture_that_cannot_be_written_is_found_before_the_training() {
     );
 }
 
+/// Where not even a sentence can be said, the code says it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_bad_option_is_code_2_without_words() {
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let mut command = Command::new(PROGRAM);
+    let ended = command.arg("--colour").stderr(full.unwrap()).status();
+    assert_eq!(ended.unwrap().code(), Some(2));
+}
+
 #[test]
 fn a_long_training_says_how_long_at_once() {
     let out = folder("long");
-    let mut child = Command::new(program("sunspots"))
+    let mut child = Command::new(PROGRAM)
         .args(["--hidden", "4096", "--steps", "1", "--out"])
         .arg(out)
         .stdout(Stdio::null())

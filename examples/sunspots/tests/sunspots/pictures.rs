@@ -9,10 +9,7 @@ fn pictures() -> [String; 3] {
     static DRAWN: std::sync::OnceLock<[String; 3]> = std::sync::OnceLock::new();
     let draw = || {
         let out = folder("pictures");
-        printed(
-            "sunspots",
-            &["--steps", "6", "--out", out.to_str().unwrap()],
-        );
+        printed(&["--steps", "6", "--out", out.to_str().unwrap()]);
         ["gradients.svg", "flow.svg", "predictions.svg"].map(|name| {
             let path: &Path = &out.join(name);
             std::fs::read_to_string(path).unwrap()

@@ -18,7 +18,7 @@ fn short(name: &str, more: &[&str]) -> Value {
     ];
     arguments.extend(more);
     // It parses only if there is nothing else on standard output.
-    serde_json::from_str(&printed("sunspots", &arguments)).unwrap()
+    serde_json::from_str(&printed(&arguments)).unwrap()
 }
 
 fn keys(value: &Value) -> Vec<&str> {
@@ -168,17 +168,14 @@ fn the_largest_numbers_are_drawn() {
 #[test]
 fn the_table_has_every_run_and_both_baselines() {
     let out = folder("table");
-    let text = printed(
-        "sunspots",
-        &[
-            "--steps",
-            "2",
-            "--hidden",
-            "3",
-            "--out",
-            out.to_str().unwrap(),
-        ],
-    );
+    let text = printed(&[
+        "--steps",
+        "2",
+        "--hidden",
+        "3",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
     for start in [
         "run ",
         "(a) ",
@@ -196,7 +193,7 @@ fn the_table_has_every_run_and_both_baselines() {
         );
     }
     assert_eq!(text.lines().filter(|line| line.contains(".svg")).count(), 3);
-    let help = printed("sunspots", &["--help"]);
+    let help = printed(&["--help"]);
     for option in ["--seed", "--steps", "--hidden", "--data", "--out", "--json"] {
         assert!(help.contains(option));
     }
@@ -209,7 +206,7 @@ fn a_bad_option_or_file_gives_one_sentence_and_code_2() {
     let long = |line: &str| format!("x\n{}{line}\n", "1\n2\n".repeat(300));
     let refused = |text: &str, arguments: &[&str], expected: &str| {
         std::fs::write(&file, text).unwrap();
-        let output = run("sunspots", arguments);
+        let output = run(arguments);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(output.stdout.is_empty());

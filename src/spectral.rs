@@ -1,4 +1,7 @@
 //! Spectral radius and spectral norm of a matrix.
+//!
+//! What a matrix does to a vector that it is applied to over and over: how fast it grows or fades in the long run
+//! ([`spectral_radius`]), and how much it can grow in one go ([`spectral_norm`]).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,7 +9,6 @@ use alloc::vec::Vec;
 use ndarray::{Array2, ArrayRef2, Axis};
 use num_traits::Float;
 
-use super::linear;
 use crate::{Element, Error, Result};
 
 /// Squarings of the matrix, after which it stands at the power 2^50: what a norm then differs from
@@ -32,16 +34,14 @@ const SQUARINGS: i32 = 50;
 ///
 /// ```
 /// use ndarray::array;
-/// use steadygrad::recurrent::spectral_radius;
+/// use steadygrad::spectral::spectral_radius;
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// // A turn by a right angle that doubles lengths: eigenvalues ±2i.
 /// let rho = spectral_radius(&array![[0.0, -2.0], [2.0, 0.0]])?;
 /// assert!((rho - 2.0).abs() < 1e-14);
 /// // Whatever the entry, the square is zero.
 /// assert_eq!(spectral_radius(&array![[0.0, 1e300], [0.0, 0.0]])?, 0.0);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # Errors
@@ -53,7 +53,14 @@ const SQUARINGS: i32 = 50;
 /// - Gelfand, "Normierte Ringe", 1941.
 /// - Parlett and Reinsch, "Balancing a matrix for calculation of eigenvalues and eigenvectors", 1969.
 pub fn spectral_radius<A: Element>(matrix: &ArrayRef2<A>) -> Result<f64> {
-    linear::check("matrix", matrix.shape(), &[matrix.nrows(), matrix.nrows()])?;
+    let (rows, cols) = matrix.dim();
+    if rows != cols {
+        return Err(Error::Shape {
+            what: "matrix",
+            expected: Vec::from([rows, rows]),
+            found: Vec::from([rows, cols]),
+        });
+    }
     let matrix = finite(matrix)?;
     let mut radius = 0.0;
     for block in connected_blocks(&matrix) {
@@ -77,15 +84,13 @@ pub fn spectral_radius<A: Element>(matrix: &ArrayRef2<A>) -> Result<f64> {
 ///
 /// ```
 /// use ndarray::array;
-/// use steadygrad::recurrent::{spectral_norm, spectral_radius};
+/// use steadygrad::spectral::{spectral_norm, spectral_radius};
 ///
-/// # fn main() -> steadygrad::Result<()> {
 /// // Shrinks in the long run, but grows eightfold first.
 /// let w = array![[0.5_f32, 8.0], [0.0, 0.5]];
 /// assert_eq!(spectral_radius(&w)?, 0.5);
 /// assert!((spectral_norm(&w)? - 8.03).abs() < 0.01);
-/// # Ok(())
-/// # }
+/// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # Errors

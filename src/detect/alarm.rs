@@ -1,0 +1,549 @@
+//! What a detector found.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::Error;
+use crate::figures::{Figures, Number};
+use crate::measurement::Measurement;
+use crate::names::Names;
+use crate::step_view::StepView;
+
+/// What an alarm is about.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{detect::Subject, Guard, OnNonFinite, Step};
+///
+/// let params = [("w", vec![1.0_f32, f32::INFINITY])];
+/// let mut guard = Guard::new().on_non_finite(OnNonFinite::Propagate);
+/// let report = guard.step(Step::new(&mut [("w", [0.5_f32, 0.0])]).params(&params))?;
+/// assert_eq!(report.non_finite().unwrap().subject(), Subject::Parameter(0));
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Subject {
+    /// The loss.
+    Loss,
+    /// All gradients together.
+    Gradients,
+    /// The gradient tensor with this index.
+    Gradient(usize),
+    /// All parameters together.
+    Parameters,
+    /// The parameter tensor with this index.
+    Parameter(usize),
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Found {
+    /// Elements that are not finite.
+    NonFinite {
+        nan: u64,
+        inf: u64,
+        index: Option<u64>,
+    },
+    /// A quantity on the wrong side of a bound.
+    Bound {
+        quantity: &'static str,
+        value: Number,
+        relation: Relation,
+        bound: Number,
+    },
+    /// More was not said.
+    Something,
+}
+
+/// How a value stands to a bound.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::detect::Relation;
+/// assert_eq!(Relation::Above.to_string(), "above");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Relation {
+    /// Above it.
+    Above,
+    /// Below it.
+    Below,
+    /// Not below it, where it should be.
+    NotBelow,
+    /// Worse than a baseline.
+    Worse,
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Above => "above",
+            Self::Below => "below",
+            Self::NotBelow => "not below",
+            Self::Worse => "worse than the baseline",
+        })
+    }
+}
+
+/// How grave an alarm is.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::detect::Severity;
+/// assert!(Severity::Grave > Severity::Warning);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Worth a look.
+    #[default]
+    Warning,
+    /// The run is being lost.
+    Grave,
+}
+
+/// What a detector found, as one readable sentence.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{detect, Guard};
+///
+/// let mut grads = [("w_rec", vec![1.0_f32, f32::NAN])];
+/// let mut guard = Guard::new().detect(detect::NonFinite);
+/// let report = guard.step(&mut grads)?;
+/// let alarm = &report.alarms()[0];
+/// assert_eq!(
+///     alarm.to_string(),
+///     "step 1: gradient w_rec has 1 NaN and 0 infinite elements, the first at index 1 (non-finite)",
+/// );
+/// assert_eq!((alarm.detector(), alarm.step(), alarm.tensor()), ("non-finite", 1, Some("w_rec")));
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alarm {
+    detector: &'static str,
+    step: u64,
+    subject: Subject,
+    found: Found,
+    steps: u64,
+    since: u64,
+    severity: Severity,
+    names: Option<Arc<Names>>,
+    /// What else was found of it on the same step, and for how many steps. Here, not on the heap: a step allocates
+    /// nothing.
+    also: Option<(Found, u64)>,
+}
+
+impl Alarm {
+    /// Of a step, about something in it. [`StepView::alarm`](crate::StepView::alarm) is the way to it.
+    pub(crate) fn begin(detector: &'static str, step: &StepView<'_>, subject: Subject) -> Self {
+        Self::about(detector, step, subject, Found::Something)
+    }
+
+    /// Says that the `quantity` of its subject is above `bound`.
+    ///
+    /// ```
+    /// use steadygrad::{detect::{Relation, Subject}, Measurement, StepView};
+    /// let grads = Measurement::of(&[("w_rec", [0.0, 1e9])])?;
+    /// let alarm = StepView::new(3, &grads).alarm("spread", Subject::Gradient(0)).above("largest element", 1e9, 1e6);
+    /// assert_eq!(
+    ///     alarm.to_string(),
+    ///     "step 3: the largest element of gradient w_rec is 1.000e9, above 1.000e6 (spread)",
+    /// );
+    /// assert_eq!((alarm.relation(), alarm.bound()), (Some(Relation::Above), 1e6));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn above(self, quantity: &'static str, value: f64, bound: f64) -> Self {
+        self.bounded(quantity, value, Relation::Above, bound)
+    }
+
+    /// Says that the `quantity` of its subject is below `bound`.
+    ///
+    /// ```
+    /// use steadygrad::{detect::Subject, Measurement, StepView};
+    /// let grads = Measurement::default();
+    /// let alarm = StepView::new(3, &grads).alarm("vanished", Subject::Gradients).below("norm", 1e-9, 1e-6);
+    /// assert!(alarm.to_string().contains("the norm of the gradients is 1.000e-9, below 1.000e-6"));
+    /// ```
+    #[must_use]
+    pub fn below(self, quantity: &'static str, value: f64, bound: f64) -> Self {
+        self.bounded(quantity, value, Relation::Below, bound)
+    }
+
+    /// Says how a quantity, which no `f64` need hold, stands to a bound.
+    pub(super) fn bounded(
+        self,
+        quantity: &'static str,
+        value: impl Into<Number>,
+        relation: Relation,
+        bound: impl Into<Number>,
+    ) -> Self {
+        Self {
+            found: Found::Bound {
+                quantity,
+                value: value.into(),
+                relation,
+                bound: bound.into(),
+            },
+            ..self
+        }
+    }
+
+    /// Says how grave it is; a [warning](Severity::Warning) unless told.
+    ///
+    /// ```
+    /// use steadygrad::{detect::{Severity, Subject}, Measurement, StepView};
+    /// let grads = Measurement::default();
+    /// let alarm = StepView::new(3, &grads).alarm("lost", Subject::Loss).severity(Severity::Grave);
+    /// assert_eq!(alarm.how_severe(), Severity::Grave);
+    /// ```
+    #[must_use]
+    pub fn severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+
+    /// How grave it is.
+    #[must_use]
+    pub fn how_severe(&self) -> Severity {
+        self.severity
+    }
+
+    /// How the value stands to the bound, if that is what it is about.
+    #[must_use]
+    pub fn relation(&self) -> Option<Relation> {
+        match self.found {
+            Found::Bound { relation, .. } => Some(relation),
+            _ => None,
+        }
+    }
+
+    /// The step at which the same detector began to say the same of the same thing, on every step since.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?);
+    /// let mut began = vec![];
+    /// for norm in [2.0, 3.0, 0.5, 4.0] {
+    ///     began.extend(guard.step(&mut [norm])?.alarms().iter().map(|alarm| (alarm.since(), alarm.is_new())));
+    /// }
+    /// assert_eq!(began, [(1, true), (1, false), (4, true)]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Whether it begins at this step, and does not only go on.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.since == self.step
+    }
+
+    pub(super) fn about(
+        detector: &'static str,
+        step: &StepView<'_>,
+        subject: Subject,
+        found: Found,
+    ) -> Self {
+        let names = match subject {
+            Subject::Gradient(_) => Some(step.grads.names()),
+            Subject::Parameter(_) => step.params.map(Measurement::names),
+            _ => None,
+        };
+        Self {
+            detector,
+            step: step.number,
+            subject,
+            found,
+            steps: 1,
+            since: step.number,
+            severity: Severity::default(),
+            names: names.cloned(),
+            also: None,
+        }
+    }
+
+    /// Says that it has been so for this many steps.
+    ///
+    /// ```
+    /// # use steadygrad::{detect::Subject, StepView, Measurement};
+    /// # let grads = Measurement::of(&[3.0, 4.0])?;
+    /// # let step = StepView::new(9, &grads);
+    /// let alarm = step.alarm("high norm", Subject::Gradients).above("norm", 5.0, 1.0).lasting(4);
+    /// assert_eq!(
+    ///     alarm.to_string(),
+    ///     "step 9: the norm of the gradients is 5.000, above 1.000 for 4 steps in a row (high norm)",
+    /// );
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn lasting(self, steps: u64) -> Self {
+        Self { steps, ..self }
+    }
+
+    /// With a second finding of the same detector about the same thing, which becomes an alarm of its own.
+    pub(super) fn and(self, other: &Self) -> Self {
+        debug_assert_eq!((self.subject, other.also), (other.subject, None));
+        Self {
+            also: Some((other.found, other.steps)),
+            ..self
+        }
+    }
+
+    /// The first finding, and the second if there is one, each as an alarm.
+    pub(crate) fn one_by_one(mut self) -> impl Iterator<Item = Self> {
+        let second = self.also.take().map(|(found, steps)| Self {
+            found,
+            steps,
+            ..self.clone()
+        });
+        core::iter::once(self).chain(second)
+    }
+
+    /// The detector's name.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?);
+    /// assert_eq!(guard.step(&mut [2.0_f32])?.alarms()[0].detector(), "norm threshold");
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn detector(&self) -> &'static str {
+        self.detector
+    }
+
+    /// The number of the step.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?);
+    /// assert!(guard.step(&mut [0.5_f32])?.alarms().is_empty());
+    /// assert_eq!(guard.step(&mut [2.0_f32])?.alarms()[0].step(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// What it is about.
+    ///
+    /// ```
+    /// use steadygrad::{detect::{NormThreshold, Subject}, Guard};
+    /// let threshold = NormThreshold::new(1.0)?;
+    /// let mut guard = Guard::new().detect(threshold).detect(threshold.per_tensor());
+    /// let report = guard.step(&mut [[0.5_f32], [2.0]])?;
+    /// assert_eq!(report.alarms()[0].subject(), Subject::Gradients);
+    /// assert_eq!(report.alarms()[1].subject(), Subject::Gradient(1));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    /// The name of the tensor it is about, if it is about one.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let threshold = NormThreshold::new(1.0)?;
+    /// let mut guard = Guard::new().detect(threshold).detect(threshold.per_tensor());
+    /// let report = guard.step(&mut [("w", [0.5_f32]), ("b", [2.0])])?;
+    /// assert_eq!((report.alarms()[0].tensor(), report.alarms()[1].tensor()), (None, Some("b")));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn tensor(&self) -> Option<&str> {
+        match self.subject {
+            Subject::Gradient(index) | Subject::Parameter(index) => self.names.as_ref()?.get(index),
+            _ => None,
+        }
+    }
+
+    /// The quantity that was out of bounds, or how many elements are not finite.
+    ///
+    /// ```
+    /// use steadygrad::{detect, Guard};
+    /// let mut guard = Guard::new().detect(detect::NonFinite).detect(detect::NormThreshold::new(1.0)?);
+    /// assert_eq!(guard.step(&mut [3.0_f32, 4.0])?.alarms()[0].value(), 5.0);
+    /// assert_eq!(guard.step(&mut [f32::NAN, f32::INFINITY])?.alarms()[0].value(), 2.0);   // so many elements
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        match self.found {
+            Found::NonFinite { nan, inf, .. } => (nan + inf) as f64,
+            Found::Bound { value, .. } => value.to_f64(),
+            Found::Something => f64::NAN,
+        }
+    }
+
+    /// The bound.
+    ///
+    /// ```
+    /// use steadygrad::{detect, Guard, Step};
+    /// let mut guard = Guard::new().detect(detect::WeightGrowth::new(10.0)?);
+    /// assert!(guard.step(Step::new(&mut [0.0_f32]).params(&[2.0_f32]))?.alarms().is_empty());
+    /// let report = guard.step(Step::new(&mut [0.0_f32]).params(&[30.0_f32]))?;
+    /// assert_eq!((report.alarms()[0].value(), report.alarms()[0].bound()), (30.0, 20.0));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn bound(&self) -> f64 {
+        match self.found {
+            Found::NonFinite { .. } => 0.0,
+            Found::Bound { bound, .. } => bound.to_f64(),
+            Found::Something => f64::NAN,
+        }
+    }
+
+    /// The same, found by another.
+    pub(crate) fn by(self, detector: &'static str) -> Self {
+        Self { detector, ..self }
+    }
+
+    /// The sentence without the step.
+    pub(crate) fn finding(&self) -> Finding<'_> {
+        Finding(self)
+    }
+
+    /// Whether another alarm of the same rule is about the same.
+    pub(crate) fn goes_on_from(&self, other: &Self) -> bool {
+        let kind = |alarm: &Self| match alarm.found {
+            Found::Bound {
+                quantity, relation, ..
+            } => Some((quantity, relation)),
+            _ => None,
+        };
+        self.subject == other.subject
+            && self.detector == other.detector
+            && kind(self) == kind(other)
+    }
+
+    /// The same, since then.
+    pub(crate) fn begun(self, since: u64) -> Self {
+        Self { since, ..self }
+    }
+
+    /// Whether two alarms say the same of the same thing.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        self.subject == other.subject && self.found == other.found
+    }
+
+    /// As the error of a policy that refuses it.
+    pub(crate) fn to_error(&self) -> Error {
+        let (nan, inf, index) = match self.found {
+            Found::NonFinite { nan, inf, index } => (nan, inf, index.unwrap_or(0)),
+            Found::Bound { .. } | Found::Something => (0, 0, 0),
+        };
+        Error::NonFinite {
+            what: alloc::format!("{}", Thing(self)),
+            nan,
+            inf,
+            index,
+        }
+    }
+}
+
+impl StepView<'_> {
+    /// The beginning of an alarm about something in this step.
+    ///
+    /// ```
+    /// use steadygrad::{detect::Subject, Measurement, StepView};
+    /// let grads = Measurement::default();
+    /// let step = StepView::new(3, &grads).loss(1e-9);
+    /// let alarm = step.alarm("too good", Subject::Loss).below("value", 1e-9, 1e-6);
+    /// assert_eq!(alarm.to_string(), "step 3: the value of the loss is 1.000e-9, below 1.000e-6 (too good)");
+    /// ```
+    #[must_use]
+    pub fn alarm(&self, detector: &'static str, subject: Subject) -> Alarm {
+        Alarm::begin(detector, self, subject)
+    }
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}", self.step)?;
+        for (i, alarm) in self.clone().one_by_one().enumerate() {
+            write!(f, "{} {}", if i == 0 { ":" } else { ";" }, alarm.finding())?;
+        }
+        Ok(())
+    }
+}
+
+/// "gradient `w_rec`", "the loss".
+struct Thing<'a>(&'a Alarm);
+
+impl fmt::Display for Thing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (index, part) = match self.0.subject {
+            Subject::Loss => return f.write_str("the loss"),
+            Subject::Gradients => return f.write_str("the gradients"),
+            Subject::Parameters => return f.write_str("the parameters"),
+            Subject::Gradient(index) => (index, "gradient"),
+            Subject::Parameter(index) => (index, "parameter"),
+        };
+        match self.0.tensor() {
+            Some(name) if !name.is_empty() => write!(f, "{part} {name}")?,
+            _ => write!(f, "the {part}")?,
+        }
+        // Several tensors of one name, or of none.
+        match &self.0.names {
+            Some(names) if names.share(index) => write!(f, " (tensor {index})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(crate) struct Finding<'a>(&'a Alarm);
+
+impl fmt::Display for Finding<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let thing = Thing(self.0);
+        match self.0.found {
+            Found::NonFinite { nan, inf, .. } if self.0.subject == Subject::Loss => {
+                let what = if nan > 0 { "NaN" } else { "infinite" };
+                debug_assert_eq!(nan + inf, 1);
+                write!(f, "{thing} is {what}")?;
+            }
+            Found::NonFinite { nan, inf, index } => {
+                write!(f, "{thing} has {nan} NaN and {inf} infinite elements")?;
+                if let Some(index) = index {
+                    write!(f, ", the first at index {index}")?;
+                }
+            }
+            Found::Something => write!(f, "something is wrong with {thing}")?,
+            Found::Bound {
+                quantity,
+                value,
+                relation,
+                bound,
+            } => {
+                // So that nothing is said to be 1.000, above 1.000; and NaN is above nothing.
+                let is_nan = value.to_f64().is_nan();
+                let [value, bound] = Figures::apart(value, bound);
+                write!(f, "the {quantity} of {thing} is {value}, ")?;
+                if is_nan {
+                    write!(f, "where there is a bound of {bound}")?;
+                } else {
+                    write!(f, "{relation} {bound}")?;
+                }
+            }
+        }
+        if self.0.steps > 1 {
+            write!(f, " for {} steps in a row", self.0.steps)?;
+        }
+        write!(f, " ({})", self.0.detector)
+    }
+}

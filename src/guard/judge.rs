@@ -1,0 +1,303 @@
+//! What a guard makes of a step.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::Guard;
+use super::chain::{Chain, Link, Rule, Valid, overflows};
+use super::paired::Paired;
+use super::policy::{OnNonFinite, meet};
+use super::step::More;
+use crate::detect::{Alarm, non_finite};
+use crate::report::Scale;
+use crate::{
+    Edits, Error, Factor, Measurement, Needs, Outcome, Report, Result, StepView, TensorSet,
+    Verdict, Wide,
+};
+
+impl Guard {
+    /// Measures, judges, and counts.
+    pub(super) fn decide<G: TensorSet + ?Sized>(
+        &mut self,
+        grads: &G,
+        params: Option<&dyn TensorSet>,
+        more: &More<'_>,
+    ) -> Result<()> {
+        self.settle_what_was_dropped();
+        self.row = [self.report.skips, self.report.rollbacks];
+        self.open = true;
+        let judged = self.judge(grads, params, more);
+        let closed = self.close(judged);
+        if closed.is_err() {
+            self.settle(self.report.verdict);
+        }
+        closed
+    }
+
+    /// Measures, and has the policy and the rules decide.
+    fn judge<G: TensorSet + ?Sized>(
+        &mut self,
+        grads: &G,
+        params: Option<&dyn TensorSet>,
+        more: &More<'_>,
+    ) -> Result<()> {
+        let report = &mut self.report;
+        report.begin(more.loss);
+        report.signals.extend_from_slice(&more.signals);
+        if let Some(error) = &self.unmet {
+            return Err(error.clone());
+        }
+        read(report, grads, &self.needs, more.scale)?;
+        report.after.same(&report.before);
+        self.now.make_room(&report.before);
+        if self.requires_gradients && report.nothing_seen() {
+            return Err(Error::NothingSeen {
+                tensors: report.before.len(),
+            });
+        }
+        let needs = Needs {
+            units: self.needs.units.clone(),
+            groups: self.needs.groups.clone(),
+            ..Needs::default()
+        };
+        let [of_params, of_updates] = &mut self.paired;
+        if let Some(params) = params {
+            read_beside(
+                &mut report.params,
+                params,
+                &needs,
+                of_params,
+                &report.before,
+            )?;
+            report.has_params = true;
+        }
+        if let Some(updates) = more.updates {
+            read_beside(
+                &mut report.updates,
+                updates,
+                &needs,
+                of_updates,
+                &report.before,
+            )?;
+            report.has_updates = true;
+        }
+
+        let raw = report.scale.raw(&report.before, &report.raw);
+        let view = StepView {
+            params: report.params.as_ref().filter(|_| report.has_params),
+            updates: report.updates.as_ref().filter(|_| report.has_updates),
+            loss: more.loss,
+            signals: &report.signals,
+            ..StepView::new(report.step, &report.before)
+        };
+        let start = report.edits.pushed();
+        report.fault = non_finite::find(&view);
+        if let Some(fault) = &report.fault {
+            report.origin = more.origin.and_then(|origin| origin());
+            report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
+        }
+        let clips = report.verdict.is_apply();
+        let mut chain = Chain {
+            grads,
+            view,
+            raw,
+            now: &mut self.now,
+            valid: Valid::Before,
+            start,
+            edits: &mut report.edits,
+        };
+        self.alarms.clear();
+        for (place, link) in self.links.iter_mut().enumerate() {
+            if let Some(why) = link.feed(&view)? {
+                report.abstained.push((link.rule.name(), why));
+                continue;
+            }
+            let Link { rule, needs, .. } = link;
+            match rule {
+                Rule::Clip(clipper) if clips && report.verdict.is_apply() => {
+                    let (view, edits) = chain.look(needs)?;
+                    let mut pen = edits.pen(view.grads);
+                    clipper.plan(&view, &mut pen);
+                    if let Some(why) = pen.why() {
+                        report.abstained.push((clipper.name(), why));
+                    }
+                }
+                // A step that is not taken is not clipped.
+                Rule::Clip(_) => (),
+                Rule::Detect(verdict, detector) => {
+                    if let Some(alarm) = detector.observe(&chain.look(needs)?.0) {
+                        report.verdict = report.verdict.max(*verdict);
+                        self.alarms
+                            .extend(alarm.one_by_one().map(|alarm| (place, alarm)));
+                    }
+                }
+                Rule::Tap(tap) => (tap.0)(&chain.look(needs)?.0),
+            }
+        }
+        events(&mut self.alarms, &mut self.ongoing, report);
+
+        if report.verdict.is_apply() {
+            report.edits.check()?;
+            self.meet_what_rules_left(grads)?;
+        }
+        Ok(())
+    }
+
+    /// Has the policy meet what a rule made NaN or infinite.
+    fn meet_what_rules_left<G: TensorSet + ?Sized>(&mut self, grads: &G) -> Result<()> {
+        let report = &mut self.report;
+        if self.on_non_finite == OnNonFinite::Propagate
+            || !overflows(grads, report.raw(), &report.edits, &mut self.now)?
+        {
+            return Ok(());
+        }
+        let view = StepView {
+            params: report.params.as_ref().filter(|_| report.has_params),
+            loss: report.loss,
+            ..StepView::new(report.step, &self.now)
+        };
+        let fault = non_finite::find(&view).map(|fault| fault.by("non-finite, left by a rule"));
+        if let Some(fault) = fault {
+            let met = meet(self.on_non_finite, &fault, &view, &mut report.edits);
+            // What came in is the first that was found; what a rule made of it is told beside it.
+            match report.fault {
+                None => report.fault = Some(fault),
+                Some(_) => report.alarms.push(fault),
+            }
+            report.verdict = met?;
+        }
+        Ok(())
+    }
+
+    /// Counts what is not taken in a row, ends a row that is too long, and says what the step came to. An error is
+    /// a step not taken: whoever reads the report all the same may not find another verdict in it.
+    pub(super) fn close(&mut self, judged: Result<()>) -> Result<()> {
+        let report = &mut self.report;
+        if judged.is_err() {
+            report.verdict = report.verdict.max(Verdict::Skip);
+        }
+        let [skips, rollbacks] = self.row;
+        [report.skips, report.rollbacks] = match report.verdict {
+            Verdict::Apply => [0, 0],
+            Verdict::Skip => [skips.saturating_add(1), rollbacks],
+            Verdict::Rollback => [skips, rollbacks.saturating_add(1)],
+            Verdict::Stop => [skips, rollbacks],
+        };
+        let too_long = report.skips > self.max_skips || report.rollbacks > self.max_rollbacks;
+        if too_long {
+            report.verdict = Verdict::Stop;
+        }
+        if report.verdict.is_apply() {
+            let raw = report.scale.raw(&report.before, &report.raw);
+            report.after.foresee(raw, &report.edits);
+        } else {
+            report
+                .edits
+                .reset(report.before.len(), Some(report.before.names()));
+        }
+        judged.map_err(|cause| {
+            if too_long {
+                Error::Stop {
+                    in_a_row: report.skips.saturating_add(report.rollbacks),
+                    cause: Box::new(cause),
+                }
+            } else {
+                cause
+            }
+        })
+    }
+
+    /// Tells every rule, once for each step, what became of it.
+    pub(super) fn settle(&mut self, verdict: Verdict) {
+        self.open = false;
+        let outcome = Outcome {
+            fault: self.report.fault.as_ref(),
+            alarms: &self.report.alarms,
+            ..Outcome::new(self.report.step, verdict)
+        };
+        for link in &mut self.links {
+            link.settle(&outcome);
+        }
+    }
+
+    /// A plan that nobody carried out was not taken.
+    pub(super) fn settle_what_was_dropped(&mut self) {
+        if self.open {
+            self.settle(self.report.verdict.max(Verdict::Skip));
+        }
+    }
+}
+
+/// Reads the gradients, and begins the edits.
+fn read<G: TensorSet + ?Sized>(
+    report: &mut Report,
+    grads: &G,
+    needs: &Needs,
+    scale: f64,
+) -> Result<()> {
+    report.scale = Scale(scale);
+    if report.scale == Scale::ONE {
+        report.before.read(grads, needs, &Edits::NONE)?;
+        let names = Some(report.before.names());
+        report.edits.reset(report.before.len(), names);
+        return Ok(());
+    }
+    if !(scale > 0.0 && scale.is_finite()) {
+        return Err(Error::Setting {
+            what: "scale of the loss",
+            expected: "a finite number above 0",
+            found: scale,
+        });
+    }
+    report.raw.read(grads, needs, &Edits::NONE)?;
+    let names = Some(report.raw.names());
+    report.edits.reset(report.raw.len(), names);
+    let undo = Factor::ratio(Wide::ONE, Wide::from(scale));
+    report.edits.scale_all(undo);
+    if needs.units.is_some() {
+        report.before.read(grads, needs, &report.edits)
+    } else {
+        // A factor alone is followed by arithmetic.
+        let followed = report.before.follow(&report.raw, &report.edits);
+        debug_assert!(followed.is_some());
+        Ok(())
+    }
+}
+
+/// Reads what is beside the gradients, and has the same names, number, sizes and shapes.
+fn read_beside(
+    into: &mut Option<Measurement>,
+    set: &dyn TensorSet,
+    needs: &Needs,
+    paired: &mut Paired,
+    grads: &Measurement,
+) -> Result<()> {
+    let into = into.get_or_insert_default();
+    into.read(set, needs, &Edits::NONE)?;
+    paired.check(into, grads)
+}
+
+/// Makes events of alarms: which of them go on from the step before, and which of those have ended.
+fn events(
+    alarms: &mut Vec<(usize, Alarm)>,
+    ongoing: &mut Vec<(usize, Alarm)>,
+    report: &mut Report,
+) {
+    for (place, alarm) in alarms.iter_mut() {
+        let mut before = ongoing.iter();
+        let begun = before.find(|(other, old)| other == place && alarm.goes_on_from(old));
+        if let Some((_, old)) = begun {
+            *alarm = alarm.clone().begun(old.since());
+        }
+        report.alarms.push(alarm.clone());
+    }
+    let goes_on = |place: usize, old: &Alarm| {
+        let mut now = alarms.iter();
+        now.any(|(other, alarm)| *other == place && alarm.goes_on_from(old))
+    };
+    let ended = ongoing
+        .drain(..)
+        .filter(|(place, old)| !goes_on(*place, old));
+    report.ended.extend(ended.map(|(_, alarm)| alarm));
+    core::mem::swap(alarms, ongoing);
+}

@@ -1,0 +1,494 @@
+//! What maps a whole sequence to a whole sequence, and gradients back.
+
+use core::ops::ControlFlow;
+
+use ndarray::{Array3, ArrayView3};
+
+use super::linear::check;
+use super::{At, Real, Sequence, Trace};
+use crate::{Error, Result, TensorSetMut};
+
+/// A layer that carries a state along a sequence, and gradients back along it.
+///
+/// The contract is a whole sequence, not a step: a layer can then project the inputs of all steps, and
+/// sum the weight gradients of all steps, in one matrix product each. What can also be run one step at a
+/// time is a [`RecurrentCell`](super::RecurrentCell).
+///
+/// Shapes: inputs `[time, batch, inputs]`, outputs and their gradients `[time, batch, outputs]`, each part
+/// of a cell's state `[batch, hidden]`. A sequence of length zero leaves the state as it was; a batch of zero
+/// gives empty outputs and zero gradients.
+///
+/// # Examples
+///
+/// Code that works for any layer:
+///
+/// ```
+/// use ndarray::{Array3, array};
+/// use steadygrad::recurrent::{Activation, Backward, Layer, Rnn, Trace};
+///
+/// /// The gradients of the sum of all outputs.
+/// fn of_the_sum<L: Layer<Elem = f64>>(layer: &L, xs: &Array3<f64>) -> steadygrad::Result<Backward<L>> {
+///     let pass = layer.forward(xs.view(), &layer.zero_state(xs.dim().1))?;
+///     let ones = Array3::ones(pass.outputs().raw_dim());
+///     layer.backward(&pass, ones.view())
+/// }
+///
+/// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+/// let back = of_the_sum(&rnn, &Array3::ones((3, 1, 1)))?;
+/// // h = 1, 3, 7; the first input reaches all three outputs: 1 + 2 + 4.
+/// assert_eq!(back.d_inputs.as_slice(), Some(&[7.0, 3.0, 1.0][..]));
+/// assert_eq!(back.grads.w_in, array![[11.0]]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+pub trait Layer: TensorSetMut + Sized + 'static {
+    /// The numbers it computes with.
+    type Elem: Real;
+    /// What it carries from step to step; also the gradient with respect to that.
+    type State: TensorSetMut + Clone + 'static;
+    /// How a hook gets the gradient of one step: of a cell, `&'t mut Self::State`.
+    type At<'t>: TensorSetMut;
+    /// What a forward pass keeps for the backward pass.
+    type Pass: Trace<Elem = Self::Elem, State = Self::State>;
+    /// One gradient for each parameter, under the parameter's name.
+    type Grads: TensorSetMut;
+    /// The working memory of a backward pass; `()` if there is none.
+    type Space: Default;
+
+    /// Of how many layers it consists, which a hook counts by [`At::layer`](super::At::layer).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::recurrent::{Layer, Rnn};
+    ///
+    /// assert_eq!(Rnn::<f32>::builder(2, 5).build(&mut || 0.5)?.layers(), 1);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    fn layers(&self) -> usize {
+        1
+    }
+
+    /// The state of all zeros. One that does not fit into memory comes without elements, as `[0, 0]`, which the
+    /// next step or pass refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::Array2;
+    /// use steadygrad::recurrent::{Layer, Rnn};
+    ///
+    /// let rnn = Rnn::<f32>::builder(2, 5).build(&mut || 0.5)?;
+    /// assert_eq!(rnn.zero_state(3).h, Array2::<f32>::zeros((3, 5)));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    fn zero_state(&self, batch: usize) -> Self::State;
+
+    /// [`forward`](Self::forward) into the memory of an earlier pass, if there is one. After an error there is none.
+    ///
+    /// With the same shapes [`Rnn`](super::Rnn) and [`Lstm`](super::Lstm) then ask the heap for no more than what each
+    /// matrix product packs its operands into, which `matrixmultiply` cannot be lent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, Layer, Rnn};
+    ///
+    /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+    /// let (s0, mut pass) = (rnn.zero_state(1), None);
+    /// for x in [1.0, 2.0] {
+    ///     rnn.forward_into(Array3::from_elem((3, 1, 1), x).view(), &s0, &mut pass)?;
+    ///     assert_eq!(pass.as_ref().map(|pass| pass.final_state().h[[0, 0]]), Some(7.0 * x));
+    /// }
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`forward`](Self::forward).
+    fn forward_into<'a>(
+        &self,
+        xs: impl Into<Sequence<'a, Self::Elem>>,
+        s0: &Self::State,
+        pass: &mut Option<Self::Pass>,
+    ) -> Result<()>;
+
+    /// [`backward_with`](Self::backward_with) into the memory of earlier gradients, if there are any. After an error
+    /// there are none.
+    ///
+    /// # Examples
+    ///
+    /// A training loop that asks for memory in its first step only:
+    ///
+    /// ```
+    /// use core::ops::ControlFlow;
+    /// use ndarray::Array3;
+    /// use steadygrad::recurrent::{Layer, Rnn};
+    ///
+    /// let mut rnn = Rnn::<f64>::builder(1, 8).build(&mut || 0.75)?;
+    /// let (xs, s0) = (Array3::ones((20, 4, 1)), rnn.zero_state(4));
+    /// let (mut pass, mut back) = (None, None);
+    /// for _ in 0..10 {
+    ///     rnn.forward_into(xs.view(), &s0, &mut pass)?;
+    ///     let Some(pass) = &pass else { break };
+    ///     let d_outputs = pass.outputs(); // the gradient of the loss ½·Σh²
+    ///     rnn.backward_into(pass, d_outputs.into(), &mut |_, _| Ok(ControlFlow::Continue(())), &mut back)?;
+    ///     let Some(back) = &back else { break };
+    ///     rnn.w_in.scaled_add(-0.01, &back.grads.w_in);
+    ///     rnn.w_rec.scaled_add(-0.01, &back.grads.w_rec);
+    /// }
+    /// assert!(pass.is_some_and(|pass| pass.outputs().iter().all(|h| h.abs() < 0.3)));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`backward_with`](Self::backward_with).
+    fn backward_into(
+        &self,
+        pass: &Self::Pass,
+        d: Upstream<'_, Self>,
+        at: &mut Hook<'_, Self>,
+        back: &mut Option<Backward<Self>>,
+    ) -> Result<()>;
+
+    /// All steps of a sequence, from the state `s0`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, Layer, Rnn};
+    ///
+    /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+    /// let pass = rnn.forward(Array3::ones((3, 1, 1)).view(), &rnn.zero_state(1))?;
+    /// assert_eq!(pass.final_state().h, array![[7.0]]);
+    /// let error = rnn.forward(Array3::ones((3, 1, 2)).view(), &rnn.zero_state(1)).unwrap_err();
+    /// assert_eq!(error.to_string(), "inputs: expected shape [3, 1, 1], found [3, 1, 2]");
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if the inputs or the state do not fit the layer, [`Error::TooLarge`] if what is to be kept
+    /// does not fit into memory, and [`Error::Count`] if some of the sequences are padded, which no layer takes yet.
+    fn forward<'a>(
+        &self,
+        xs: impl Into<Sequence<'a, Self::Elem>>,
+        s0: &Self::State,
+    ) -> Result<Self::Pass> {
+        let mut pass = None;
+        self.forward_into(xs, s0, &mut pass)?;
+        pass.ok_or_else(|| nothing("passes that a layer made"))
+    }
+
+    /// Carries gradients back through time, and shows each step's to a hook.
+    ///
+    /// Steps run from the last to the first. Before step t is propagated, `at` gets its place and the whole
+    /// gradient with respect to the state after step t: what later steps sent back (or, after the last step, what
+    /// came in for the final state), plus what the output of step t contributes. The hook may measure it (the
+    /// gradient-flow profile `‖∂L/∂h_t‖`), change it in
+    /// place (clipping per step), or break: then neither step t nor any before it is propagated, which is
+    /// truncated backpropagation through time. Gradients with respect to what lies before the cut are zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use core::ops::ControlFlow;
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, At, Layer, Rnn};
+    ///
+    /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+    /// let pass = rnn.forward(Array3::ones((4, 1, 1)).view(), &rnn.zero_state(1))?;
+    /// let mut d_outputs = Array3::zeros((4, 1, 1));
+    /// d_outputs[[3, 0, 0]] = 1.0;
+    ///
+    /// let mut profile = Vec::new();
+    /// let back = rnn.backward_with(&pass, d_outputs.view(), &mut |at, d_state| {
+    ///     profile.push((at.time, d_state.h[[0, 0]]));
+    ///     Ok(if at.time == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    /// })?;
+    /// assert_eq!(profile, [(3, 1.0), (2, 2.0), (1, 4.0)]);
+    /// assert_eq!(back.stopped_at, Some(At::time(1)));
+    /// assert_eq!(back.d_inputs.as_slice(), Some(&[0.0, 0.0, 2.0, 1.0][..]));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if the pass or the gradients do not fit the layer, or if the hook left a state of another
+    /// shape; and whatever the hook returns.
+    fn backward_with<'a>(
+        &self,
+        pass: &Self::Pass,
+        d: impl Into<Upstream<'a, Self>>,
+        at: &mut Hook<'_, Self>,
+    ) -> Result<Backward<Self>> {
+        let mut back = None;
+        self.backward_into(pass, d.into(), at, &mut back)?;
+        back.ok_or_else(|| nothing("gradients that a layer made"))
+    }
+
+    /// Carries gradients back through the whole sequence.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, Layer, Rnn};
+    ///
+    /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+    /// let pass = rnn.forward(Array3::ones((3, 1, 1)).view(), &rnn.zero_state(1))?;
+    /// let back = rnn.backward(&pass, array![[[0.0]], [[0.0]], [[1.0]]].view())?;   // of the last output
+    /// assert_eq!(back.d_inputs, array![[[4.0]], [[2.0]], [[1.0]]]);
+    /// assert_eq!(back.d_state0.h, array![[8.0]]);   // 2³
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if the pass or the gradients do not fit the layer.
+    fn backward<'a>(
+        &self,
+        pass: &Self::Pass,
+        d: impl Into<Upstream<'a, Self>>,
+    ) -> Result<Backward<Self>> {
+        self.backward_with(pass, d, &mut |_, _| Ok(ControlFlow::Continue(())))
+    }
+}
+
+/// What a backward pass shows each step's gradient to: `at(place, dL/ds_t)`.
+///
+/// The gradient comes as what the layer says ([`Layer::At`]): for a cell, its state, to be changed in place. See
+/// [`Layer::backward_with`].
+///
+/// # Examples
+///
+/// ```
+/// use core::ops::ControlFlow;
+/// use ndarray::array;
+/// use steadygrad::recurrent::{At, Hook, Rnn, RnnState};
+///
+/// let mut largest = 0.0_f64;
+/// let watch: &mut Hook<'_, Rnn<f64>> = &mut |_, d_state| {
+///     largest = d_state.h.iter().fold(largest, |m, x| m.max(x.abs()));
+///     Ok(ControlFlow::Continue(()))
+/// };
+/// let onwards = watch(At::time(9), &mut RnnState { h: array![[-3.0, 2.0]] })?;
+/// assert_eq!(onwards, ControlFlow::Continue(()));
+/// assert_eq!(largest, 3.0);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+pub type Hook<'h, L> = dyn for<'t> FnMut(At, <L as Layer>::At<'t>) -> Result<ControlFlow<()>> + 'h;
+
+/// The gradients of the loss with respect to what came out of a forward pass: its outputs, its final state, or both.
+///
+/// What is not given is zero. Where a backward pass takes one, the view of the outputs' gradients will do.
+///
+/// # Examples
+///
+/// A long sequence in two segments, of which only one is kept at a time. The gradient of the early segment's final
+/// state is what the late one finds for its initial state:
+///
+/// ```
+/// use ndarray::{Array3, Axis};
+/// use steadygrad::recurrent::{Layer, Rnn, Upstream};
+///
+/// let rnn = Rnn::<f64>::builder(2, 3).build(&mut || 0.75)?;
+/// let (xs, d_outputs) = (Array3::ones((10, 4, 2)), Array3::ones((10, 4, 3)));
+/// let (early, late) = xs.view().split_at(Axis(0), 6);
+/// let (d_early, d_late) = d_outputs.view().split_at(Axis(0), 6);
+///
+/// let first = rnn.forward(early, &rnn.zero_state(4))?;
+/// let second = rnn.forward(late, &first.final_state())?;
+/// let back = rnn.backward(&second, d_late)?;
+/// let back = rnn.backward(&first, Upstream::outputs(d_early).final_state(&back.d_state0))?;
+///
+/// let pass = rnn.forward(xs.view(), &rnn.zero_state(4))?;
+/// assert_eq!(back.d_state0, rnn.backward(&pass, d_outputs.view())?.d_state0);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Upstream<'a, L: Layer> {
+    /// With respect to the outputs: `[time, batch, outputs]`.
+    pub outputs: Option<ArrayView3<'a, L::Elem>>,
+    /// With respect to the state after the last step.
+    pub final_state: Option<&'a L::State>,
+}
+
+impl<'a, L: Layer> Upstream<'a, L> {
+    /// The gradients of the outputs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::Array3;
+    /// use steadygrad::recurrent::{Layer, Rnn, Upstream};
+    ///
+    /// let rnn = Rnn::<f64>::builder(2, 3).build(&mut || 0.75)?;
+    /// let pass = rnn.forward(Array3::ones((5, 1, 2)).view(), &rnn.zero_state(1))?;
+    /// let d_outputs = Array3::ones((5, 1, 3));
+    /// assert_eq!(
+    ///     rnn.backward(&pass, Upstream::outputs(d_outputs.view()))?,
+    ///     rnn.backward(&pass, d_outputs.view())?,
+    /// );
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a view is kept as it is")]
+    pub fn outputs(outputs: ArrayView3<'a, L::Elem>) -> Self {
+        Self {
+            outputs: Some(outputs),
+            final_state: None,
+        }
+    }
+
+    /// Besides, or alone, those of the final state.
+    ///
+    /// # Examples
+    ///
+    /// An encoder, of whose outputs nobody makes anything but the last state:
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, Layer, Rnn, RnnState, Upstream};
+    ///
+    /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+    /// let pass = rnn.forward(Array3::ones((3, 1, 1)).view(), &rnn.zero_state(1))?;
+    /// let back = rnn.backward(&pass, Upstream::default().final_state(&RnnState { h: array![[1.0]] }))?;
+    /// assert_eq!(back.d_inputs, array![[[4.0]], [[2.0]], [[1.0]]]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn final_state(self, final_state: &'a L::State) -> Self {
+        Self {
+            final_state: Some(final_state),
+            ..self
+        }
+    }
+
+    /// Refuses gradients of outputs of another shape.
+    pub(super) fn check_outputs(&self, shape: &[usize]) -> Result<()> {
+        match &self.outputs {
+            Some(outputs) => check("output gradients", outputs.shape(), shape),
+            None => Ok(()),
+        }
+    }
+}
+
+// Derived, these would ask the layer to be cloned as well.
+impl<L: Layer> Clone for Upstream<'_, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L: Layer> Copy for Upstream<'_, L> {}
+
+/// No gradients at all.
+impl<L: Layer> Default for Upstream<'_, L> {
+    fn default() -> Self {
+        Self {
+            outputs: None,
+            final_state: None,
+        }
+    }
+}
+
+impl<'a, L: Layer> From<ArrayView3<'a, L::Elem>> for Upstream<'a, L> {
+    fn from(outputs: ArrayView3<'a, L::Elem>) -> Self {
+        Self::outputs(outputs)
+    }
+}
+
+/// What a backward pass finds: the gradient with respect to everything that went in.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::{Array3, array};
+/// use steadygrad::recurrent::{Activation, Layer, Rnn};
+///
+/// let rnn = Rnn::new(array![[3.0]], array![[0.5]], array![0.0], Activation::Identity)?;
+/// let pass = rnn.forward(Array3::ones((2, 1, 1)).view(), &rnn.zero_state(1))?;
+/// let back = rnn.backward(&pass, Array3::ones((2, 1, 1)).view())?;
+/// assert_eq!(back.grads.bias, array![2.5]);
+/// assert_eq!(back.grads.w_rec, array![[3.0]]);
+/// assert_eq!(back.d_inputs, array![[[4.5]], [[3.0]]]);
+/// assert_eq!(back.d_state0.h, array![[0.75]]);
+/// assert_eq!(back.stopped_at, None);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Backward<L: Layer> {
+    /// With respect to the parameters, summed over time and batch.
+    pub grads: L::Grads,
+    /// With respect to the inputs: `[time, batch, inputs]`.
+    pub d_inputs: Array3<L::Elem>,
+    /// With respect to the initial state.
+    pub d_state0: L::State,
+    /// The step at which the hook broke: it and all before it were not propagated.
+    pub stopped_at: Option<At>,
+    pub(super) space: L::Space,
+}
+
+impl<L: Layer> Backward<L> {
+    /// The gradients of a pass that no hook has stopped: for layers of one's own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, Backward, Layer, Rnn};
+    ///
+    /// let rnn = Rnn::new(array![[3.0]], array![[0.5]], array![0.0], Activation::Identity)?;
+    /// let pass = rnn.forward(Array3::ones((2, 1, 1)).view(), &rnn.zero_state(1))?;
+    /// let back = rnn.backward(&pass, Array3::ones((2, 1, 1)).view())?;
+    /// let doubled = Backward::<Rnn<f64>>::new(back.grads, back.d_inputs * 2.0, back.d_state0);
+    /// assert_eq!(doubled.d_inputs, array![[[9.0]], [[6.0]]]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn new(grads: L::Grads, d_inputs: Array3<L::Elem>, d_state0: L::State) -> Self {
+        Self {
+            grads,
+            d_inputs,
+            d_state0,
+            stopped_at: None,
+            space: L::Space::default(),
+        }
+    }
+
+    /// The working memory of the pass, kept for the next one.
+    ///
+    /// # Examples
+    ///
+    /// Who keeps gradients for long may let go of it:
+    ///
+    /// ```
+    /// use ndarray::Array3;
+    /// use steadygrad::recurrent::{CellSpace, Layer, Lstm};
+    ///
+    /// let lstm = Lstm::<f32>::builder(2, 5).build(&mut || 0.75)?;
+    /// let pass = lstm.forward(Array3::ones((9, 3, 2)).view(), &lstm.zero_state(3))?;
+    /// let mut back = lstm.backward(&pass, pass.outputs())?;
+    /// let whole = back.clone();
+    /// *back.space() = CellSpace::default();
+    /// assert_eq!(back, whole);   // it is no part of what was found
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    pub fn space(&mut self) -> &mut L::Space {
+        &mut self.space
+    }
+}
+
+/// What is to be said of a layer that says it succeeded and left nothing.
+fn nothing(what: &'static str) -> Error {
+    Error::Count {
+        what,
+        expected: 1,
+        found: 0,
+    }
+}

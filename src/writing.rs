@@ -1,0 +1,306 @@
+//! The handle with which a set is edited.
+
+use alloc::sync::Arc;
+
+use crate::edit::Edit;
+use crate::edits::Edits;
+use crate::measurement::Measurement;
+use crate::names::Path;
+use crate::reading::Reading;
+use crate::stats::Stats;
+use crate::tell::{Clamped, Tell};
+use crate::tensor::TensorMut;
+use crate::{Error, Result};
+
+/// What hands a set the edits of its tensors, one after the other.
+///
+/// It knows how far it is and under which name, so sets nest, and whether these are the tensors that the edits were
+/// planned for.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Edits, Result, TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
+///
+/// struct Model { w: Vec<f32> }
+/// # impl TensorSet for Model {
+/// #     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { f("w", TensorRef::Other(&self.w)) }
+/// # }
+///
+/// impl TensorSetMut for Model {
+/// #   fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> { f("w", &mut self.w) }
+///     fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+///         writing.under("w", |writing| self.w.carry_out(writing))
+///     }
+/// }
+/// let (mut edits, mut model) = (Edits::for_count(1), Model { w: vec![3.0, -4.0] });
+/// edits.clamp(0, -3.5, 3.5);
+/// edits.apply(&mut model)?;
+/// assert_eq!(model.w, [3.0, -3.5]);
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Writing<'w> {
+    edits: Source<'w>,
+    next: usize,
+    path: Path,
+    told: Told<'w>,
+}
+
+/// To leave all as it is.
+const KEEP: &Edits = &Edits::NONE;
+
+/// Where the edits come from.
+#[derive(Debug)]
+enum Source<'w> {
+    Each(&'w Edits),
+    /// The same for as many tensors as there are.
+    All(Edit<'w>),
+}
+
+/// What is to be told of them.
+#[derive(Debug)]
+enum Told<'w> {
+    Nothing,
+    /// What the tensors are afterwards; of those that are kept, `before` tells.
+    After {
+        before: &'w Measurement,
+        after: &'w mut Measurement,
+    },
+    Clamped(&'w mut Clamped),
+}
+
+impl<'w> Writing<'w> {
+    pub(crate) fn of(edits: &'w Edits) -> Self {
+        Self::new(Source::Each(edits), Told::Nothing)
+    }
+
+    /// Tells in `after` what is left of the tensors of `before`.
+    pub(crate) fn telling(
+        edits: &'w Edits,
+        before: &'w Measurement,
+        after: &'w mut Measurement,
+    ) -> Self {
+        after.begin(before.needs());
+        after.needs.units = None;
+        after.needs.groups.clear();
+        // The tensors are those of `before`, so nobody asks for their names again.
+        after.names = Arc::clone(&before.names);
+        Self::new(Source::Each(edits), Told::After { before, after })
+    }
+
+    /// The same clamp everywhere.
+    pub(crate) fn clamping(clamp: Edit<'w>, counts: &'w mut Clamped) -> Self {
+        Self::new(Source::All(clamp), Told::Clamped(counts))
+    }
+
+    fn new(edits: Source<'w>, told: Told<'w>) -> Self {
+        Self {
+            edits,
+            next: 0,
+            path: Path::ROOT,
+            told,
+        }
+    }
+
+    /// Whether there were as many tensors as edits.
+    pub(crate) fn finish(self) -> Result<()> {
+        if let Told::After { after, .. } = self.told {
+            after.finish(None);
+        }
+        match self.edits {
+            Source::Each(edits) if edits.len() != self.next => Err(Error::Count {
+                what: "tensors of the set",
+                expected: edits.len(),
+                found: self.next,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Has `f` edit a set whose names lie below `name`.
+    ///
+    /// ```
+    /// # use steadygrad::{Edits, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing, set};
+    /// # struct Model { layers: Vec<[f32; 1]> }
+    /// # impl TensorSet for Model {
+    /// #     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { set::visit_under("layers", &self.layers, f) }
+    /// # }
+    /// # impl TensorSetMut for Model {
+    /// # fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> { set::visit_under_mut("layers", &mut self.layers, f) }
+    /// fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+    ///     writing.under("layers", |writing| self.layers.carry_out(writing))
+    /// }
+    /// # }
+    /// # let (mut edits, mut model) = (Edits::for_count(2), Model { layers: vec![[1.0]; 2] });
+    /// # edits.zero(1);
+    /// # edits.apply(&mut model)?;
+    /// # assert_eq!(model.layers, [[1.0], [0.0]]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What `f` gives.
+    #[inline]
+    pub fn under<R>(&mut self, name: &str, f: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let back = self.path.enter(name);
+        let written = f(self);
+        self.path.leave(back);
+        written
+    }
+
+    /// The edit of the next tensor, for a set that carries out the edits of all its tensors together.
+    /// [`Writing::left`] comes after it.
+    ///
+    /// ```
+    /// # use steadygrad::{Edits, Result, Tell, TensorMut, TensorRef, TensorSet, TensorSetMut};
+    /// # use steadygrad::{Visitor, VisitorMut, Writing};
+    /// # struct OnDevice(Vec<f32>);
+    /// # impl TensorSet for OnDevice {
+    /// #     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { f("w", TensorRef::Other(&self.0)) }
+    /// # }
+    /// # impl TensorSetMut for OnDevice {
+    /// # fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> { f("w", &mut self.0) }
+    /// fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+    ///     let edit = writing.next("w")?;
+    ///     self.0.edit(&edit, Tell::nothing())?;
+    ///     writing.left(|reading| self.measure(reading))
+    /// }
+    /// # }
+    /// # let (mut edits, mut set) = (Edits::for_count(1), OnDevice(vec![1.0]));
+    /// # edits.zero(0);
+    /// # edits.apply(&mut set)?;
+    /// # assert_eq!(set.0, [0.0]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Name`] if the edit was planned for a tensor of another name.
+    #[inline]
+    pub fn next(&mut self, name: &str) -> Result<Edit<'w>> {
+        let (index, edits) = match self.edits {
+            Source::Each(edits) => (self.next, edits),
+            Source::All(edit) => {
+                self.next += 1;
+                return Ok(edit);
+            }
+        };
+        if edits.name(index).is_some() {
+            let back = self.path.enter(name);
+            let found = self.path.as_str();
+            let other = edits.name(index).filter(|&expected| expected != found);
+            let error = other.map(|expected| Error::Name {
+                index,
+                expected: expected.into(),
+                found: found.into(),
+            });
+            self.path.leave(back);
+            if let Some(error) = error {
+                return Err(error);
+            }
+        }
+        self.next += 1;
+        Ok(edits.get(index))
+    }
+
+    /// Edits the next tensor.
+    ///
+    /// ```
+    /// # use steadygrad::{Edits, Result, TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
+    /// # struct Model { w: Vec<f32> }
+    /// # impl TensorSet for Model {
+    /// #     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { f("w", TensorRef::Other(&self.w)) }
+    /// # }
+    /// # impl TensorSetMut for Model {
+    /// # fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> { f("w", &mut self.w) }
+    /// fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+    ///     writing.tensor("w", &mut self.w)
+    /// }
+    /// # }
+    /// # let (mut edits, mut model) = (Edits::for_count(1), Model { w: vec![1.0] });
+    /// # edits.zero(0);
+    /// # edits.apply(&mut model)?;
+    /// # assert_eq!(model.w, [0.0]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Writing::next`], and what the tensor gives.
+    #[inline]
+    pub fn tensor(&mut self, name: &str, tensor: &mut dyn TensorMut) -> Result<()> {
+        let index = self.next;
+        let edit = self.next(name)?;
+        match &mut self.told {
+            Told::Nothing if edit.is_keep() => Ok(()),
+            Told::Nothing => tensor.edit(&edit, Tell::nothing()),
+            Told::Clamped(counts) => tensor.edit(&edit, Tell::clamped(counts)),
+            Told::After { before, after } if edit.is_keep() => {
+                after.record(*before.tensor(index));
+                Ok(())
+            }
+            Told::After { after, .. } => {
+                let mut left = Stats::EMPTY;
+                tensor.edit(
+                    &edit,
+                    Tell {
+                        magnitudes: after.needs.magnitudes,
+                        power: after.needs.power,
+                        ..Tell::after(&mut left)
+                    },
+                )?;
+                after.record(left);
+                Ok(())
+            }
+        }
+    }
+
+    /// Has `f` read what is left of the tensors for which [`Writing::next`] gave the edits, if somebody asks.
+    ///
+    /// # Errors
+    ///
+    /// What `f` gives.
+    pub fn left<'a>(&mut self, f: impl FnOnce(&mut Reading<'_, 'a>) -> Result<()>) -> Result<()> {
+        let Told::After { after, .. } = &mut self.told else {
+            return Ok(());
+        };
+        let nameless = core::mem::replace(&mut after.nameless, true);
+        let mut reading = Reading::new(after, KEEP, self.path.clone());
+        let read = f(&mut reading);
+        reading.close();
+        after.nameless = nameless;
+        read
+    }
+
+    /// The counts to which a set adds what a clamp did, if that is what is to be told; it looks for
+    /// itself, beside the [edits](Writing::next).
+    ///
+    /// ```
+    /// # use steadygrad::{Clamped, Result, TensorRef, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing, clip};
+    /// # struct OnDevice(Vec<f32>);
+    /// # impl TensorSet for OnDevice {
+    /// #     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> { f("w", TensorRef::Other(&self.0)) }
+    /// # }
+    /// # impl TensorSetMut for OnDevice {
+    /// # fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> { f("w", &mut self.0) }
+    /// fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+    ///     let clamp = writing.next("w")?;
+    ///     if let Some(counts) = writing.clamped() {
+    ///         *counts += Clamped::of(3, 2, 0, 0);   // as the device says
+    ///     }
+    /// #   let _ = clamp;
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # assert_eq!(clip::value(&mut OnDevice(vec![1.0]), 0.5)?.clipped(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    pub fn clamped(&mut self) -> Option<&mut Clamped> {
+        match &mut self.told {
+            Told::Clamped(counts) => Some(counts),
+            _ => None,
+        }
+    }
+}
