@@ -113,7 +113,7 @@ fn sets_that_do_not_fit_change_nothing() {
         );
         let error = set::accumulate(&x, &mut y).unwrap_err();
         assert!(matches!(error, Error::Shape { .. }), "{error}");
-        assert_eq!(y, ndarray::Array2::zeros((3, 2)));
+        assert_eq!(y, ndarray::Array2::<f32>::zeros((3, 2)));
     }
 }
 
