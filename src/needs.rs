@@ -22,6 +22,7 @@ use crate::units::Units;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Needs {
     /// Σ|x|, for the L1 norm.
     pub magnitudes: bool,

@@ -264,8 +264,7 @@ impl<'w> Writing<'w> {
             return Ok(());
         };
         let nameless = core::mem::replace(&mut after.nameless, true);
-        const KEEP: &Edits = &Edits::NONE;
-        let mut reading = Reading::new(after, KEEP, self.path.clone());
+        let mut reading = Reading::new(after, const { &Edits::NONE }, self.path.clone());
         let read = f(&mut reading);
         reading.close();
         after.nameless = nameless;

@@ -23,6 +23,7 @@ impl<'a> At<'a> {
     }
 
     /// Whether a unit along `axis` is named.
+    #[cfg(feature = "ndarray")]
     pub(crate) fn fixes(at: Option<&Self>, axis: usize) -> bool {
         core::iter::successors(at, |at| at.outer).any(|at| at.axis == axis)
     }

@@ -11,7 +11,7 @@ impl Part for f64 {
 
     #[inline(always)]
     fn is_nan(self) -> bool {
-        self != self
+        f64::is_nan(self)
     }
 
     #[inline(always)]
@@ -69,7 +69,7 @@ impl Part for f32 {
 
     #[inline(always)]
     fn is_nan(self) -> bool {
-        self != self
+        f32::is_nan(self)
     }
 
     #[inline(always)]

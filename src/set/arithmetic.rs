@@ -7,6 +7,7 @@ use super::{TensorSet, TensorSetMut};
 use crate::Result;
 use crate::kernel;
 use crate::names::Names;
+use crate::number::Number;
 use crate::slice::{SliceMut, SliceRef, each_slice};
 use crate::tensor::{BLOCK, Tensor, TensorMut, TensorRef};
 
@@ -85,21 +86,17 @@ pub fn accumulate<X: TensorSet + ?Sized, Y: TensorSetMut + ?Sized>(x: &X, y: &mu
 pub fn copy<X: TensorSet + ?Sized, Y: TensorSetMut + ?Sized>(x: &X, y: &mut Y) -> Result<()> {
     paired(x, y, false, |x, y| {
         match (x.as_slice_ref(), y.as_slice_mut_ref()) {
-            (Some(SliceRef::F32(x)), Some(SliceMut::F32(y))) => copy_of(x, y),
-            (Some(SliceRef::F64(x)), Some(SliceMut::F64(y))) => copy_of(x, y),
+            // Of the same length, or they would not be paired.
+            (Some(SliceRef::F32(x)), Some(SliceMut::F32(y))) => y.copy_from_slice(x),
+            (Some(SliceRef::F64(x)), Some(SliceMut::F64(y))) => y.copy_from_slice(x),
             #[cfg(feature = "half")]
-            (Some(SliceRef::F16(x)), Some(SliceMut::F16(y))) => copy_of(x, y),
+            (Some(SliceRef::F16(x)), Some(SliceMut::F16(y))) => y.copy_from_slice(x),
             #[cfg(feature = "half")]
-            (Some(SliceRef::BF16(x)), Some(SliceMut::BF16(y))) => copy_of(x, y),
-            _ => combine(x, y, |x, _| x),
+            (Some(SliceRef::BF16(x)), Some(SliceMut::BF16(y))) => y.copy_from_slice(x),
+            _ => return combine(x, y, |x, _| x),
         }
+        Ok(())
     })
-}
-
-fn copy_of<E: Copy>(x: &[E], y: &mut [E]) -> Result<()> {
-    // Of the same length, or they would not be paired.
-    y.copy_from_slice(x);
-    Ok(())
 }
 
 /// `y ← a·y`, in `f64` and rounded once: a decay of weights, or a mean of what was accumulated.
@@ -139,18 +136,16 @@ pub fn scale<Y: TensorSetMut + ?Sized>(y: &mut Y, a: f64) -> Result<()> {
 ///
 /// What the tensors give.
 pub fn zero<Y: TensorSetMut + ?Sized>(y: &mut Y) -> Result<()> {
-    y.visit_mut(&mut |_, tensor| match tensor.as_slice_mut_ref() {
-        Some(slice) => {
-            each_slice!(slice, SliceMut, ys => ys.fill(Default::default()));
-            Ok(())
+    y.visit_mut(&mut |_, tensor| {
+        if let Some(slice) = tensor.as_slice_mut_ref() {
+            each_slice!(slice, SliceMut, ys => ys.fill(Number::near(0.0)));
+            return Ok(());
         }
-        None => {
-            let len = tensor.len();
-            for start in (0..len).step_by(BLOCK) {
-                tensor.write(start, &[0.0; BLOCK][..BLOCK.min(len - start)])?;
-            }
-            Ok(())
+        let len = tensor.len();
+        for start in (0..len).step_by(BLOCK) {
+            tensor.write(start, &[0.0; BLOCK][..BLOCK.min(len - start)])?;
         }
+        Ok(())
     })
 }
 

@@ -159,7 +159,7 @@ fn in_every_place(
             writes: writes.clone(),
         };
         wrap(set, &mut |set| {
-            f(place, path, set, &|| (reads.take(), writes.take()))
+            f(place, path, set, &|| (reads.take(), writes.take()));
         });
     }
 }
