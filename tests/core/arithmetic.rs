@@ -20,9 +20,10 @@ fn layer(x: f32) -> Layer {
 #[test]
 fn what_has_no_gradient_stays_as_it_is() {
     type Grads = [(&'static str, Option<Layer>); 2];
+    type Params = [(&'static str, Layer); 2];
     let grads: Grads = [("first", None), ("second", Some(layer(2.0)))];
-    let params = [("first", layer(1.0)), ("second", layer(8.0))];
-    let stepped = |step: &dyn Fn(&Grads, &mut [(&'static str, Layer); 2]) -> Result<()>| {
+    let params: Params = [("first", layer(1.0)), ("second", layer(8.0))];
+    let stepped = |step: &dyn Fn(&Grads, &mut Params) -> Result<()>| {
         let mut ys = params.clone();
         assert_eq!(step(&grads, &mut ys), Ok(()));
         assert_eq!(ys[0], params[0]);

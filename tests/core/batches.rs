@@ -118,11 +118,12 @@ fn nested_sets_are_measured_like_a_flat_list() {
             [layer.w.clone(), b, vec![layer.scale]]
         })
         .collect();
-    let mut layers = layers.into_iter();
-    let nested: Vec<(String, Vec<Layer>)> = (0..)
-        .map(|block| (format!("block{block}"), layers.by_ref().take(7).collect()))
-        .take_while(|(_, layers): &(_, Vec<Layer>)| !layers.is_empty())
-        .collect();
+    let mut layers = layers.into_iter().peekable();
+    let mut nested: Vec<(String, Vec<Layer>)> = vec![];
+    while layers.peek().is_some() {
+        let name = format!("block{}", nested.len());
+        nested.push((name, layers.by_ref().take(7).collect()));
+    }
     for needs in [
         Needs::norms(),
         Needs::norms().of_magnitudes().of_power(3.0).of_range(),
