@@ -117,6 +117,7 @@ fn is_below(name: &str, set: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     fn names(all: &[&str]) -> Names {
         let mut names = Names::default();

@@ -2,7 +2,7 @@
 
 use steadygrad::{
     Ask, Edits, Error, Guard, Measurement, Needs, Result, SliceRef, Stats, Tensor, TensorRef,
-    TensorSet, TensorSetMut, Visitor, VisitorMut, clip,
+    TensorSet, TensorSetMut, Visitor, VisitorMut, clip, tensor_set,
 };
 
 /// A tensor that lends no slice.
@@ -93,6 +93,47 @@ fn a_measurement_can_be_used_again_for_another_set() {
         seen,
         Measurement::with_needs(&small, &Needs::norms()).unwrap()
     );
+}
+
+#[test]
+fn nested_sets_are_measured_like_a_flat_list() {
+    struct Layer {
+        w: Vec<f32>,
+        b: Option<Vec<f32>>,
+        scale: f32,
+    }
+    tensor_set!(Layer { w, b, scale });
+
+    let flat: Vec<Vec<f32>> = tensors(10_002).into_iter().map(|tensor| tensor.0).collect();
+    let layers = flat.chunks_exact(3).enumerate().map(|(i, three)| Layer {
+        w: three[0].clone(),
+        b: (i % 2 == 0).then(|| three[1].clone()),
+        scale: i as f32,
+    });
+    let layers: Vec<Layer> = layers.collect();
+    let flat: Vec<Vec<f32>> = layers
+        .iter()
+        .flat_map(|layer| {
+            let b = layer.b.clone().unwrap_or_default();
+            [layer.w.clone(), b, vec![layer.scale]]
+        })
+        .collect();
+    let mut layers = layers.into_iter().peekable();
+    let mut nested: Vec<(String, Vec<Layer>)> = vec![];
+    while layers.peek().is_some() {
+        let name = format!("block{}", nested.len());
+        nested.push((name, layers.by_ref().take(7).collect()));
+    }
+    for needs in [
+        Needs::norms(),
+        Needs::norms().of_magnitudes().of_power(3.0).of_range(),
+    ] {
+        let expected = Measurement::with_needs(&flat, &needs).unwrap();
+        let seen = Measurement::with_needs(&nested, &needs).unwrap();
+        assert_eq!(seen.len(), 10_002);
+        assert!(seen.tensors() == expected.tensors() && seen.exact() == expected.exact());
+        assert_eq!(seen.name(10_001), "block476.1.scale");
+    }
 }
 
 /// A set that fails after some of its tensors.

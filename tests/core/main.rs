@@ -1,6 +1,7 @@
 //! The core: measuring, clipping, detecting, penalties and the guard.
 
 mod accuracy;
+mod arithmetic;
 mod bad_input;
 mod batches;
 mod clip_oracle;
