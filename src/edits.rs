@@ -476,7 +476,7 @@ impl Edits {
     pub(crate) fn settle_tensor(&self, index: usize, stats: &mut Stats) {
         for held in self.held.iter().filter(|held| held.each) {
             let members = self.members_of(held);
-            if members.is_none_or(|members| members.contains(&(index as u32))) {
+            if members.is_none_or(|members| members.binary_search(&(index as u32)).is_ok()) {
                 stats.hold(held.norm, held.max);
             }
         }

@@ -47,6 +47,8 @@ pub struct Measurement {
 /// Some of the tensors taken together.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Group {
+    /// Whose members these are, under the names of the measurement.
+    covers: Option<Covers>,
     members: Vec<u32>,
     exact: Total,
     total: Stats,
@@ -71,6 +73,7 @@ impl Measurement {
         // Of the same tensors.
         self.groups.resize_with(before.groups.len(), Group::default);
         for (mine, theirs) in self.groups.iter_mut().zip(&before.groups) {
+            mine.covers.clone_from(&theirs.covers);
             mine.members.clone_from(&theirs.members);
         }
         for (i, stats) in before.tensors.iter().enumerate() {
@@ -100,6 +103,8 @@ impl Measurement {
         }
         if !Arc::ptr_eq(&self.names, &like.names) {
             self.names = Arc::clone(&like.names);
+            // Whose members were those of other names.
+            self.groups.clear();
         }
         reserve(&mut self.tensors, like.tensors.len());
         reserve(&mut self.unit_ends, like.unit_ends.len());
@@ -124,20 +129,21 @@ impl Measurement {
 
     /// Closes it under these names, if they are new.
     pub(crate) fn finish(&mut self, new_names: Option<Names>) {
-        let known = new_names.is_none() && self.groups.len() == self.needs.groups.len();
+        let renamed = new_names.is_some();
         if let Some(names) = new_names {
             self.names = Arc::new(names);
         }
-        if !known {
-            let (names, count) = (&self.names, self.tensors.len());
-            self.groups.clear();
-            self.groups.extend(self.needs.groups.iter().map(|covers| {
+        let (names, count) = (&self.names, self.tensors.len());
+        let groups = &self.needs.groups;
+        self.groups.resize_with(groups.len(), Group::default);
+        for (group, covers) in self.groups.iter_mut().zip(groups) {
+            if renamed || group.covers.as_ref() != Some(covers) {
                 let covered = |&i: &usize| covers.covers(names.get(i).unwrap_or_default());
-                Group {
-                    members: (0..count).filter(covered).map(|i| i as u32).collect(),
-                    ..Group::default()
-                }
-            }));
+                group.members.clear();
+                let members = (0..count).filter(covered).map(|i| i as u32);
+                group.members.extend(members);
+                group.covers = Some(covers.clone());
+            }
         }
         self.close();
     }
@@ -365,6 +371,7 @@ impl Measurement {
         into.groups.resize_with(groups.len(), Group::default);
         for (group, (asked, made)) in into.groups.iter_mut().zip(groups) {
             into.needs.groups.push(asked.clone());
+            group.covers = Some(asked.clone());
             if let Some(theirs) = self.group_of(made) {
                 let index = |place: &u32| members.iter().position(|member| member == place);
                 group.members.clear();

@@ -26,9 +26,9 @@ use crate::stats::Norm;
 pub struct Pen<'e> {
     edits: &'e mut Edits,
     seen: &'e Measurement,
-    /// Which tensors of the whole set the rule sees, unless it is all of them.
+    /// Which tensors of the whole set the rule sees, in order, unless it is all of them.
     members: Option<&'e [u32]>,
-    /// Which of the whole set it may change, unless it is those that it sees.
+    /// Which of the whole set it may change, in order, unless it is those that it sees.
     reach: Option<&'e [u32]>,
     why: Option<&'static str>,
 }
@@ -108,7 +108,7 @@ impl Pen<'_> {
         let Some(place) = self.place(index) else {
             return;
         };
-        let reached = |reach: &[u32]| reach.contains(&(place as u32));
+        let reached = |reach: &[u32]| reach.binary_search(&(place as u32)).is_ok();
         if self.reach.is_none_or(reached) {
             write(self.edits, place);
         }

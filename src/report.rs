@@ -286,6 +286,9 @@ impl Report {
     /// ```
     #[must_use]
     pub fn factor(&self) -> f64 {
+        if self.edits.is_keep() {
+            return 1.0;
+        }
         self.edits.least_factor() * self.scale.0
     }
 
@@ -300,10 +303,16 @@ impl Report {
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     pub fn tensors(&self) -> impl Iterator<Item = TensorReport<'_>> {
-        (0..self.before.len()).map(|i| TensorReport {
+        // What is not edited is left as it came, of which the true gradients are told.
+        let from = if self.edits.is_keep() {
+            &self.before
+        } else {
+            self.raw()
+        };
+        (0..self.before.len()).map(move |i| TensorReport {
             name: self.before.name(i),
             before: self.before.tensor(i),
-            after: self.after.tensor(i, self.raw(), &self.edits),
+            after: self.after.tensor(i, from, &self.edits),
             edit: self.edits.get(i),
         })
     }

@@ -203,6 +203,8 @@ pub struct GuardState {
     pub rollbacks: u32,
     /// The rules in order, by name.
     pub rules: Vec<(String, State)>,
+    /// Of each rule, whether it was ever given what it goes by.
+    pub fed: Vec<bool>,
 }
 
 impl GuardState {

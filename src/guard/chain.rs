@@ -79,7 +79,7 @@ pub(super) struct Link {
     /// What it remembered when it was added.
     fresh: State,
     /// Whether it was ever given all that it goes by.
-    fed: bool,
+    pub(super) fed: bool,
 }
 
 impl Link {

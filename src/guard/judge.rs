@@ -235,8 +235,8 @@ fn read<G: TensorSet + ?Sized>(
     needs: &Needs,
     scale: f64,
 ) -> Result<()> {
-    report.scale = Scale(scale);
-    if report.scale == Scale::ONE {
+    report.scale = Scale::ONE;
+    if scale == 1.0 {
         report.before.read(grads, needs, &Edits::NONE)?;
         let names = Some(report.before.names());
         report.edits.reset(report.before.len(), names);
@@ -249,6 +249,7 @@ fn read<G: TensorSet + ?Sized>(
             found: scale,
         });
     }
+    report.scale = Scale(scale);
     report.raw.read(grads, needs, &Edits::NONE)?;
     let names = Some(report.raw.names());
     report.edits.reset(report.raw.len(), names);

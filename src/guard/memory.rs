@@ -31,10 +31,12 @@ impl Guard {
             skips: self.report.skips,
             rollbacks: self.report.rollbacks,
             rules: self.links.iter().map(rule).collect(),
+            fed: self.links.iter().map(|link| link.fed).collect(),
         }
     }
 
-    /// Goes on from where another guard of the same rules was: every later decision is the same, bit for bit.
+    /// Goes on from where another guard of the same rules was: every later decision is the same, bit for bit. Alarms
+    /// that were going on are told as [new](crate::detect::Alarm::is_new) once more.
     ///
     /// ```
     /// use steadygrad::{detect::{PersistentNorm, Plateau}, Guard};
@@ -62,9 +64,11 @@ impl Guard {
             let expected = alloc::format!("format {}", GuardState::FORMAT);
             return differs(expected, alloc::format!("{}", state.format));
         }
-        if state.rules.len() != self.links.len() {
-            let expected = alloc::format!("{} rules", self.links.len());
-            return differs(expected, alloc::format!("{}", state.rules.len()));
+        for found in [state.rules.len(), state.fed.len()] {
+            if found != self.links.len() {
+                let expected = alloc::format!("{} rules", self.links.len());
+                return differs(expected, alloc::format!("{found}"));
+            }
         }
         for (place, (link, (name, _))) in self.links.iter().zip(&state.rules).enumerate() {
             if link.rule.name() != name {
@@ -82,6 +86,9 @@ impl Guard {
                 link.load(state)?;
             }
             return Err(error);
+        }
+        for (link, fed) in self.links.iter_mut().zip(&state.fed) {
+            link.fed = *fed;
         }
         self.begin_at(state.step, state.skips, state.rollbacks);
         Ok(())

@@ -195,8 +195,50 @@ fn nobody_is_in_a_group_of_none() {
 }
 
 #[test]
+fn groups_are_told_apart_also_behind_a_clamp_that_bites() {
+    for seed in 0..50 {
+        let (mut together, mut one_by_one) = (named(seed), named(seed));
+        let clamp = || Value::new(0.5).unwrap();
+        let of = |group: &'static str, max: f64| GlobalNorm::new(max).unwrap().on(group);
+        let mut guard = Guard::new()
+            .clip(clamp())
+            .clip(of("a.", 0.1))
+            .clip(of("b.", 0.2));
+        assert!(guard.step(&mut together).unwrap().verdict().is_apply());
+        let mut alone = |mut guard: Guard| {
+            assert!(guard.step(&mut one_by_one).unwrap().verdict().is_apply());
+        };
+        alone(Guard::new().clip(clamp()));
+        alone(Guard::new().clip(of("a.", 0.1)));
+        alone(Guard::new().clip(of("b.", 0.2)));
+        for ((name, xs), (_, ys)) in together.iter().zip(&one_by_one) {
+            // Clamped and scaled at once, or rounded in between.
+            let near = |(x, y): (&f64, &f64)| (x - y).abs() <= 4.0 * f64::EPSILON * y.abs();
+            assert!(xs.iter().zip(ys).all(near), "{seed} {name}: {xs:?} {ys:?}");
+        }
+    }
+}
+
+#[test]
 fn members_follow_the_names() {
     let mut guard = Guard::new().clip(GlobalNorm::new(1.0).unwrap().on("a"));
+    follow(&mut guard);
+    // Behind a clamp that bites, where they are read apart.
+    let clamp = Value::new(1e3).unwrap().on("z");
+    let mut guard = Guard::new()
+        .clip(clamp)
+        .clip(GlobalNorm::new(1.0).unwrap().on("a"));
+    for _ in 0..2 {
+        let mut one = [("a", [2.0]), ("b", [2.0]), ("z", [1e9])];
+        assert!(guard.step(&mut one).unwrap().verdict().is_apply());
+        assert_eq!(one, [("a", [1.0]), ("b", [2.0]), ("z", [1e3])]);
+        let mut other = [("z", [1e9]), ("b", [2.0]), ("a", [4.0])];
+        assert!(guard.step(&mut other).unwrap().verdict().is_apply());
+        assert_eq!(other, [("z", [1e3]), ("b", [2.0]), ("a", [1.0])]);
+    }
+}
+
+fn follow(guard: &mut Guard) {
     for _ in 0..2 {
         let mut one = [("a", [2.0]), ("b", [2.0])];
         assert!(guard.step(&mut one).unwrap().verdict().is_apply());

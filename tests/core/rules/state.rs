@@ -172,6 +172,25 @@ fn what_does_not_fit_is_refused_whole() {
     assert_eq!(error.to_string(), "state: expected format 1, found 2");
 }
 
+/// A rule that was fed once may be left without; restored, it still may.
+#[test]
+fn whether_a_rule_was_ever_fed_is_remembered() {
+    let make = || Guard::new().detect_with(Verdict::Stop, Plateau::new(0.0, 3).unwrap());
+    let mut first = make();
+    assert!(first.step(Step::new(&mut [1.0]).loss(0.5)).is_ok());
+    let mut second = make();
+    second.restore(&first.state()).unwrap();
+    for guard in [&mut first, &mut second] {
+        let report = guard.step(&mut [1.0]).unwrap();
+        assert_eq!(report.abstained(), [("plateau", "no loss was given")]);
+        guard.reset().unwrap();
+        assert!(guard.step(&mut [1.0]).is_err());
+    }
+    let mut saved = make().state();
+    saved.fed.clear();
+    assert!(matches!(first.restore(&saved), Err(Error::State { .. })));
+}
+
 #[test]
 fn a_window_that_is_too_long_is_refused() {
     let make = |window| {

@@ -52,6 +52,16 @@ fn a_step_that_is_not_taken_leaves_scaled_gradients_scaled() {
         (Verdict::Skip, false)
     );
     assert_eq!(grads, [1024.0, f64::INFINITY]);
+    // Nor is anything told of it but what the true gradients are.
+    let mut grads = [8.0 * 1024.0];
+    let threshold = NormThreshold::new(4.0).unwrap();
+    let mut guard = Guard::new().detect_with(Verdict::Skip, threshold);
+    let report = guard.step(Step::new(&mut grads).scaled_by(1024.0)).unwrap();
+    assert_eq!(report.verdict(), Verdict::Skip);
+    assert_eq!((report.after(), report.factor()), (8.0, 1.0));
+    let tensor = report.tensors().next().unwrap();
+    assert_eq!(tensor.after, Some(*tensor.before));
+    assert_eq!(grads, [8.0 * 1024.0]);
 }
 
 #[test]
