@@ -21,6 +21,28 @@ impl Guard {
     /// assert_eq!((state.step, state.rules[0].0.as_str()), (1, "plateau"));
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
+    ///
+    /// With the feature `serde`, beside the weights that a run is continued from:
+    ///
+    #[cfg_attr(feature = "serde", doc = "```")]
+    #[cfg_attr(not(feature = "serde"), doc = "```ignore")]
+    /// use steadygrad::{prelude::*, clip, detect, Guard, Step};
+    ///
+    /// let make = || Ok::<_, steadygrad::Error>(Guard::new()
+    ///     .clip(clip::GlobalNorm::new(1.0)?.on("policy."))
+    ///     .detect(detect::PersistentNorm::new(1.0, 2)?.on("value.")));
+    /// let mut guard = make()?;
+    /// let (mut policy_grads, mut value_grads) = ([("w", [3.0, 4.0])], [("w", vec![2.0_f32])]);
+    /// let mut both = [("policy", &mut policy_grads as &mut dyn TensorSetMut), ("value", &mut value_grads)];
+    /// assert!(guard.step(Step::new(&mut both).loss(0.5))?.alarms().is_empty());
+    /// let text = serde_json::to_string(&guard.state())?;
+    ///
+    /// let mut again = make()?;
+    /// again.restore(&serde_json::from_str(&text)?)?;
+    /// assert_eq!(again.step(Step::new(&mut both).loss(0.4))?.alarms().len(), 1);   // the second in a row
+    /// assert_eq!(policy_grads[0].1.map(|x| (x * 10.0_f64).round()), [6.0, 8.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn state(&mut self) -> GuardState {
         self.settle_what_was_dropped();

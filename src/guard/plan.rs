@@ -1,7 +1,7 @@
 //! What a guard decided, to be carried out or folded into an optimiser.
 
 use super::units::check_units;
-use super::{Guard, Step, Stepped, Watch};
+use super::{Guard, Step, Stepped};
 use crate::set::{Found, Pairing};
 use crate::{Factor, Measurement, Report, Result, Tensor, TensorSet, TensorSetMut, Verdict};
 
@@ -171,7 +171,7 @@ impl Guard {
     /// fails while it is written to: then the tensors before it are edited, those behind it are not, and the
     /// norm [after](Report::after) is NaN. A step with an error is not taken and counts as skipped; the first beyond
     /// [`Guard::max_skips`] in a row gives [`Error::Stop`](crate::Error::Stop).
-    pub fn step<'s, G, P>(&mut self, step: impl Into<Step<'s, G, P>>) -> Result<Stepped<'_>>
+    pub fn step<'s, G, P>(&mut self, step: impl Into<Step<'s, &'s mut G, P>>) -> Result<Stepped<'_>>
     where
         G: TensorSetMut + ?Sized + 's,
         P: TensorSet + ?Sized + 's,
@@ -192,8 +192,9 @@ impl Guard {
     /// own loop: a clipped step then costs one read and no extra write.
     ///
     /// A plan is a step, whether it is carried out or dropped: it has a number of its own, detectors have seen it,
-    /// and a verdict to skip counts. Rules learn from one that is [applied](Plan::apply) or [taken](Plan::taken). To look at gradients twice in one step, look at the plan's
-    /// [report](Plan::report), or read them with [`Measurement::of`].
+    /// and a verdict to skip counts. Rules learn from one that is [applied](Plan::apply) or [taken](Plan::taken). To
+    /// look at gradients twice in one step, look at the plan's [report](Plan::report), or read them with
+    /// [`Measurement::of`].
     ///
     /// ```
     /// use steadygrad::{clip, Guard};
@@ -213,16 +214,16 @@ impl Guard {
     /// # Errors
     ///
     /// As [`Guard::step`].
-    pub fn plan<'w, G, P>(&mut self, watch: impl Into<Watch<'w, G, P>>) -> Result<Plan<'_>>
+    pub fn plan<'s, G, P>(&mut self, step: impl Into<Step<'s, &'s G, P>>) -> Result<Plan<'_>>
     where
-        G: TensorSet + ?Sized + 'w,
-        P: TensorSet + ?Sized + 'w,
+        G: TensorSet + ?Sized + 's,
+        P: TensorSet + ?Sized + 's,
     {
-        let Watch {
+        let Step {
             grads,
             params,
             more,
-        } = watch.into();
+        } = step.into();
         let params = params.as_ref().map(|params| params as &dyn TensorSet);
         self.decide(grads, params, &more)?;
         Ok(Plan { guard: self })

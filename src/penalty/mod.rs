@@ -167,30 +167,6 @@ pub trait Penalty: Sync {
         })?;
         Ok(sum.round())
     }
-
-    /// The gradient alone, added to `grads`.
-    ///
-    /// ```
-    /// use steadygrad::penalty::{L2, Penalty};
-    /// let (weights, mut grads) = ([2.0_f32, -4.0], [1.0_f32, 1.0]);
-    /// L2::new(0.5)?.add_gradient(&weights, &mut grads)?;
-    /// assert_eq!(grads, [2.0, -1.0]);
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Penalty::apply`].
-    fn add_gradient<W: TensorSet + ?Sized, G: TensorSetMut + ?Sized>(
-        &self,
-        weights: &W,
-        grads: &mut G,
-    ) -> Result<()>
-    where
-        Self: Sized,
-    {
-        self.apply(weights, grads).map(|_value| ())
-    }
 }
 
 /// A boxed penalty is the penalty, though one term at a time is asked for through the box.

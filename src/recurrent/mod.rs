@@ -70,6 +70,58 @@
 //! # Ok::<(), steadygrad::Error>(())
 //! ```
 //!
+//! A training loop with everything in it: a penalty, a clip, a detector, a way back.
+//!
+//! ```
+//! use ndarray::{Array3, ArrayView3};
+//! use steadygrad::penalty::{L2, Penalty};
+//! use steadygrad::recurrent::{Activation, Init, Layer, Rnn};
+//! use steadygrad::{clip, detect, set, Guard, Step, Verdict};
+//!
+//! fn mse(outputs: ArrayView3<f32>, targets: &Array3<f32>) -> (f64, Array3<f32>) {
+//!     let (apart, count) = (&outputs - targets, targets.len() as f32);
+//!     (f64::from(apart.iter().map(|x| x * x).sum::<f32>() / count), apart * (2.0 / count))
+//! }
+//!
+//! let mut seed = 1_u64; // any source of numbers in [0, 1) will do
+//! let mut uniform = move || {
+//!     seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+//!     (seed >> 11) as f64 / (1_u64 << 53) as f64
+//! };
+//! let (inputs, hidden, batch, time) = (2, 5, 3, 4);
+//! let mut rnn = Rnn::<f32>::builder(inputs, hidden)
+//!     .activation(Activation::Tanh)
+//!     .w_rec(Init::Orthogonal)
+//!     .build(&mut uniform)?;
+//! let decay = L2::new(1e-4)?;
+//! let mut guard = Guard::new()
+//!     .detect_with(Verdict::Rollback, detect::WeightGrowth::new(10.0)?)
+//!     .clip(clip::GlobalNorm::new(1.0)?);
+//! let mut last_good = rnn.clone();
+//! let mut losses = vec![];
+//! for epoch in 0..200 {
+//!     let xs = Array3::from_shape_simple_fn((time, batch, inputs), || uniform() as f32);
+//!     let targets = Array3::from_shape_fn((time, batch, hidden), |(t, b, _)| xs[[t, b, 0]] - xs[[t, b, 1]]);
+//!     let pass = rnn.forward(xs.view(), &rnn.zero_state(batch))?;
+//!     let (loss, d_outputs) = mse(pass.outputs(), &targets);
+//!     let mut back = rnn.backward(&pass, d_outputs.view())?;
+//!     let loss = loss + decay.apply(&rnn, &mut back.grads)?;     // its value, and its gradient added in place
+//!     losses.push(loss);
+//!     let report = guard.step(Step::new(&mut back.grads).params(&rnn).loss(loss))?;
+//!     match report.verdict() {
+//!         Verdict::Apply => set::axpy(-0.1, &back.grads, &mut rnn)?,
+//!         Verdict::Skip => continue,
+//!         Verdict::Rollback => rnn = last_good.clone(),
+//!         Verdict::Stop => { eprintln!("{report}"); break }
+//!     }
+//!     if epoch % 50 == 0 {
+//!         last_good = rnn.clone();
+//!     }
+//! }
+//! assert!(losses[199] < losses[0] / 2.0);
+//! # Ok::<(), steadygrad::Error>(())
+//! ```
+//!
 //! # References
 //!
 //! - Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013, arXiv:1211.5063.

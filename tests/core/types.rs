@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use steadygrad::{
     Ask, Clamped, Edit, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Op,
     Plan, Reading, Report, SliceMut, SliceRef, Stats, Step, StepView, Tell, Tensor, TensorMut,
-    TensorReport, TensorSet, TensorSetMut, Total, Units, Verdict, Watch, Wide, Writing, clip,
-    detect, penalty, tensor_set,
+    TensorReport, TensorSet, TensorSetMut, Total, Units, Verdict, Wide, Writing, clip, detect,
+    penalty, set, tensor_set,
 };
 
 fn shared<T: Send + Sync + Debug>() {}
@@ -57,8 +57,7 @@ fn types_cross_threads_and_can_be_shown() {
     value::<penalty::L2>();
     value::<penalty::ElasticNet>();
     // These borrow a set of the user's, which may not leave its thread.
-    shown::<Step<'_, Vec<f32>>>();
-    shown::<Watch<'_, Vec<f32>>>();
+    shown::<Step<'_, &mut Vec<f32>>>();
     shown::<steadygrad::TensorRef<'_>>();
     shown::<Reading<'_, '_>>();
     shown::<Writing<'_>>();
@@ -291,25 +290,6 @@ mod with_arrays {
         (loss, apart.mapv(|x| 2.0 * x / count))
     }
 
-    fn sgd(rnn: &mut Rnn<f32>, grads: &impl TensorSet, rate: f64) {
-        let mut updates: Vec<Vec<f64>> = vec![];
-        grads
-            .visit(&mut |_, tensor| {
-                let mut all = vec![0.0; tensor.len()];
-                tensor.read(0, &mut all)?;
-                all.iter_mut().for_each(|x| *x *= -rate);
-                updates.push(all);
-                Ok(())
-            })
-            .unwrap();
-        let mut index = 0;
-        rnn.visit_mut(&mut |_, tensor| {
-            index += 1;
-            tensor.add(0, &updates[index - 1])
-        })
-        .unwrap();
-    }
-
     #[test]
     fn a_cell_of_ours_with_everything_watched() -> steadygrad::Result<()> {
         let (inputs, hidden, batch, rate) = (2, 5, 3, 0.05);
@@ -342,7 +322,7 @@ mod with_arrays {
             assert!(report.after() <= 0.5 * (1.0 + 1e-7));
             verdicts.push(report.verdict());
             match report.verdict() {
-                Verdict::Apply => sgd(&mut rnn, &back.grads, rate),
+                Verdict::Apply => set::axpy(-rate, &back.grads, &mut rnn)?,
                 Verdict::Skip => (),
                 Verdict::Rollback => rnn = last_good.clone(),
                 Verdict::Stop => {

@@ -102,13 +102,13 @@ fn parameters_may_be_without_a_size() {
         ),
         subject(
             guard
-                .plan(steadygrad::Watch::new(&g[..]).params(&w[..]))
+                .plan(Step::new(&g[..]).params(&w[..]))
                 .unwrap()
                 .report(),
         ),
         subject(
             guard
-                .plan(steadygrad::Watch::new(&g).params(&*boxed).loss(1.0))
+                .plan(Step::new(&g).params(&*boxed).loss(1.0))
                 .unwrap()
                 .report(),
         ),

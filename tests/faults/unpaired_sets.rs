@@ -1,9 +1,7 @@
 //! Kind 9: two sets that do not belong together.
 
 use steadygrad::penalty::{L2, Penalty};
-use steadygrad::{
-    Error, Guard, Result, Step, TensorSet, TensorSetMut, Verdict, Watch, clip::GlobalNorm,
-};
+use steadygrad::{Error, Guard, Result, Step, TensorSet, TensorSetMut, Verdict, clip::GlobalNorm};
 
 /// What a step says of these parameters beside these gradients, which it may not have touched then.
 fn step<G: TensorSetMut + Clone + PartialEq + std::fmt::Debug>(
@@ -15,7 +13,7 @@ fn step<G: TensorSetMut + Clone + PartialEq + std::fmt::Debug>(
     let stepped = guard
         .step(Step::new(&mut edited).params(params))
         .map(|_| ());
-    let planned = guard.plan(Watch::new(grads).params(params)).map(|_| ());
+    let planned = guard.plan(Step::new(grads).params(params)).map(|_| ());
     assert_eq!(stepped, planned);
     if stepped.is_err() {
         assert_eq!(&edited, grads);

@@ -315,8 +315,8 @@ fn be_gradients(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {
     value
         .into_iter()
         .for_each(|value| seen.number("penalty", value));
-    let added = L1::new(unit).unwrap().on(all).add_gradient(&weights, set);
-    seen.result("add", added);
+    let added = L1::new(unit).unwrap().on(all).apply(&weights, set);
+    seen.result("add", added.map(drop));
 }
 
 fn edit_and_measure(set: &mut dyn TensorSetMut, unit: f64, seen: &mut Seen) {

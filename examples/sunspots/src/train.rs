@@ -131,7 +131,7 @@ where
         }
         let (loss, mut grads) = net.loss(&xs, &targets)?;
         if let Some(strength) = run.l2 {
-            L2::new(strength)?.add_gradient(&net, &mut grads)?;
+            L2::new(strength)?.apply(&net, &mut grads)?;
         }
         let report = guard.step(Step::new(&mut grads).params(&net).loss(loss))?;
 

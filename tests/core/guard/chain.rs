@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use steadygrad::clip::{self, Clipper};
-use steadygrad::{Ask, Error, Guard, Norm, Pen, Result, Stats, Step, Tensor, Verdict, Watch};
+use steadygrad::{Ask, Error, Guard, Norm, Pen, Result, Stats, Step, Tensor, Verdict};
 use steadygrad::{
     StepView,
     detect::{self, Alarm, Detector, Subject},
@@ -211,7 +211,7 @@ fn parameters_reach_detectors_only_if_they_are_given() {
     let grads = vec![vec![1.0_f32], vec![2.0]];
     let params = vec![vec![0.5_f32], vec![9.0]];
     let report = guard
-        .plan(Watch::new(&grads).params(&params).loss(1.0))
+        .plan(Step::new(&grads).params(&params).loss(1.0))
         .unwrap();
     assert_eq!(
         report.report().alarms()[0].to_string(),

@@ -61,7 +61,7 @@ fn the_gradient_is_the_cores() {
     let params = BurnParams::new(&model);
     ElasticNet::new(0.1, 0.3)
         .unwrap()
-        .add_gradient(&params, &mut expected)
+        .apply(&params, &mut expected)
         .unwrap();
     for (x, y) in found.into_data().iter::<f32>().zip(&expected[0].1) {
         assert!((x - y).abs() <= 2.0 * f32::EPSILON * y.abs());
