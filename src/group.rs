@@ -57,7 +57,7 @@ struct Seen {
 impl Seen {
     /// Looks at those that are covered. Of gradients, `groups` are brought along.
     fn look(&mut self, whole: &Measurement, covers: &Covers, groups: &[(Covers, Covers)]) {
-        let new = !Arc::ptr_eq(&self.of, whole.names()) || self.measured.is_empty();
+        let new = !Arc::ptr_eq(&self.of, whole.names());
         if new {
             self.of = Arc::clone(whole.names());
             self.members.clear();

@@ -67,15 +67,7 @@ impl Measurement {
     pub(crate) fn follow(&mut self, before: &Self, edits: &Edits) -> Option<()> {
         self.begin(&before.needs);
         self.needs.units = None;
-        if !Arc::ptr_eq(&self.names, &before.names) {
-            self.names = Arc::clone(&before.names);
-        }
-        // Of the same tensors.
-        self.groups.resize_with(before.groups.len(), Group::default);
-        for (mine, theirs) in self.groups.iter_mut().zip(&before.groups) {
-            mine.covers.clone_from(&theirs.covers);
-            mine.members.clone_from(&theirs.members);
-        }
+        self.be_of_the_tensors_of(before);
         for (i, stats) in before.tensors.iter().enumerate() {
             let Some(stats) = edits.get(i).follow(stats) else {
                 self.close();
@@ -101,14 +93,27 @@ impl Measurement {
         fn reserve<T>(space: &mut Vec<T>, len: usize) {
             space.reserve(len.saturating_sub(space.len()));
         }
-        if !Arc::ptr_eq(&self.names, &like.names) {
-            self.names = Arc::clone(&like.names);
-            // Whose members were those of other names.
-            self.groups.clear();
-        }
+        self.be_of_the_tensors_of(like);
+        self.needs.groups.clone_from(&like.needs.groups);
         reserve(&mut self.tensors, like.tensors.len());
         reserve(&mut self.unit_ends, like.unit_ends.len());
         reserve(&mut self.units, like.units.len());
+    }
+
+    /// Has the names and groups of another measurement of the same tensors.
+    pub(crate) fn be_of_the_tensors_of(&mut self, other: &Self) {
+        if !Arc::ptr_eq(&self.names, &other.names) {
+            self.names = Arc::clone(&other.names);
+            // Whose members were those of other names.
+            self.groups.clear();
+        }
+        self.groups.resize_with(other.groups.len(), Group::default);
+        for (mine, theirs) in self.groups.iter_mut().zip(&other.groups) {
+            if mine.covers != theirs.covers {
+                mine.covers.clone_from(&theirs.covers);
+                mine.members.clone_from(&theirs.members);
+            }
+        }
     }
 
     /// Opens it for tensors to come.
@@ -373,7 +378,7 @@ impl Measurement {
             into.needs.groups.push(asked.clone());
             group.covers = Some(asked.clone());
             if let Some(theirs) = self.group_of(made) {
-                let index = |place: &u32| members.iter().position(|member| member == place);
+                let index = |place: &u32| members.binary_search(place).ok();
                 group.members.clear();
                 let indices = theirs.members.iter().filter_map(index);
                 group.members.extend(indices.map(|index| index as u32));

@@ -20,7 +20,7 @@ use crate::units::Units;
 /// let both = rows.clone().or(&Needs::norms().of_magnitudes());
 /// assert!(both.magnitudes && both.covers(&rows));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 #[non_exhaustive]
 #[expect(
     clippy::struct_excessive_bools,
@@ -45,7 +45,35 @@ pub struct Needs {
     pub loss: bool,
 }
 
+impl Clone for Needs {
+    fn clone(&self) -> Self {
+        let mut needs = Self::default();
+        needs.clone_from(self);
+        needs
+    }
+
+    /// Into the room there is: a measurement takes in what is needed at every step.
+    fn clone_from(&mut self, source: &Self) {
+        let mut groups = core::mem::take(&mut self.groups);
+        groups.clone_from(&source.groups);
+        *self = Self {
+            groups,
+            units: source.units.clone(),
+            ..*source
+        };
+    }
+}
+
 impl Needs {
+    /// Of the same tensors' parameters or updates.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            units: self.units.clone(),
+            groups: self.groups.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Counts, the L2 norm and the largest magnitude: what every read gives.
     ///
     /// ```

@@ -83,6 +83,7 @@ impl Measurement {
 
 impl<'m, 'a> Reading<'m, 'a> {
     /// Goes on behind the tensors that were read already.
+    #[inline(always)] // Thousands of bytes that should not be moved.
     pub(crate) fn new(into: &'m mut Measurement, after: &'m Edits, path: Path) -> Self {
         Self {
             may_wait: after.is_keep() && into.needs.units.is_none(),
@@ -95,14 +96,14 @@ impl<'m, 'a> Reading<'m, 'a> {
     }
 
     /// The names if they are not those of the last time.
-    pub(crate) fn close(mut self) -> Option<Names> {
+    pub(crate) fn close(&mut self) -> Option<Names> {
         // Also when the set failed, since each slice that waits has its place already.
         self.measure_what_waits();
         let count = self.into.tensors.len();
         if self.new_names.is_none() && self.into.names.len() > count && !self.into.nameless {
             self.new_names = Some(self.into.names.first(count));
         }
-        self.new_names
+        self.new_names.take()
     }
 
     /// What is to be measured.
@@ -303,14 +304,14 @@ impl<'m, 'a> Reading<'m, 'a> {
         if self.into.nameless {
             return;
         }
-        let (index, name) = (self.into.tensors.len(), self.path.as_str());
+        let index = self.into.tensors.len();
         match &mut self.new_names {
-            None if self.into.names.is(index, name, dims) => (),
+            None if self.into.names.is(index, self.path.bytes(), dims) => (),
             None => {
                 let names = self.new_names.insert(self.into.names.first(index));
-                names.push(name, dims);
+                names.push(self.path.as_str(), dims);
             }
-            Some(names) => names.push(name, dims),
+            Some(names) => names.push(self.path.as_str(), dims),
         }
     }
 

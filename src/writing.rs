@@ -1,7 +1,5 @@
 //! The handle with which a set is edited.
 
-use alloc::sync::Arc;
-
 use crate::edit::Edit;
 use crate::edits::Edits;
 use crate::measurement::Measurement;
@@ -83,9 +81,8 @@ impl<'w> Writing<'w> {
     ) -> Self {
         after.begin(before.needs());
         after.needs.units = None;
-        after.needs.groups.clear();
-        // The tensors are those of `before`, so nobody asks for their names again.
-        after.names = Arc::clone(&before.names);
+        // Nobody asks for their names again.
+        after.be_of_the_tensors_of(before);
         Self::new(Source::Each(edits), Told::After { before, after })
     }
 
@@ -187,14 +184,13 @@ impl<'w> Writing<'w> {
                 return Ok(edit);
             }
         };
-        if edits.name(index).is_some() {
+        if let Some(expected) = edits.name(index) {
             let back = self.path.enter(name);
-            let found = self.path.as_str();
-            let other = edits.name(index).filter(|&expected| expected != found);
-            let error = other.map(|expected| Error::Name {
+            let is_other = self.path.bytes() != expected.as_bytes();
+            let error = is_other.then(|| Error::Name {
                 index,
                 expected: expected.into(),
-                found: found.into(),
+                found: self.path.as_str().into(),
             });
             self.path.leave(back);
             if let Some(error) = error {

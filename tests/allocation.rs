@@ -4,10 +4,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use steadygrad::{
-    Guard, Norm, OnNonFinite, Step, TensorMut, TensorSet, TensorSetMut, Verdict, clip, detect,
-    tensor_set,
-};
+use steadygrad::prelude::*;
+use steadygrad::{Guard, Norm, OnNonFinite, Step, TensorMut, Verdict, clip, detect, tensor_set};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -305,6 +303,30 @@ fn a_plan_allocates_nothing_either() {
     let mut factor = None;
     let made = allocations(|| factor = guard.plan(&grads).unwrap().factor(1));
     assert_eq!((made, factor), (0, None));
+}
+
+#[test]
+fn rules_for_some_tensors_allocate_when_they_first_see_them() {
+    let of = |group: &'static str| clip::GlobalNorm::new(0.5).unwrap().on(group);
+    let inner = of("w").on(|name: &str| name.ends_with("b"));
+    let growth = detect::WeightGrowth::new(2.0).unwrap();
+    let mut guard = Guard::new()
+        .clip(of("w"))
+        .clip(of("nobody's"))
+        .clip(clip::Value::new(0.25).unwrap().on("v"))
+        .clip(inner.reaching("v"))
+        .detect(growth.on("w"));
+    let set = |x: f32| [("w.a", vec![x; 300]), ("w.b", vec![-x; 3]), ("v", vec![x])];
+    let (params, mut clipped) = (set(1.0), 0);
+    for (step, x) in [1e-4, 2.0, 1e-4, 3.0, 1e4].into_iter().enumerate() {
+        let mut grads = set(x);
+        let made = allocations(|| {
+            let report = guard.step(Step::new(&mut grads).params(&params)).unwrap();
+            clipped += u32::from(report.is_clipped());
+        });
+        assert!(step == 0 || made == 0, "step {step}: {made}");
+    }
+    assert_eq!(clipped, 3);
 }
 
 #[test]

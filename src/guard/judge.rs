@@ -55,17 +55,12 @@ impl Guard {
                 tensors: report.before.len(),
             });
         }
-        let needs = Needs {
-            units: self.needs.units.clone(),
-            groups: self.needs.groups.clone(),
-            ..Needs::default()
-        };
         let [of_params, of_updates] = &mut self.paired;
         if let Some(params) = params {
             read_beside(
                 &mut report.params,
                 params,
-                &needs,
+                &self.beside,
                 of_params,
                 &report.before,
             )?;
@@ -75,7 +70,7 @@ impl Guard {
             read_beside(
                 &mut report.updates,
                 updates,
-                &needs,
+                &self.beside,
                 of_updates,
                 &report.before,
             )?;

@@ -66,6 +66,8 @@ pub struct Guard {
     /// That two things were asked for of which one read gives one.
     unmet: Option<Error>,
     needs: Needs,
+    /// Of parameters and updates.
+    beside: Needs,
     on_non_finite: OnNonFinite,
     max_skips: u32,
     max_rollbacks: u32,
@@ -110,6 +112,7 @@ impl Guard {
             asked: Needs::default(),
             unmet: None,
             needs: Needs::default(),
+            beside: Needs::default(),
             on_non_finite: OnNonFinite::default(),
             max_skips: 10,
             max_rollbacks: 3,
@@ -204,7 +207,7 @@ impl Guard {
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn also_measure(self, needs: &Needs) -> Self {
+    pub fn also_measure(mut self, needs: &Needs) -> Self {
         let asked = self.asked.or(needs);
         let contradiction = (!asked.covers(needs)).then(|| {
             let (what, found) = match needs.power.filter(|_| asked.power != needs.power) {
@@ -217,18 +220,27 @@ impl Guard {
                 found,
             }
         });
-        Self {
-            unmet: self.unmet.or(contradiction),
-            needs: asked.clone().or(&self.needs),
-            asked,
-            ..self
+        let needs = asked.clone().or(&self.needs);
+        self.unmet = self.unmet.or(contradiction);
+        self.asked = asked;
+        self.needing(needs)
+    }
+
+    /// Every read is to find the same groups, so that none has to ask again who is in them.
+    fn needing(mut self, needs: Needs) -> Self {
+        for link in &mut self.links {
+            link.needs.groups.clone_from(&needs.groups);
         }
+        self.beside = needs.beside();
+        self.needs = needs;
+        self
     }
 
     fn push(mut self, rule: Rule) -> Self {
         let link = Link::new(rule);
-        self.needs = self.needs.or(&link.needs);
+        let needs = self.needs.clone().or(&link.needs);
         self.links.push(link);
+        self = self.needing(needs);
         // Room for every rule to speak, of two things at most, so that no step has to make it.
         let room = 2 * self.links.len();
         self.report.alarms.reserve(room);

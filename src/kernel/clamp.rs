@@ -1,7 +1,7 @@
 //! A clamp that counts what it changes, in one walk.
 
 use super::chunks;
-use super::edit::clamp_each;
+use super::edit::clamped;
 use crate::number::{Number, Part};
 use crate::tell::Clamped;
 
@@ -14,11 +14,7 @@ pub(crate) fn clamp_and_count<T: Number>(xs: &mut [T], min: f64, max: f64) -> Cl
     let chunk = |chunk: &mut [T]| {
         let mut counts = Clamped::default();
         for near in chunk.chunks_mut(NEAR) {
-            let found = outside(near, low, high);
-            if found.is_clipped() {
-                clamp_each(near, low, high);
-            }
-            counts.add(found);
+            counts.add(clamp_near(near, low, high));
         }
         counts
     };
@@ -27,32 +23,40 @@ pub(crate) fn clamp_and_count<T: Number>(xs: &mut [T], min: f64, max: f64) -> Cl
     counts
 }
 
-/// What a clamp into `[min, max]` would do.
-pub(crate) fn count_outside(xs: &[f64], min: f64, max: f64) -> Clamped {
-    outside(xs, min, max)
-}
-
 #[cfg_attr(
     feature = "std",
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
-fn outside<T: Number>(xs: &[T], low: T, high: T) -> Clamped {
-    let len = xs.len() as u64;
-    let (low, high) = (low.value(), high.value());
-    let bounded = low.magnitude() < T::Part::INFINITY && high.magnitude() < T::Part::INFINITY;
+fn clamp_near<T: Number>(xs: &mut [T], low: T, high: T) -> Clamped {
+    let count = |is: bool| u32::from(is);
+    let is_finite = |x: T| x.value().magnitude() < T::Part::INFINITY;
+    let (least, most) = (low.value(), high.value());
     // By what is inside, so that NaN is not.
-    let inside = |x: &T| u32::from(x.value() >= low) & u32::from(x.value() <= high);
-    if bounded && xs.iter().map(inside).sum::<u32>() as usize == xs.len() {
-        return Clamped::of(len, 0, 0, 0);
+    let is_inside = |x: &T| count(x.value() >= least) & count(x.value() <= most);
+    let inside = xs.iter().map(is_inside).sum::<u32>() as usize;
+    let len = xs.len();
+    if inside == len && is_finite(low) && is_finite(high) {
+        return Clamped::of(len as u64, 0, 0, 0);
     }
-    let (mut clipped, mut nan, mut inf) = (0_u32, 0_u32, 0_u32);
-    for x in xs {
-        let x = x.value();
-        clipped += u32::from(x < low) | u32::from(x > high);
-        nan += u32::from(x.is_nan());
-        inf += u32::from(x.magnitude() == T::Part::INFINITY);
-    }
-    Clamped::of(len, clipped.into(), nan.into(), inf.into())
+    // What lies outside is clamped while it is looked at.
+    let finite = if inside == len {
+        xs.iter().map(|x| count(is_finite(*x))).sum::<u32>()
+    } else {
+        let clamp = |x: &mut T| {
+            let was = *x;
+            *x = clamped(was, low, high);
+            count(is_finite(was))
+        };
+        xs.iter_mut().map(clamp).sum::<u32>()
+    };
+    let not_finite = len - finite as usize;
+    let nan = match not_finite {
+        0 => 0,
+        _ => xs.iter().filter(|x| x.value().is_nan()).count(),
+    };
+    let clipped = len - inside - nan;
+    let [len, clipped, nan, inf] = [len, clipped, nan, not_finite - nan].map(|n| n as u64);
+    Clamped::of(len, clipped, nan, inf)
 }
 
 #[cfg(test)]

@@ -209,15 +209,18 @@ fn scale_clamp_scale<T: Number>(xs: &mut [T], a: f64, min: T, max: T, b: f64) {
     multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
 fn clamp_all<T: Number>(xs: &mut [T], min: T, max: T) {
-    clamp_each(xs, min, max);
+    for x in xs {
+        *x = clamped(*x, min, max);
+    }
 }
 
 /// For a function that is compiled for the processor.
 #[inline(always)]
-pub(super) fn clamp_each<T: Number>(xs: &mut [T], min: T, max: T) {
-    let (low, high) = (min.value(), max.value());
-    for x in xs {
-        let above = if x.value() < low { min } else { *x };
-        *x = if above.value() > high { max } else { above };
+pub(super) fn clamped<T: Number>(x: T, min: T, max: T) -> T {
+    let above = if x.value() < min.value() { min } else { x };
+    if above.value() > max.value() {
+        max
+    } else {
+        above
     }
 }

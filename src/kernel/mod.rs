@@ -11,7 +11,7 @@ mod pair;
 mod stream;
 mod unit;
 
-pub(crate) use clamp::{clamp_and_count, count_outside};
+pub(crate) use clamp::clamp_and_count;
 pub(crate) use combine::{combine, map};
 pub(crate) use edit::{At, apply, preview};
 pub(crate) use measure::Pair;

@@ -277,7 +277,7 @@ fn count<E: Number, T: Tensor + ?Sized>(tensor: &T, edit: &Edit<'_>) -> Result<C
     for start in (0..tensor.len()).step_by(BLOCK) {
         let block = &mut block[..BLOCK.min(tensor.len() - start)];
         tensor.read(start, block)?;
-        counts.add(kernel::count_outside(block, low, high));
+        counts.add(kernel::clamp_and_count(block, low, high));
     }
     Ok(counts)
 }
