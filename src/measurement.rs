@@ -34,7 +34,9 @@ pub struct Measurement {
     pub(crate) names: Arc<Names>,
     /// Whether nobody will ask for names.
     pub(crate) nameless: bool,
+    /// While it is read, what follows the first `count` is of the read before, to be written over.
     pub(crate) tensors: Vec<Stats>,
+    pub(crate) count: usize,
     pub(crate) units: Vec<Stats>,
     /// If units were asked for, the axis of those of each tensor, and where they end in `units`.
     pub(crate) unit_ends: Vec<(Option<usize>, usize)>,
@@ -119,7 +121,7 @@ impl Measurement {
     /// Opens it for tensors to come.
     pub(crate) fn begin(&mut self, needs: &Needs) {
         self.needs.clone_from(needs);
-        self.tensors.clear();
+        self.count = 0;
         self.units.clear();
         self.unit_ends.clear();
         self.exact.clear();
@@ -129,7 +131,11 @@ impl Measurement {
     #[inline]
     pub(crate) fn record(&mut self, stats: Stats) {
         self.exact.add(&stats);
-        self.tensors.push(stats);
+        match self.tensors.get_mut(self.count) {
+            Some(place) => *place = stats,
+            None => self.tensors.push(stats),
+        }
+        self.count += 1;
     }
 
     /// Closes it under these names, if they are new.
@@ -138,7 +144,7 @@ impl Measurement {
         if let Some(names) = new_names {
             self.names = Arc::new(names);
         }
-        let (names, count) = (&self.names, self.tensors.len());
+        let (names, count) = (&self.names, self.count);
         let groups = &self.needs.groups;
         self.groups.resize_with(groups.len(), Group::default);
         for (group, covers) in self.groups.iter_mut().zip(groups) {
@@ -155,6 +161,7 @@ impl Measurement {
 
     /// Rounds the totals.
     fn close(&mut self) {
+        self.tensors.truncate(self.count);
         self.total = self.exact.stats();
         for group in &mut self.groups {
             group.exact.clear();
@@ -365,6 +372,7 @@ impl Measurement {
                 into.unit_ends.push((*axis, into.units.len()));
             }
         }
+        into.count = into.tensors.len();
         if new {
             let mut names = Names::default();
             for index in members.iter().map(|&index| index as usize) {

@@ -99,7 +99,7 @@ impl<'m, 'a> Reading<'m, 'a> {
     pub(crate) fn close(&mut self) -> Option<Names> {
         // Also when the set failed, since each slice that waits has its place already.
         self.measure_what_waits();
-        let count = self.into.tensors.len();
+        let count = self.into.count;
         if self.new_names.is_none() && self.into.names.len() > count && !self.into.nameless {
             self.new_names = Some(self.into.names.first(count));
         }
@@ -136,7 +136,7 @@ impl<'m, 'a> Reading<'m, 'a> {
     /// ```
     #[must_use]
     pub fn edit(&self, tensors: usize) -> Edit<'m> {
-        self.after.get(self.into.tensors.len() + tensors)
+        self.after.get(self.into.count + tensors)
     }
 
     /// The axis of the units that are asked for of a tensor, `None` if none are or if it is one as a whole.
@@ -181,9 +181,17 @@ impl<'m, 'a> Reading<'m, 'a> {
     #[inline]
     pub fn under<R>(&mut self, name: &str, f: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
         let back = self.path.enter(name);
-        let read = f(self);
-        self.path.leave(back);
-        read
+        // Taken apart, so that in the usual case nothing large is moved.
+        match f(self) {
+            Ok(read) => {
+                self.path.leave(back);
+                Ok(read)
+            }
+            Err(error) => {
+                self.path.leave(back);
+                Err(error)
+            }
+        }
     }
 
     /// Reads the next tensor.
@@ -199,19 +207,23 @@ impl<'m, 'a> Reading<'m, 'a> {
     /// # Errors
     ///
     /// What the tensor gives.
-    #[inline]
+    // A slice that has been taken apart on its way here is slow to be read as a whole again.
+    #[inline(always)]
     pub fn tensor(&mut self, name: &str, tensor: TensorRef<'a>) -> Result<()> {
-        self.under(name, |reading| match tensor.lent_slice() {
-            Some(slice) if reading.may_wait => {
-                reading.take_name(tensor.dims());
-                reading.into.tensors.push(Stats::EMPTY);
-                if reading.batch.push(slice, slice.len()) {
-                    reading.measure_what_waits();
+        match tensor.lent_slice() {
+            Some(slice) if self.may_wait => {
+                let back = self.path.enter(name);
+                self.take_name(tensor.dims());
+                // It has its place, which is written when it is its turn.
+                self.into.count += 1;
+                if self.batch.push(slice, slice.len()) {
+                    self.measure_what_waits();
                 }
+                self.path.leave(back);
                 Ok(())
             }
-            _ => reading.measure(&tensor),
-        })
+            _ => self.under(name, |reading| reading.measure(&tensor)),
+        }
     }
 
     /// Reads the next tensor at once, on loan for no longer than this.
@@ -304,7 +316,7 @@ impl<'m, 'a> Reading<'m, 'a> {
         if self.into.nameless {
             return;
         }
-        let index = self.into.tensors.len();
+        let index = self.into.count;
         match &mut self.new_names {
             None if self.into.names.is(index, self.path.bytes(), dims) => (),
             None => {
@@ -323,12 +335,15 @@ impl<'m, 'a> Reading<'m, 'a> {
         }
         let Measurement {
             tensors,
+            count,
             needs,
             exact,
             ..
         } = &mut *self.into;
-        let start = tensors.len() - slices.len();
-        let places = &mut tensors[start..];
+        if tensors.len() < *count {
+            tensors.resize(*count, Stats::EMPTY);
+        }
+        let places = &mut tensors[*count - slices.len()..*count];
         kernel::stats_of_slices(slices, elements, needs.look(), places);
         for stats in places {
             exact.add(stats);

@@ -142,9 +142,17 @@ impl<'w> Writing<'w> {
     #[inline]
     pub fn under<R>(&mut self, name: &str, f: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
         let back = self.path.enter(name);
-        let written = f(self);
-        self.path.leave(back);
-        written
+        // Taken apart, so that in the usual case nothing large is moved.
+        match f(self) {
+            Ok(written) => {
+                self.path.leave(back);
+                Ok(written)
+            }
+            Err(error) => {
+                self.path.leave(back);
+                Err(error)
+            }
+        }
     }
 
     /// The edit of the next tensor, for a set that carries out the edits of all its tensors together.

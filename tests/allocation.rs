@@ -308,7 +308,7 @@ fn a_plan_allocates_nothing_either() {
 #[test]
 fn rules_for_some_tensors_allocate_when_they_first_see_them() {
     let of = |group: &'static str| clip::GlobalNorm::new(0.5).unwrap().on(group);
-    let inner = of("w").on(|name: &str| name.ends_with("b"));
+    let inner = of("w").on(|name: &str| name.ends_with('b'));
     let growth = detect::WeightGrowth::new(2.0).unwrap();
     let mut guard = Guard::new()
         .clip(of("w"))

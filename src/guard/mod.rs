@@ -223,24 +223,24 @@ impl Guard {
         let needs = asked.clone().or(&self.needs);
         self.unmet = self.unmet.or(contradiction);
         self.asked = asked;
-        self.needing(needs)
+        self.need(needs);
+        self
     }
 
     /// Every read is to find the same groups, so that none has to ask again who is in them.
-    fn needing(mut self, needs: Needs) -> Self {
+    fn need(&mut self, needs: Needs) {
         for link in &mut self.links {
             link.needs.groups.clone_from(&needs.groups);
         }
         self.beside = needs.beside();
         self.needs = needs;
-        self
     }
 
     fn push(mut self, rule: Rule) -> Self {
         let link = Link::new(rule);
         let needs = self.needs.clone().or(&link.needs);
         self.links.push(link);
-        self = self.needing(needs);
+        self.need(needs);
         // Room for every rule to speak, of two things at most, so that no step has to make it.
         let room = 2 * self.links.len();
         self.report.alarms.reserve(room);
