@@ -108,7 +108,7 @@ impl<C: Layer<Elem = f64>> Net<C> {
                     if is_alone && at.time < last {
                         let mut cut = Edits::for_count(seen.len());
                         cut.zero(0);
-                        cut.apply(d_state)?;
+                        cut.apply(&mut d_state)?;
                     }
                     Ok(ControlFlow::Continue(()))
                 })?;
