@@ -68,13 +68,21 @@ pub(crate) fn in_order(min: f64, max: f64) -> (f64, f64) {
     (min, max)
 }
 
-/// A clamp alone.
-pub(crate) struct Clamp([Stored; 1]);
+/// One operation alone.
+pub(crate) struct Alone([Stored; 1]);
 
-impl Clamp {
-    pub(crate) fn new(min: f64, max: f64) -> Self {
+impl Alone {
+    pub(crate) fn clamp(min: f64, max: f64) -> Self {
         let (min, max) = in_order(min, max);
         Self([Stored::Clamp { min, max }])
+    }
+
+    pub(crate) fn scale(factor: Factor) -> Self {
+        Self([Stored::Scale(factor)])
+    }
+
+    pub(crate) fn zero() -> Self {
+        Self([Stored::Zero])
     }
 
     pub(crate) fn edit(&self) -> Edit<'_> {
@@ -225,7 +233,17 @@ impl<'a> Edit<'a> {
     }
 
     /// The bounds, if it clamps once and does nothing else.
-    pub(crate) fn clamp(&self) -> Option<(f64, f64)> {
+    ///
+    /// ```
+    /// use steadygrad::Edits;
+    /// let mut edits = Edits::for_count(1);
+    /// edits.clamp(0, -1.0, 2.0);
+    /// assert_eq!(edits.get(0).clamp(), Some((-1.0, 2.0)));
+    /// edits.zero(0);
+    /// assert_eq!(edits.get(0).clamp(), None);
+    /// ```
+    #[must_use]
+    pub fn clamp(&self) -> Option<(f64, f64)> {
         match *self.ops {
             [Stored::Clamp { min, max }] => Some((min, max)),
             _ => None,

@@ -149,6 +149,7 @@ mod batch;
 pub mod clip;
 mod covers;
 pub mod detect;
+pub mod device;
 mod edit;
 mod edits;
 mod element;

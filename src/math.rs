@@ -16,7 +16,7 @@ macro_rules! from_float {
     )*};
 }
 
-from_float!(sqrt, floor, exp2, log2);
+from_float!(sqrt, floor, trunc, exp2, log2);
 
 #[inline]
 pub(crate) fn powf(x: f64, p: f64) -> f64 {

@@ -7,8 +7,7 @@ use crate::units::Units;
 
 /// What a rule wants measured.
 ///
-/// Every read gives the counts, the L2 norm and the largest magnitude, so that is what the default asks for. The
-/// rest is asked for by name.
+/// Every read gives the counts and the L2 norm, so that is what the default asks for. The rest is asked for by name.
 ///
 /// # Examples
 ///
@@ -29,6 +28,8 @@ use crate::units::Units;
 pub struct Needs {
     /// Σ|x|, for the L1 norm.
     pub magnitudes: bool,
+    /// The largest magnitude. Memory of the host tells it unasked; on a device it takes as long as the norm.
+    pub largest: bool,
     /// Σ|x|^p for this p, for a norm of a general `p`.
     pub power: Option<f64>,
     /// The smallest and the largest element, for bounds that are not alike on both sides.
@@ -74,7 +75,7 @@ impl Needs {
         }
     }
 
-    /// Counts, the L2 norm and the largest magnitude: what every read gives.
+    /// Counts and the L2 norm: what every read gives. Of memory of the host also the largest magnitude.
     ///
     /// ```
     /// use steadygrad::{Measurement, Needs};
@@ -100,6 +101,22 @@ impl Needs {
     pub fn of_magnitudes(self) -> Self {
         Self {
             magnitudes: true,
+            ..self
+        }
+    }
+
+    /// And the largest magnitude.
+    ///
+    /// ```
+    /// use steadygrad::{Measurement, Needs};
+    /// let seen = Measurement::with_needs(&vec![3.0, -4.0], &Needs::norms().of_largest())?;
+    /// assert_eq!(seen.total().max_abs(), 4.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn of_largest(self) -> Self {
+        Self {
+            largest: true,
             ..self
         }
     }
@@ -225,6 +242,7 @@ impl Needs {
     pub fn or(mut self, other: &Self) -> Self {
         self.magnitudes |= other.magnitudes;
         self.power = self.power.or(other.power);
+        self.largest |= other.largest;
         self.range |= other.range;
         if self.units.is_none() {
             self.units.clone_from(&other.units);
@@ -250,6 +268,7 @@ impl Needs {
     pub fn covers(&self, other: &Self) -> bool {
         (self.magnitudes || !other.magnitudes)
             && (other.power.is_none() || other.power == self.power)
+            && (self.largest || !other.largest)
             && (self.range || !other.range)
             && (other.units.is_none() || other.units == self.units)
             && other.groups.iter().all(|group| self.groups.contains(group))

@@ -294,6 +294,7 @@ impl<'m, 'a> Reading<'m, 'a> {
         let stats = tensor.stats(&mut Ask {
             after,
             magnitudes: into.needs.magnitudes,
+            largest: into.needs.largest,
             power: into.needs.power,
             range: into.needs.range,
             units: axis.map(|axis| (axis, &mut into.units)),

@@ -106,6 +106,7 @@ pub struct Stats {
     pub(crate) pos_inf: u64,
     pub(crate) neg_inf: u64,
     pub(crate) first_non_finite: Option<u64>,
+    /// Infinite where it is not known.
     pub(crate) max_abs: f64,
     pub(crate) l1: Option<Wide>,
     pub(crate) sum_sq: Wide,
@@ -383,7 +384,7 @@ impl Stats {
         self.norm(Norm::L2).to_f64()
     }
 
-    /// `max|x|`
+    /// `max|x|`; NaN of tensors on a device, where it is left out unless it is asked for.
     ///
     /// ```
     /// use steadygrad::{Ask, Tensor};
@@ -413,7 +414,7 @@ impl Stats {
     }
 
     /// A norm over the whole range, even where no `f64` can hold it. [`Norm::P`] is NaN unless its `p`
-    /// was asked for, and [`Norm::L1`] where it was left out, in [`Ask`](crate::Ask) or [`Needs`](crate::Needs).
+    /// was asked for, and [`Norm::L1`] and, on a device, [`Norm::Max`] where they were left out, in [`Ask`](crate::Ask) or [`Needs`](crate::Needs).
     ///
     /// ```
     /// use steadygrad::{Ask, Norm, Tensor, Wide};
@@ -428,6 +429,7 @@ impl Stats {
         self.if_finite(match norm {
             Norm::L1 => self.l1.unwrap_or(Wide::NAN),
             Norm::L2 | Norm::P(SQUARES) => self.sum_sq.sqrt(),
+            Norm::Max if self.max_abs == f64::INFINITY => Wide::NAN,
             Norm::Max => Wide::from(self.max_abs),
             Norm::P(_) if self.is_empty() => Wide::ZERO,
             Norm::P(p) => self.power.sum(p).map_or(Wide::NAN, |sum| sum.root(p)),
@@ -475,7 +477,11 @@ impl Stats {
         // A bound that is not known stays so, also times 0.
         let times = |x: f64| if x.is_finite() { factor.times(x) } else { x };
         Self {
-            max_abs: (Wide::from(self.max_abs) * f).to_f64(),
+            max_abs: if self.max_abs.is_finite() {
+                (Wide::from(self.max_abs) * f).to_f64()
+            } else {
+                self.max_abs
+            },
             l1: self.l1.map(|l1| l1 * f),
             sum_sq: self.sum_sq * f * f,
             power: self.power.scaled(f),

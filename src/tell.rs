@@ -23,6 +23,8 @@ pub struct Tell<'t> {
     pub after: Option<&'t mut Stats>,
     /// Σ|x| of what it is afterwards, too.
     pub magnitudes: bool,
+    /// The largest magnitude of what it is afterwards, too, which memory of the host tells unasked.
+    pub largest: bool,
     /// Σ|x|^p of what it is afterwards, too.
     pub power: Option<f64>,
     /// How many elements were clamped, and what was not finite, is added to this. Of an edit that does more than

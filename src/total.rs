@@ -324,8 +324,9 @@ impl Total {
         if low.is_nan() || high.is_nan() {
             return refuse("range of a total", "a number", f64::NAN);
         }
-        if !(*largest >= 0.0 && largest.is_finite()) {
-            return refuse("maximum of a total", "a finite number ≥ 0", *largest);
+        // Infinite where a shard does not know it.
+        if largest.is_nan() || *largest < 0.0 {
+            return refuse("maximum of a total", "a number ≥ 0", *largest);
         }
         // Digits that an f64 counts exactly, or none.
         let is_place =

@@ -251,6 +251,7 @@ impl<'w> Writing<'w> {
                     &edit,
                     Tell {
                         magnitudes: after.needs.magnitudes,
+                        largest: after.needs.largest,
                         power: after.needs.power,
                         ..Tell::after(&mut left)
                     },

@@ -86,7 +86,8 @@ impl Bound {
 
     fn needs(self) -> Needs {
         match self.norm {
-            Norm::L2 | Norm::Max => Needs::norms(),
+            Norm::L2 => Needs::norms(),
+            Norm::Max => Needs::norms().of_largest(),
             Norm::L1 => Needs::norms().of_magnitudes(),
             Norm::P(p) => Needs::norms().of_power(p),
         }

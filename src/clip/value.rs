@@ -1,7 +1,7 @@
 //! Each element on its own.
 
 use super::Clipper;
-use crate::edit::Clamp;
+use crate::edit::Alone;
 use crate::writing::Writing;
 use crate::{Clamped, Error, Needs, Pen, Result, StepView, TensorSetMut};
 
@@ -126,7 +126,7 @@ impl Value {
     /// What the tensors give.
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Clamped> {
         let mut counts = Clamped::default();
-        let clamp = Clamp::new(self.min, self.max);
+        let clamp = Alone::clamp(self.min, self.max);
         grads.carry_out(&mut Writing::clamping(clamp.edit(), &mut counts))?;
         Ok(counts)
     }
@@ -134,9 +134,8 @@ impl Value {
 
 impl Clipper for Value {
     fn needs(&self) -> Needs {
-        // Only the largest magnitude is always known.
         if self.min == -self.max {
-            Needs::norms()
+            Needs::norms().of_largest()
         } else {
             Needs::norms().of_range()
         }

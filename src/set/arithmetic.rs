@@ -4,12 +4,14 @@ use alloc::vec::Vec;
 
 use super::pairing::{Found, Pairing};
 use super::{TensorSet, TensorSetMut};
-use crate::Result;
+use crate::edit::Alone;
 use crate::kernel;
 use crate::names::Names;
 use crate::number::Number;
 use crate::slice::{SliceMut, SliceRef, each_slice};
+use crate::tell::Tell;
 use crate::tensor::{BLOCK, Tensor, TensorMut, TensorRef};
+use crate::{Factor, Result};
 
 /// `y ← y + a·x`, in `f64` and rounded once: a step of gradient descent, with `a` the negative rate.
 ///
@@ -116,7 +118,14 @@ pub fn copy<X: TensorSet + ?Sized, Y: TensorSetMut + ?Sized>(x: &X, y: &mut Y) -
 ///
 /// What the tensors give.
 pub fn scale<Y: TensorSetMut + ?Sized>(y: &mut Y, a: f64) -> Result<()> {
-    y.visit_mut(&mut |_, tensor| map(tensor, |y| a * y))
+    let factor = Factor::new(a).ok().map(Alone::scale);
+    y.visit_mut(&mut |_, tensor| match &factor {
+        // Where it lies, which may be on a device.
+        Some(scale) if tensor.as_slice_ref().is_none() => {
+            tensor.edit(&scale.edit(), Tell::nothing())
+        }
+        _ => map(tensor, |y| a * y),
+    })
 }
 
 /// `y ← +0.0` everywhere, also in place of NaN and infinities.
@@ -141,10 +150,7 @@ pub fn zero<Y: TensorSetMut + ?Sized>(y: &mut Y) -> Result<()> {
             each_slice!(slice, SliceMut, ys => fill(ys));
             return Ok(());
         }
-        let len = tensor.len();
-        (0..len)
-            .step_by(BLOCK)
-            .try_for_each(|start| tensor.write(start, &[0.0; BLOCK][..BLOCK.min(len - start)]))
+        tensor.edit(&Alone::zero().edit(), Tell::nothing())
     })
 }
 

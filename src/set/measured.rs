@@ -21,7 +21,7 @@ impl Measurement {
     ///
     /// What the tensors give.
     pub fn of<S: TensorSet + ?Sized>(set: &S) -> Result<Self> {
-        Self::with_needs(set, &Needs::norms().of_magnitudes())
+        Self::with_needs(set, &Needs::norms().of_magnitudes().of_largest())
     }
 
     /// Reads a set once, for what is needed.

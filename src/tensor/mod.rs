@@ -258,6 +258,7 @@ where
     if let Some(after) = tell.after {
         *after = tensor.stats(&mut Ask {
             magnitudes: tell.magnitudes,
+            largest: tell.largest,
             power: tell.power,
             ..Ask::least()
         })?;

@@ -1,13 +1,14 @@
 //! The gradients of a module as a set.
 
+use std::mem;
+
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use steadygrad::{Reading, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
 
 use crate::path::Path;
-use crate::place::Place;
-use crate::tensors::Tensors;
+use crate::places::{Place, Places, into_tensor, on_device, place};
 
 /// The gradients in a [`GradientsParams`], under the names of the module's parameters.
 ///
@@ -26,12 +27,10 @@ use crate::tensors::Tensors;
 /// order is copied into it once.
 ///
 /// On any other back end the numbers stay on the device. A measurement makes one transfer to the host
-/// for all tensors together (for each device), and a second one only if something is not finite, to
-/// find where; an edit makes none. In a guarded step a clamp that bites is followed by a second measurement, of
-/// what is left; a clip by value alone makes one transfer, of counts. There sums are taken in `f64`, or in `f32` on a device without
-/// `f64`: relative to the exact sum, an error of at most `127 · levels · u` with `u` the rounding unit
-/// of the type and `levels = ⌈log₁₂₈ len⌉` (2.3e-5 for `f32` and two million elements, in practice
-/// below 1e-6). Powers of two found on the device keep squares from overflowing.
+/// for all tensors together (for each device), an edit makes none. In a guarded step a clamp that bites is
+/// followed by a second measurement, of what is left; a clip by value alone makes one transfer, of counts. Sums are
+/// taken in `f64`, or in `f32` on a device without it; how near they are, and when a second transfer is needed, says
+/// [`Remote`](steadygrad::device::Remote).
 ///
 /// # Examples
 ///
@@ -59,16 +58,17 @@ use crate::tensors::Tensors;
 #[derive(Debug)]
 pub struct BurnGrads<'g> {
     grads: &'g mut GradientsParams,
-    tensors: Tensors,
+    places: Places,
     /// For each tensor the way back.
     ways: Vec<Way>,
 }
 
-/// The way back of a gradient: its id, and a function that knows its rank.
+/// The way back of a gradient: its id, and functions that know its rank.
 #[derive(Clone, Copy, Debug)]
 struct Way {
     id: ParamId,
     put: fn(&mut GradientsParams, ParamId, Place),
+    on_device: fn(Place) -> Place,
 }
 
 impl Way {
@@ -76,10 +76,11 @@ impl Way {
         Self {
             id,
             put: |grads, id, place| {
-                if let Some(tensor) = place.into_tensor::<D>() {
+                if let Some(tensor) = into_tensor::<D>(place) {
                     grads.register(id, tensor);
                 }
             },
+            on_device: on_device::<D>,
         }
     }
 }
@@ -92,14 +93,14 @@ impl<'g> BurnGrads<'g> {
         let mut visitor = TakeOut {
             grads,
             path: Path::with_capacity(count),
-            tensors: Tensors::with_capacity(count),
+            places: Places::with_capacity(count),
             ways: Vec::with_capacity(count),
         };
         model.visit(&mut visitor);
-        let TakeOut { tensors, ways, .. } = visitor;
+        let TakeOut { places, ways, .. } = visitor;
         Self {
             grads,
-            tensors,
+            places,
             ways,
         }
     }
@@ -124,20 +125,25 @@ impl<'g> BurnGrads<'g> {
     /// ```
     #[must_use]
     pub fn on_device(mut self) -> Self {
-        self.tensors.on_device();
+        let mut ways = self.ways.iter();
+        let places = mem::take(&mut self.places);
+        self.places = places.map(|place| match ways.next() {
+            Some(way) => (way.on_device)(place),
+            None => place,
+        });
         self
     }
 
     /// How many times numbers went from a device to the host so far.
     #[must_use]
     pub fn transfers(&self) -> usize {
-        self.tensors.transfers()
+        self.places.transfers()
     }
 }
 
 impl Drop for BurnGrads<'_> {
     fn drop(&mut self) {
-        for (place, way) in self.tensors.drain().zip(&self.ways) {
+        for (place, way) in self.places.drain().zip(&self.ways) {
             (way.put)(self.grads, way.id, place);
         }
     }
@@ -146,7 +152,7 @@ impl Drop for BurnGrads<'_> {
 struct TakeOut<'v> {
     grads: &'v mut GradientsParams,
     path: Path,
-    tensors: Tensors,
+    places: Places,
     ways: Vec<Way>,
 }
 
@@ -154,7 +160,7 @@ impl ModuleVisitor for TakeOut<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(name) = self.path.name(param.id) {
             let grad = self.grads.remove::<D>(param.id);
-            self.tensors.push(name, grad);
+            self.places.push(name, place(grad));
             self.ways.push(Way::of_rank::<D>(param.id));
         }
     }
@@ -170,20 +176,20 @@ impl ModuleVisitor for TakeOut<'_> {
 
 impl TensorSet for BurnGrads<'_> {
     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
-        self.tensors.visit(f)
+        self.places.visit(f)
     }
 
     fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
-        self.tensors.measure(reading)
+        self.places.measure(reading)
     }
 }
 
 impl TensorSetMut for BurnGrads<'_> {
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
-        self.tensors.visit_mut(f)
+        self.places.visit_mut(f)
     }
 
     fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
-        self.tensors.carry_out(writing)
+        self.places.carry_out(writing)
     }
 }

@@ -7,8 +7,6 @@ use steadygrad::{
     Ask, Clamped, Edit, Error, Op, Result, SliceMut, SliceRef, Stats, Tell, Tensor, TensorMut,
 };
 
-use crate::device::clamp_of;
-
 pub(crate) type FlexTensor = <Flex as BackendTypes>::FloatTensorPrimitive;
 
 /// A float tensor in host memory, its elements in row-major order.
@@ -149,7 +147,7 @@ impl TensorMut for Host {
         let mut changes = !edit.is_keep();
         // Storage that someone else holds too is copied before a write, so look first whether there is one.
         if let (Some(counts), Some((min, max)), false) =
-            (&mut tell.clamped, clamp_of(edit), self.0.is_unique())
+            (&mut tell.clamped, edit.clamp(), self.0.is_unique())
         {
             let stats = self.stats(&mut Ask::least())?;
             if stats.inf() == 0 && stats.max_abs() <= max.min(-min) {

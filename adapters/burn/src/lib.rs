@@ -2,14 +2,13 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod device;
+mod engine;
 mod grads;
 mod host;
 mod params;
 mod path;
 mod penalty;
-mod place;
-mod tensors;
+mod places;
 
 pub use grads::BurnGrads;
 pub use params::BurnParams;

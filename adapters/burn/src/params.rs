@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use steadygrad::{Reading, Result, TensorSet, Visitor};
 
 use crate::path::Path;
-use crate::tensors::Tensors;
+use crate::places::{Place, Places, on_device, place};
 
 /// The float parameters of a module, read-only, with the names and in the order of
 /// [`BurnGrads`](crate::BurnGrads).
@@ -29,7 +29,9 @@ use crate::tensors::Tensors;
 /// ```
 #[derive(Debug)]
 pub struct BurnParams {
-    tensors: Tensors,
+    places: Places,
+    /// For each tensor a function that knows its rank.
+    on_device: Vec<fn(Place) -> Place>,
 }
 
 impl BurnParams {
@@ -38,11 +40,13 @@ impl BurnParams {
     pub fn new<M: Module>(model: &M) -> Self {
         let mut visitor = Collect {
             path: Path::default(),
-            tensors: Tensors::default(),
+            places: Places::default(),
+            on_device: vec![],
         };
         model.visit(&mut visitor);
         Self {
-            tensors: visitor.tensors,
+            places: visitor.places,
+            on_device: visitor.on_device,
         }
     }
 
@@ -63,26 +67,32 @@ impl BurnParams {
     /// ```
     #[must_use]
     pub fn on_device(mut self) -> Self {
-        self.tensors.on_device();
+        let mut ways = self.on_device.iter();
+        self.places = self.places.map(|place| match ways.next() {
+            Some(on_device) => on_device(place),
+            None => place,
+        });
         self
     }
 
     /// How many times numbers went from a device to the host so far.
     #[must_use]
     pub fn transfers(&self) -> usize {
-        self.tensors.transfers()
+        self.places.transfers()
     }
 }
 
 struct Collect {
     path: Path,
-    tensors: Tensors,
+    places: Places,
+    on_device: Vec<fn(Place) -> Place>,
 }
 
 impl ModuleVisitor for Collect {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(name) = self.path.name(param.id) {
-            self.tensors.push(name, Some(param.val()));
+            self.places.push(name, place(Some(param.val())));
+            self.on_device.push(on_device::<D>);
         }
     }
 
@@ -97,10 +107,10 @@ impl ModuleVisitor for Collect {
 
 impl TensorSet for BurnParams {
     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
-        self.tensors.visit(f)
+        self.places.visit(f)
     }
 
     fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
-        self.tensors.measure(reading)
+        self.places.measure(reading)
     }
 }

@@ -4,7 +4,6 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{DType, FloatDType, Tensor};
 use steadygrad::penalty::{ElasticNet, all_but_biases};
 
-use crate::device::fold;
 use crate::path::Path;
 
 /// `λ·Σ|w|` over all weights but biases (parameters of at most one axis), as a scalar to be added to the loss.
@@ -127,6 +126,27 @@ pub fn elastic_net_where<M: Module>(
     sum(model, lambda_1, lambda_2, |name, _| covers(name))
 }
 
+/// Numbers that are added up in one go.
+const ROW: usize = 128;
+
+/// Row sums in at most [`ROW`] pieces, none of which adds more than [`ROW`] numbers at a time.
+fn fold(mut x: Tensor<1>) -> Tensor<1> {
+    loop {
+        let [len] = x.dims();
+        if len <= ROW {
+            return x;
+        }
+        let whole = len - len % ROW;
+        let rows = x.clone().slice([0..whole]).reshape([whole / ROW, ROW]);
+        let sums = rows.sum_dim(1).reshape([whole / ROW]);
+        x = if whole == len {
+            sums
+        } else {
+            Tensor::cat(vec![sums, x.slice([whole..len]).sum()], 0)
+        };
+    }
+}
+
 fn sum<M: Module>(
     model: &M,
     lambda_1: f64,
@@ -167,7 +187,7 @@ impl<F: Fn(&str, &[usize]) -> bool> ModuleVisitor for Sum<F> {
         if !w.is_require_grad() || len == 0 || !(self.covers)(name, &w.dims()) {
             return;
         }
-        let w = w.reshape([1, len]);
+        let w = w.reshape([len]);
         let w = match w.dtype() {
             DType::F64 => w,
             _ => w.cast(FloatDType::F32),

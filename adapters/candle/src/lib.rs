@@ -31,14 +31,13 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod device;
+mod engine;
 mod grads;
 mod host;
 mod params;
 mod penalty;
+mod places;
 mod shared;
-mod slot;
-mod slots;
 mod step;
 mod vars;
 

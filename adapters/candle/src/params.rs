@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use steadygrad::{Reading, Result, TensorSet, Visitor};
 
 use crate::Vars;
-use crate::slot::Slot;
-use crate::slots::Slots;
+use crate::places::{Places, on_device, place};
 
 /// Some variables, as a set that steadygrad measures: for rules and detectors that look at weights.
 ///
@@ -30,7 +29,7 @@ use crate::slots::Slots;
 /// ```
 #[derive(Debug)]
 pub struct CandleParams {
-    slots: Slots,
+    places: Places,
 }
 
 impl CandleParams {
@@ -38,37 +37,36 @@ impl CandleParams {
     #[must_use]
     pub fn new(vars: &(impl Vars + ?Sized)) -> Self {
         let mut seen = HashSet::new();
-        let mut slots = Slots::default();
+        let mut places = Places::default();
         vars.each(&mut |name, var| {
             if seen.insert(var.id()) {
                 // A variable owns its storage, and that is contiguous.
-                let name = slots.name(name);
-                slots.push(name, Slot::new(Ok(Some(var.as_detached_tensor()))));
+                places.push(name, place(Ok(Some(var.as_detached_tensor()))));
             }
         });
-        Self { slots }
+        Self { places }
     }
 
     /// Lets candle's own operations do all the work, as on a device, also for tensors of the host.
     #[must_use]
     pub fn on_device(mut self) -> Self {
-        self.slots.move_on_device();
+        self.places = self.places.map(on_device);
         self
     }
 
     /// How often values were brought from a device to the host since the set was built.
     #[must_use]
     pub fn transfers(&self) -> usize {
-        self.slots.transfers()
+        self.places.transfers()
     }
 }
 
 impl TensorSet for CandleParams {
     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
-        self.slots.visit(f)
+        self.places.visit(f)
     }
 
     fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
-        self.slots.measure(reading)
+        self.places.measure(reading)
     }
 }

@@ -4,7 +4,8 @@ use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, T
 use steadygrad::Ask;
 use steadygrad::penalty::all_but_biases;
 
-use crate::{Vars, device, host};
+use crate::engine::widest;
+use crate::{Vars, host};
 
 /// `λ·Σ|w|` over all weights but biases (variables of at most one axis), as a scalar to be added to the loss.
 ///
@@ -163,10 +164,10 @@ struct Cost {
 impl Cost {
     /// By candle's own operations, which its autograd knows.
     fn on_device(self, var: &Tensor) -> Result<Tensor> {
-        let x = var.flatten_all()?.to_dtype(device::widest(var.device()))?;
+        let x = var.flatten_all()?.to_dtype(widest(var.device()))?;
         // The sign is a constant, so that the subgradient at 0 is 0.
-        let l1 = device::sum_in_rows(&(&x * x.sign()?.detach())?)?;
-        let sum_sq = device::sum_in_rows(&x.sqr()?)?;
+        let l1 = sum_in_rows(&(&x * x.sign()?.detach())?)?;
+        let sum_sq = sum_in_rows(&x.sqr()?)?;
         l1.affine(self.lambda_1, 0.0)? + sum_sq.affine(self.lambda_2 / 2.0, 0.0)?
     }
 }
@@ -205,6 +206,24 @@ impl CustomOp1 for Cost {
     }
 }
 
+/// Numbers that are added up in one go.
+const ROW: usize = 1 << 13;
+
+/// The sum of a flat tensor, known to candle's autograd: first in rows, then in all.
+fn sum_in_rows(flat: &Tensor) -> Result<Tensor> {
+    let count = flat.elem_count();
+    let whole = count - count % ROW;
+    if whole == 0 {
+        return flat.sum_all();
+    }
+    let rows = flat.narrow(0, 0, whole)?.reshape((whole / ROW, ROW))?;
+    let sum = rows.sum(1)?.sum_all()?;
+    if whole == count {
+        return Ok(sum);
+    }
+    sum + flat.narrow(0, whole, count - whole)?.sum_all()?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +250,17 @@ mod tests {
         };
         for (x, y) in gradient(here).iter().zip(gradient(there)) {
             assert!((x - y).abs() <= 1e-7, "{x} and {y}");
+        }
+    }
+
+    #[test]
+    fn rows_add_up_and_autograd_knows_them() {
+        for count in [1, ROW - 1, ROW, 3 * ROW, 3 * ROW + 5] {
+            let w = Var::ones(count, DType::F32, &Device::Cpu).unwrap();
+            let sum = sum_in_rows(&w).unwrap();
+            assert_eq!(sum.to_scalar::<f32>().unwrap(), count as f32);
+            let grad = sum.backward().unwrap().remove(&w).unwrap();
+            assert_eq!(grad.to_vec1::<f32>().unwrap(), vec![1.0; count]);
         }
     }
 }

@@ -1,0 +1,270 @@
+//! Sums of rows, taken where the tensor is.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::edited::{Run, along, check, runs};
+use super::engine::{Engine, Fold, Kind, Map, Zip};
+use crate::Result;
+use crate::edit::Edit;
+use crate::needs::Look;
+use crate::units::units;
+
+/// Numbers that are added up in one go: what bounds the roundings of a sum.
+pub(super) const ROW: usize = 128;
+
+/// What is to be found beside counts and squares.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    pub(super) look: Look,
+    /// The largest magnitude.
+    pub(super) largest: bool,
+}
+
+/// A tensor to be summed up as an edit would leave it.
+pub(super) struct Job<'a, E: Engine> {
+    pub(super) array: &'a E::Array,
+    pub(super) dims: &'a [usize],
+    pub(super) after: Edit<'a>,
+    pub(super) asked: Asked,
+    /// The axis of its units, if they are asked for.
+    pub(super) axis: Option<usize>,
+    pub(super) kind: Kind,
+    pub(super) arithmetic: Kind,
+    /// Whether what is not finite is counted and left out of the sums.
+    pub(super) counts: bool,
+    /// For each row the power of two that brings its largest magnitude into [1, 2), and what that then is; none while
+    /// rows are taken as they are.
+    pub(super) scales: Vec<(f64, f64)>,
+}
+
+/// What is summed up of some rows of the same length: lists of one number for each row, in pieces.
+pub(super) struct Sheet<A> {
+    pub(super) rows: usize,
+    pub(super) row_len: usize,
+    pub(super) fields: Vec<Vec<A>>,
+}
+
+/// What one list of numbers is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Field {
+    Low,
+    High,
+    Nan,
+    PosInf,
+    NegInf,
+    First,
+    Largest,
+    Magnitudes,
+    Power(f64),
+    Squares,
+}
+
+impl<'a, E: Engine> Job<'a, E> {
+    pub(super) fn new(
+        engine: &E,
+        (array, dims): (&'a E::Array, &'a [usize]),
+        after: Edit<'a>,
+        asked: Asked,
+        axis: Option<usize>,
+    ) -> Result<Self> {
+        check(&after, dims)?;
+        axis.map_or(Ok(1), |axis| units(dims, axis))?;
+        Ok(Self {
+            array,
+            dims,
+            after,
+            asked,
+            axis,
+            kind: engine.kind(array)?,
+            arithmetic: engine.arithmetic(array),
+            counts: false,
+            scales: vec![],
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Whether a sum may leave the range of the type it is taken in, though all elements are finite.
+    pub(super) fn may_overflow(&self) -> bool {
+        self.asked.look.power.is_some() || !self.kind.has_squares_in(self.arithmetic)
+    }
+
+    /// What is summed up of each row, in order.
+    pub(super) fn fields(&self) -> impl Iterator<Item = Field> + use<E> {
+        let Asked { look, largest } = self.asked;
+        let counts =
+            self.counts
+                .then_some([Field::Nan, Field::PosInf, Field::NegInf, Field::First]);
+        // Tells rows of zeros from those whose squares are too small, and how far others have to be scaled.
+        let largest = largest || self.counts || self.may_overflow();
+        let range = look.range.then_some([Field::Low, Field::High]);
+        range
+            .into_iter()
+            .flatten()
+            .chain(counts.into_iter().flatten())
+            .chain(largest.then_some(Field::Largest))
+            .chain(look.l1.then_some(Field::Magnitudes))
+            .chain(look.power.map(Field::Power))
+            .chain([Field::Squares])
+    }
+
+    /// The sums, still on the device.
+    pub(super) fn sheets(&self, engine: &E) -> Result<Vec<Sheet<E::Array>>> {
+        let len = self.len();
+        if len == 0 {
+            return Ok(vec![]);
+        }
+        let Some(axis) = self.axis else {
+            let runs = Run::all(self.dims, &self.after, self.kind, self.arithmetic);
+            let sheet = |(index, run): (usize, Run<'_>)| {
+                let x = run.as_if(engine, self.array, &self.after)?;
+                self.sheet(engine, x, 1, run.len(), index)
+            };
+            return runs.enumerate().map(sheet).collect();
+        };
+        // Units apart: each a row. Only they are laid out anew, unless they are so already.
+        let axes = along(self.dims, axis);
+        let [before, count, _] = axes;
+        let edited = if self.after.is_keep() {
+            None
+        } else {
+            Some(self.edited(engine)?)
+        };
+        let whole = edited.as_ref().unwrap_or(self.array);
+        let rows = if before == 1 {
+            whole.clone()
+        } else {
+            engine.to_front(whole, axes)?
+        };
+        let size = len / count;
+        runs(count, size)
+            .map(|range| {
+                let (first, rows_here) = (range.start, range.len());
+                let x = engine.part(&rows, [1, count, size], range)?;
+                self.sheet(
+                    engine,
+                    engine.cast(x, self.arithmetic)?,
+                    rows_here,
+                    size,
+                    first,
+                )
+            })
+            .collect()
+    }
+
+    /// The whole tensor as the edit would leave it.
+    fn edited(&self, engine: &E) -> Result<E::Array> {
+        let all = Run {
+            dims: self.dims,
+            kind: self.kind,
+            arithmetic: self.arithmetic,
+            range: 0..self.dims[0],
+            by_unit: true,
+        };
+        let x = all.edited(engine, all.read(engine, self.array)?, &self.after)?;
+        engine.cast(x, self.kind)
+    }
+
+    /// Sums up `rows` rows of `len` numbers, the first of which is row `first` of the tensor.
+    fn sheet(
+        &self,
+        engine: &E,
+        x: E::Array,
+        rows: usize,
+        len: usize,
+        first: usize,
+    ) -> Result<Sheet<E::Array>> {
+        let mut fields = vec![];
+        let largest = self.arithmetic.largest();
+        if self.asked.look.range {
+            // What is not finite is no end of the range.
+            for (end, fold) in [(f64::INFINITY, Fold::Min), (f64::NEG_INFINITY, Fold::Max)] {
+                let x = engine.map(x.clone(), Map::FiniteOr(end))?;
+                fields.push(vec![engine.fold(x, rows, fold)?]);
+            }
+        }
+        let mut x = x;
+        if self.counts {
+            for which in [Map::IsNan, Map::Above(largest), Map::Below(-largest)] {
+                fields.push(total(engine, engine.map(x.clone(), which)?, rows, len)?);
+            }
+            // Where it is finite, an index past the end.
+            let finite = engine.map(x.clone(), Map::IsFinite)?;
+            let past = engine.map(finite, Map::Times(len as f64))?;
+            let indices = engine.count(len, self.array)?;
+            let at = engine.zip(past, [rows, len, 1], &indices, Zip::Plus)?;
+            fields.push(vec![engine.fold(at, rows, Fold::Min)?]);
+            x = engine.map(x, Map::FiniteOr(0.0))?;
+        }
+        if self.fields().any(|field| field == Field::Largest) {
+            let magnitudes = engine.map(x.clone(), Map::Abs)?;
+            fields.push(vec![engine.fold(magnitudes, rows, Fold::Max)?]);
+        }
+        let scales = self.scales.get(first..first + rows);
+        let by_row = |numbers: Vec<f64>, x, zip| {
+            let numbers = engine.values(&numbers, self.array)?;
+            engine.zip(x, [1, rows, len], &numbers, zip)
+        };
+        if let Some(scales) = scales {
+            x = by_row(
+                scales.iter().map(|(scale, _)| *scale).collect(),
+                x,
+                Zip::Times,
+            )?;
+        }
+        if self.asked.look.l1 {
+            fields.push(total(engine, engine.map(x.clone(), Map::Abs)?, rows, len)?);
+        }
+        if let Some(p) = self.asked.look.power {
+            let mut magnitudes = engine.map(x.clone(), Map::Abs)?;
+            if let Some(scales) = scales {
+                magnitudes = by_row(
+                    scales.iter().map(|(_, max)| *max).collect(),
+                    magnitudes,
+                    Zip::Over,
+                )?;
+            }
+            fields.push(total(
+                engine,
+                engine.map(magnitudes, Map::Power(p))?,
+                rows,
+                len,
+            )?);
+        }
+        fields.push(total(engine, engine.map(x, Map::Square)?, rows, len)?);
+        Ok(Sheet {
+            rows,
+            row_len: len,
+            fields,
+        })
+    }
+}
+
+/// Row sums, none of which adds more than [`ROW`] numbers at a time: lists that add up to them.
+pub(super) fn total<E: Engine>(
+    engine: &E,
+    mut x: E::Array,
+    rows: usize,
+    mut len: usize,
+) -> Result<Vec<E::Array>> {
+    let mut pieces = vec![];
+    while len > ROW {
+        let width = (ROW / 2..=ROW)
+            .rev()
+            .find(|width| len % width == 0)
+            .unwrap_or(ROW);
+        let whole = len - len % width;
+        if whole < len {
+            let rest = engine.part(&x, [rows, len, 1], whole..len)?;
+            pieces.push(engine.fold(rest, rows, Fold::Sum)?);
+            x = engine.part(&x, [rows, len, 1], 0..whole)?;
+        }
+        len = whole / width;
+        x = engine.fold(x, rows * len, Fold::Sum)?;
+    }
+    pieces.push(engine.fold(x, rows, Fold::Sum)?);
+    Ok(pieces)
+}
