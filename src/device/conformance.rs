@@ -124,7 +124,7 @@ impl<E: Engine, F: Fn(&[f64], &[usize], Kind) -> Result<E::Array>> Suite<'_, E, 
 
     /// Whether two sums of `len` numbers are as near as promised.
     fn near(&self, what: &str, found: &Stats, expected: &Stats) -> Result<(), String> {
-        let levels = f64::from(u8::try_from(found.len().max(2).ilog2() / 7 + 1).unwrap_or(u8::MAX));
+        let levels = f64::from(u8::try_from(found.len().max(2).ilog2() / 8 + 1).unwrap_or(u8::MAX));
         // Of a power each element is rounded once more, by a function that need not be exact.
         let room = ((ROW + 8) as f64 * levels + 16.0) * self.arithmetic()?.unit();
         for norm in [Norm::L1, Norm::L2, Norm::Max, Norm::P(3.0)] {
@@ -176,7 +176,7 @@ impl<E: Engine, F: Fn(&[f64], &[usize], Kind) -> Result<E::Array>> Suite<'_, E, 
 
     fn units(&self) -> Result<(), String> {
         // Of no length that rows divide.
-        let dims = [3, 5, 131];
+        let dims = [3, 5, 257];
         let mut values = wave(dims.iter().product());
         for bad in [false, true] {
             if bad {

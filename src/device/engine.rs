@@ -35,7 +35,8 @@ pub trait Engine: Clone + fmt::Debug {
     /// [`Error::Storage`](crate::Error::Storage) for elements of any other type.
     fn kind(&self, x: &Self::Array) -> Result<Kind>;
 
-    /// The type in which the device of this tensor reckons: [`Kind::F64`], or [`Kind::F32`] if it has no other.
+    /// The type in which this tensor is summed up and edited, [`Kind::F32`] or [`Kind::F64`], no narrower than its own: the
+    /// nearer one, or the one in which the device is fast.
     fn arithmetic(&self, x: &Self::Array) -> Kind;
 
     /// Whether two tensors lie on the same device, so that their sums can travel together.

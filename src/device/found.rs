@@ -110,14 +110,14 @@ impl<E: Engine> Job<'_, E> {
         for sheet in sheets {
             self.read(sheet, numbers, &mut rows);
         }
-        if !self.counts && !rows.iter().all(Row::is_finite) {
+        let in_range =
+            !self.may_overflow() || rows.iter().all(|row| row.is_in_range(self.arithmetic));
+        let knows_largest = rows.iter().all(|row| row.largest.is_some());
+        if !self.counts && !(rows.iter().all(Row::is_finite) && (in_range || knows_largest)) {
             self.counts = true;
             return None;
         }
-        if self.may_overflow()
-            && self.scales.is_empty()
-            && !rows.iter().all(|row| row.is_in_range(self.arithmetic))
-        {
+        if !in_range && self.scales.is_empty() {
             self.scales = rows.iter().map(|row| row.scale(self.arithmetic)).collect();
             return None;
         }

@@ -17,17 +17,17 @@ use crate::{Error, Result, Stats};
 ///
 /// # What is measured
 ///
-/// Sums are taken in [`Engine::arithmetic`]'s type, along rows of at most 128 numbers, then along rows of their sums,
+/// Sums are taken in [`Engine::arithmetic`]'s type, along rows of at most 256 numbers, then along rows of their sums,
 /// and so on: the relative error of a sum of n numbers is at most
 ///
 /// ```text
-/// (128·⌈log₁₂₈ n⌉ + 1)·u        u = 2⁻⁵³ in f64, 2⁻²⁴ in f32
+/// (256·⌈log₂₅₆ n⌉ + 1)·u        u = 2⁻²⁴ in f32, 2⁻⁵³ in f64
 /// ```
 ///
-/// and that of a norm half as much. What is to be known travels to the host in one transfer. A second one follows for
-/// a tensor in which something is not finite, to count it and to find the first, or whose squares leave the range of
-/// the type in which they are taken: elements of `f64`, and of `f32` and `bf16` where the device reckons in `f32`, which
-/// are then scaled by a power of two; a third one if both is so.
+/// and that of a norm half as much; roundings are as often up as down, so in practice it is below 1e-7 in `f32`. What
+/// is to be known travels to the host in one transfer. A second one follows for a tensor in which something is not
+/// finite, to count it and to find the first, and for one whose sum of squares is 0 or near an end of the type's range,
+/// to see whether its elements are; if they are not, a third one, of elements scaled by a power of two.
 ///
 /// A largest magnitude is found only if it is [asked for](crate::Needs::of_largest); the others come as from anywhere
 /// else.
@@ -35,8 +35,8 @@ use crate::{Error, Result, Stats};
 /// # What is edited
 ///
 /// Operations are carried out in order in the type in which the device reckons, and rounded once to the elements' own.
-/// In `f64` the elements are those that the host would leave, in `f32` within one unit in the last place for each
-/// operation. No edit makes a transfer.
+/// In `f64` elements of narrower types are those that the host would leave; else each operation adds an error of one unit
+/// in the last place at most. No edit makes a transfer.
 ///
 /// # Examples
 ///

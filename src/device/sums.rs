@@ -11,7 +11,7 @@ use crate::needs::Look;
 use crate::units::units;
 
 /// Numbers that are added up in one go: what bounds the roundings of a sum.
-pub(super) const ROW: usize = 128;
+pub(super) const ROW: usize = 256;
 
 /// What is to be found beside counts and squares.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,8 +98,10 @@ impl<'a, E: Engine> Job<'a, E> {
         let counts =
             self.counts
                 .then_some([Field::Nan, Field::PosInf, Field::NegInf, Field::First]);
-        // Tells rows of zeros from those whose squares are too small, and how far others have to be scaled.
-        let largest = largest || self.counts || self.may_overflow();
+        // Tells rows of zeros, of which units have many, from those whose powers are too small, and how far others have
+        // to be scaled.
+        let of_units = self.axis.is_some() && self.may_overflow();
+        let largest = largest || self.counts || look.power.is_some() || of_units;
         let range = look.range.then_some([Field::Low, Field::High]);
         range
             .into_iter()

@@ -29,7 +29,9 @@ impl Array {
 
     /// Of the rank that it had.
     pub(crate) fn into_tensor<const D: usize>(self) -> Tensor<D> {
-        self.flat.reshape(self.dims)
+        let dims: [usize; D] =
+            std::array::from_fn(|axis| self.dims.get(axis).copied().unwrap_or(1));
+        self.flat.reshape(dims)
     }
 
     fn of(flat: Tensor<1>) -> Self {
@@ -43,11 +45,11 @@ impl Array {
         self.dims.iter().product()
     }
 
-    /// The type in which its device reckons.
+    /// The type in which it is summed up.
     fn wide(&self) -> DType {
         match self.flat.dtype() {
             DType::F64 => DType::F64,
-            _ if self.flat.device().supports_dtype(DType::F64) => DType::F64,
+            // As burn itself: a wider type would take several times as long.
             _ => DType::F32,
         }
     }
@@ -213,5 +215,28 @@ impl Engine for Operations {
             .try_execute()
             .map_err(|error| Error::Storage(format!("{error:?}")))?;
         Ok(data.iter().flat_map(TensorData::iter::<f64>).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use steadygrad::device::conformance;
+
+    use super::*;
+
+    #[test]
+    fn burn_conforms() {
+        let kinds = [Kind::F32, Kind::F64, Kind::F16, Kind::Bf16];
+        let make = |values: &[f64], dims: &[usize], kind| {
+            let data = TensorData::new(values.to_vec(), [values.len()]);
+            let flat = Tensor::from_data(data, (&Device::flex(), DType::F64));
+            let array = Operations.cast(Array::of(flat), kind)?;
+            Ok(Array {
+                dims: dims.to_vec(),
+                ..array
+            })
+        };
+        assert_eq!(conformance(&Operations, &kinds, make), Ok(()));
     }
 }

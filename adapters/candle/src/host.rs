@@ -58,8 +58,6 @@ macro_rules! each_dtype {
     };
 }
 
-pub(crate) use each_dtype;
-
 fn not_here() -> Error {
     Error::Storage("expected contiguous memory of the host, found something else".into())
 }

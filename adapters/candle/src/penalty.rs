@@ -4,7 +4,6 @@ use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, T
 use steadygrad::Ask;
 use steadygrad::penalty::all_but_biases;
 
-use crate::engine::widest;
 use crate::{Vars, host};
 
 /// `λ·Σ|w|` over all weights but biases (variables of at most one axis), as a scalar to be added to the loss.
@@ -164,7 +163,12 @@ struct Cost {
 impl Cost {
     /// By candle's own operations, which its autograd knows.
     fn on_device(self, var: &Tensor) -> Result<Tensor> {
-        let x = var.flatten_all()?.to_dtype(widest(var.device()))?;
+        let widest = if var.device().is_metal() {
+            DType::F32
+        } else {
+            DType::F64
+        };
+        let x = var.flatten_all()?.to_dtype(widest)?;
         // The sign is a constant, so that the subgradient at 0 is 0.
         let l1 = sum_in_rows(&(&x * x.sign()?.detach())?)?;
         let sum_sq = sum_in_rows(&x.sqr()?)?;
