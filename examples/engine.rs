@@ -125,6 +125,10 @@ impl Engine for Queue {
         Kind::F32
     }
 
+    fn widest(&self, _: &Handle) -> Kind {
+        Kind::F32
+    }
+
     fn part(&self, x: &Handle, [before, len, after]: Axes, range: Range<usize>) -> Result<Handle> {
         self.make(&[x], before * range.len() * after, move |x| {
             let rows = x[0].chunks(len * after).take(before);

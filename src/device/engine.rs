@@ -39,6 +39,9 @@ pub trait Engine: Clone + fmt::Debug {
     /// nearer one, or the one in which the device is fast.
     fn arithmetic(&self, x: &Self::Array) -> Kind;
 
+    /// The type in which sums of rows are added up further: [`Kind::F64`] wherever the device has it.
+    fn widest(&self, x: &Self::Array) -> Kind;
+
     /// Whether two tensors lie on the same device, so that their sums can travel together.
     fn together(&self, x: &Self::Array, y: &Self::Array) -> bool {
         let _ = (x, y);

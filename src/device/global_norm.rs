@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::edited::Run;
-use super::engine::{Engine, Fold, Map, Zip};
+use super::engine::{Engine, Fold, Kind, Map, Zip};
 use super::places::{Place, Places};
 use super::sums::total;
 use crate::edit::Edit;
@@ -110,37 +110,47 @@ pub fn global_norm<H, E: Engine>(set: &mut Places<H, E>, max: f64) -> Result<Opt
         .iter()
         .map(|(array, _)| engine.kind(array))
         .collect::<Result<Vec<_>>>()?;
-    let arithmetic = engine.arithmetic(arrays[0].0);
-    let runs = |index: usize| Run::all(&arrays[index].1, &Edit::KEEP, kinds[index], arithmetic);
-    let read = |index: usize, run: &Run<'_>| run.read(&engine, arrays[index].0);
+    let runs = |index: usize| {
+        let (array, dims) = (&*arrays[index].0, &arrays[index].1);
+        Run::all(dims, &Edit::KEEP, kinds[index], engine.arithmetic(array))
+    };
+    let each = || (0..arrays.len()).flat_map(|index| runs(index).map(move |run| (index, run)));
     let plus = |sum: Option<E::Array>, x: E::Array| match sum {
         None => Ok(x),
         Some(sum) => engine.zip(sum, [1, 1, 1], &x, Zip::Plus),
     };
-    let each = || (0..arrays.len()).flat_map(|index| runs(index).map(move |run| (index, run)));
 
     // The mean of the runs' largest magnitudes: no share of it, nor the sum of their squares, leaves the range.
     let mut scale = None;
-    if !kinds.iter().all(|kind| kind.has_squares_in(arithmetic)) {
+    let fit =
+        |(index, kind): (usize, &Kind)| kind.has_squares_in(engine.arithmetic(arrays[index].0));
+    if !kinds.iter().enumerate().all(fit) {
         let part = 1.0 / each().count() as f64;
         for (index, run) in each() {
-            let magnitudes = engine.map(read(index, &run)?, Map::Abs)?;
-            let largest = engine.fold(magnitudes, 1, Fold::Max)?;
+            let array = &*arrays[index].0;
+            let magnitudes = engine.map(run.read(&engine, array)?, Map::Abs)?;
+            let largest =
+                engine.cast(engine.fold(magnitudes, 1, Fold::Max)?, engine.widest(array))?;
             scale = Some(plus(scale, engine.map(largest, Map::Times(part))?)?);
         }
+        let narrowest = arrays
+            .iter()
+            .map(|(array, _)| engine.arithmetic(array).smallest());
         let least = Map::Clamp {
-            min: arithmetic.smallest(),
+            min: narrowest.fold(0.0, f64::max),
             max: f64::INFINITY,
         };
         scale = scale.map(|scale| engine.map(scale, least)).transpose()?;
     }
     let mut sum = None;
     for (index, run) in each() {
-        let mut x = read(index, &run)?;
+        let array = &*arrays[index].0;
+        let mut x = run.read(&engine, array)?;
         if let Some(scale) = &scale {
-            x = engine.zip(x, [1, 1, run.len()], scale, Zip::Over)?;
+            let scale = engine.cast(scale.clone(), run.arithmetic)?;
+            x = engine.zip(x, [1, 1, run.len()], &scale, Zip::Over)?;
         }
-        for piece in total(&engine, engine.map(x, Map::Square)?, 1, run.len())? {
+        for piece in total(&engine, array, engine.map(x, Map::Square)?, 1, run.len())? {
             sum = Some(plus(sum, piece)?);
         }
     }
@@ -158,8 +168,9 @@ pub fn global_norm<H, E: Engine>(set: &mut Places<H, E>, max: f64) -> Result<Opt
     )?;
     let factor = engine.map(engine.map(factor, Map::FiniteOr(1.0))?, Map::AtMost(1.0))?;
     for (index, (array, dims)) in arrays.into_iter().enumerate() {
-        for run in Run::all(&dims, &Edit::KEEP, kinds[index], arithmetic) {
+        for run in Run::all(&dims, &Edit::KEEP, kinds[index], engine.arithmetic(array)) {
             let x = run.read(&engine, array)?;
+            let factor = engine.cast(factor.clone(), run.arithmetic)?;
             let x = engine.zip(x, [1, 1, run.len()], &factor, Zip::Times)?;
             engine.put(array, run.start(), engine.cast(x, kinds[index])?)?;
         }

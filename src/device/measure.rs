@@ -163,7 +163,7 @@ fn counts<E: Engine>(
         let outside = engine.zip(which(Map::Above(max))?, axes, &below, Zip::Plus)?;
         let infinite = engine.map(which(Map::Abs)?, Map::Above(arithmetic.largest()))?;
         for counted in [outside, which(Map::IsNan)?, infinite] {
-            let pieces = total(engine, counted, 1, len)?;
+            let pieces = total(engine, array, counted, 1, len)?;
             let sum = |sum, piece: &E::Array| engine.zip(sum, [1, 1, 1], piece, Zip::Plus);
             let (first, rest) = pieces
                 .split_first()

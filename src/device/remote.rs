@@ -17,14 +17,14 @@ use crate::{Error, Result, Stats};
 ///
 /// # What is measured
 ///
-/// Sums are taken in [`Engine::arithmetic`]'s type, along rows of at most 256 numbers, then along rows of their sums,
-/// and so on: the relative error of a sum of n numbers is at most
+/// Sums are taken along rows of at most 256 numbers, in [`Engine::arithmetic`]'s type, then along rows of their sums, in
+/// [`Engine::widest`]'s, and so on: the relative error of a sum of n numbers is at most
 ///
 /// ```text
-/// (256·⌈log₂₅₆ n⌉ + 1)·u        u = 2⁻²⁴ in f32, 2⁻⁵³ in f64
+/// 257·u + 256·⌈log₂₅₆ n⌉·v        u and v: 2⁻²⁴ for f32, 2⁻⁵³ for f64
 /// ```
 ///
-/// and that of a norm half as much; roundings are as often up as down, so in practice it is below 1e-7 in `f32`. What
+/// and that of a norm half as much; roundings go up as often as down, so in practice it is far below. What
 /// is to be known travels to the host in one transfer. A second one follows for a tensor in which something is not
 /// finite, to count it and to find the first, and for one whose sum of squares is 0 or near an end of the type's range,
 /// to see whether its elements are; if they are not, a third one, of elements scaled by a power of two.

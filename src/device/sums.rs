@@ -191,7 +191,13 @@ impl<'a, E: Engine> Job<'a, E> {
         let mut x = x;
         if self.counts {
             for which in [Map::IsNan, Map::Above(largest), Map::Below(-largest)] {
-                fields.push(total(engine, engine.map(x.clone(), which)?, rows, len)?);
+                fields.push(total(
+                    engine,
+                    self.array,
+                    engine.map(x.clone(), which)?,
+                    rows,
+                    len,
+                )?);
             }
             // Where it is finite, an index past the end.
             let finite = engine.map(x.clone(), Map::IsFinite)?;
@@ -218,7 +224,13 @@ impl<'a, E: Engine> Job<'a, E> {
             )?;
         }
         if self.asked.look.l1 {
-            fields.push(total(engine, engine.map(x.clone(), Map::Abs)?, rows, len)?);
+            fields.push(total(
+                engine,
+                self.array,
+                engine.map(x.clone(), Map::Abs)?,
+                rows,
+                len,
+            )?);
         }
         if let Some(p) = self.asked.look.power {
             let mut magnitudes = engine.map(x.clone(), Map::Abs)?;
@@ -231,12 +243,19 @@ impl<'a, E: Engine> Job<'a, E> {
             }
             fields.push(total(
                 engine,
+                self.array,
                 engine.map(magnitudes, Map::Power(p))?,
                 rows,
                 len,
             )?);
         }
-        fields.push(total(engine, engine.map(x, Map::Square)?, rows, len)?);
+        fields.push(total(
+            engine,
+            self.array,
+            engine.map(x, Map::Square)?,
+            rows,
+            len,
+        )?);
         Ok(Sheet {
             rows,
             row_len: len,
@@ -245,13 +264,16 @@ impl<'a, E: Engine> Job<'a, E> {
     }
 }
 
-/// Row sums, none of which adds more than [`ROW`] numbers at a time: lists that add up to them.
+/// Row sums, none of which adds more than [`ROW`] numbers at a time: lists that add up to them, in the widest type. `like` is the
+/// tensor that they are of.
 pub(super) fn total<E: Engine>(
     engine: &E,
+    like: &E::Array,
     mut x: E::Array,
     rows: usize,
     mut len: usize,
 ) -> Result<Vec<E::Array>> {
+    let sum = |x, rows| engine.cast(engine.fold(x, rows, Fold::Sum)?, engine.widest(like));
     let mut pieces = vec![];
     while len > ROW {
         let width = (ROW / 2..=ROW)
@@ -261,12 +283,12 @@ pub(super) fn total<E: Engine>(
         let whole = len - len % width;
         if whole < len {
             let rest = engine.part(&x, [rows, len, 1], whole..len)?;
-            pieces.push(engine.fold(rest, rows, Fold::Sum)?);
+            pieces.push(sum(rest, rows)?);
             x = engine.part(&x, [rows, len, 1], 0..whole)?;
         }
         len = whole / width;
-        x = engine.fold(x, rows * len, Fold::Sum)?;
+        x = sum(x, rows * len)?;
     }
-    pieces.push(engine.fold(x, rows, Fold::Sum)?);
+    pieces.push(sum(x, rows)?);
     Ok(pieces)
 }

@@ -89,6 +89,10 @@ impl Engine for Vectors {
         self.0
     }
 
+    fn widest(&self, _: &Numbers) -> Kind {
+        self.0
+    }
+
     fn part(
         &self,
         x: &Numbers,

@@ -88,6 +88,11 @@ impl Engine for Operations {
         }
     }
 
+    fn widest(&self, x: &Array) -> Kind {
+        let has = x.flat.device().supports_dtype(DType::F64);
+        if has { Kind::F64 } else { Kind::F32 }
+    }
+
     fn together(&self, x: &Array, y: &Array) -> bool {
         x.flat.device() == y.flat.device()
     }

@@ -103,11 +103,18 @@ fn beside(x: &Tensor, numbers: Candle<Tensor>) -> Candle<Tensor> {
 }
 
 fn to_host(all: &[Tensor]) -> Candle<Vec<f64>> {
-    let all = Tensor::cat(all, 0)?;
-    if all.dtype() == DType::F32 {
-        Ok(all.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
+    // Of tensors of several types the sums are, too.
+    let wide = all.iter().any(|x| x.dtype() == DType::F64);
+    let dtype = if wide { DType::F64 } else { DType::F32 };
+    let all = all
+        .iter()
+        .map(|x| x.to_dtype(dtype))
+        .collect::<Candle<Vec<_>>>()?;
+    let all = Tensor::cat(&all, 0)?;
+    if wide {
+        all.to_vec1()
     } else {
-        all.to_dtype(DType::F64)?.to_vec1()
+        Ok(all.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
     }
 }
 
@@ -135,6 +142,14 @@ impl Engine for Operations {
             Kind::F64
         } else {
             Kind::F32
+        }
+    }
+
+    fn widest(&self, x: &Tensor) -> Kind {
+        if x.device().is_metal() {
+            Kind::F32
+        } else {
+            Kind::F64
         }
     }
 
