@@ -37,6 +37,19 @@ pub(super) fn check(edit: &Edit<'_>, dims: &[usize]) -> Result<()> {
     edit.check_units(|axis| units(dims, axis))
 }
 
+/// The type in which an edit is carried out: the one in which the device is fast, if no more than one operation rounds.
+pub(super) fn carried_out_in<E: Engine>(engine: &E, x: &E::Array, edit: &Edit<'_>) -> Kind {
+    let rounds_once = edit.factor().is_some()
+        || !edit
+            .ops()
+            .any(|op| matches!(op, Op::Scale(_) | Op::ScaleUnits { .. }));
+    if rounds_once {
+        engine.arithmetic(x)
+    } else {
+        engine.widest(x)
+    }
+}
+
 /// A factor as numbers of the type that are multiplied in turn, so that nothing is lost on the way.
 fn steps(factor: Factor, kind: Kind) -> Vec<f64> {
     let exponents = kind.exponents();
@@ -183,24 +196,25 @@ impl<'a> Run<'a> {
                 .iter()
                 .map(|steps| steps.get(i).copied().unwrap_or(1.0))
                 .collect();
-            let step = engine.values(&step, &x)?;
+            let step = engine.cast(engine.values(&step, &x)?, self.arithmetic)?;
             engine.zip(x, axes, &step, Zip::Times)
         })
     }
 
-    /// As the elements would be after an edit, in the type in which the device reckons.
+    /// As the elements would be after an edit, in another type.
     pub(super) fn as_if<E: Engine>(
         &self,
         engine: &E,
         x: &E::Array,
         edit: &Edit<'_>,
+        to: Kind,
     ) -> Result<E::Array> {
         let x = self.read(engine, x)?;
         if edit.is_keep() {
             return Ok(x);
         }
         let x = self.edited(engine, x, edit)?;
-        engine.cast(engine.cast(x, self.kind)?, self.arithmetic)
+        engine.cast(engine.cast(x, self.kind)?, to)
     }
 }
 
@@ -211,7 +225,7 @@ pub(super) fn carry_out<E: Engine>(
     dims: &[usize],
     edit: &Edit<'_>,
 ) -> Result<()> {
-    let (kind, arithmetic) = (engine.kind(x)?, engine.arithmetic(x));
+    let (kind, arithmetic) = (engine.kind(x)?, carried_out_in(engine, x, edit));
     for run in Run::all(dims, edit, kind, arithmetic) {
         let new = run.read(engine, x)?;
         let new = run.edited(engine, new, edit)?;

@@ -39,7 +39,7 @@ pub trait Engine: Clone + fmt::Debug {
     /// nearer one, or the one in which the device is fast.
     fn arithmetic(&self, x: &Self::Array) -> Kind;
 
-    /// The type in which sums of rows are added up further: [`Kind::F64`] wherever the device has it.
+    /// The widest type that the device of this tensor has, [`Kind::F64`] or [`Kind::F32`]: sums of rows are added up in it.
     fn widest(&self, x: &Self::Array) -> Kind;
 
     /// Whether two tensors lie on the same device, so that their sums can travel together.
@@ -90,14 +90,14 @@ pub trait Engine: Clone + fmt::Debug {
     /// As [`Engine::part`].
     fn fold(&self, x: Self::Array, rows: usize, f: Fold) -> Result<Self::Array>;
 
-    /// Numbers of the host, in the type in which the device of `like` reckons.
+    /// Numbers of the host on the device of `like`, in the widest type.
     ///
     /// # Errors
     ///
     /// As [`Engine::part`].
     fn values(&self, values: &[f64], like: &Self::Array) -> Result<Self::Array>;
 
-    /// 0, 1, 2, …, in the type in which the device of `like` reckons.
+    /// 0, 1, 2, … on the device of `like`, in the widest type.
     ///
     /// # Errors
     ///

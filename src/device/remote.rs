@@ -34,9 +34,9 @@ use crate::{Error, Result, Stats};
 ///
 /// # What is edited
 ///
-/// Operations are carried out in order in the type in which the device reckons, and rounded once to the elements' own.
-/// In `f64` elements of narrower types are those that the host would leave; else each operation adds an error of one unit
-/// in the last place at most. No edit makes a transfer.
+/// Operations are carried out in order in [`Engine::widest`]'s type and rounded once to the elements' own; factors alone,
+/// of which one product is made first, in [`Engine::arithmetic`]'s. So elements are those that the host would leave, or
+/// within one and a half units in the last place of them. No edit makes a transfer.
 ///
 /// # Examples
 ///
@@ -110,12 +110,12 @@ impl<E: Engine> Remote<E> {
         carry_out(&self.engine, &mut self.array, &self.dims, edit)
     }
 
-    /// Elements from the `start`-th on, in the type in which the device reckons.
+    /// Elements from the `start`-th on, in the widest type.
     fn part(&self, start: usize, len: usize) -> Result<E::Array> {
         let all = Tensor::len(self);
         let range = range(start, len, all)?;
         let part = self.engine.part(&self.array, [1, all, 1], range)?;
-        self.engine.cast(part, self.engine.arithmetic(&self.array))
+        self.engine.cast(part, self.engine.widest(&self.array))
     }
 
     fn put(&mut self, start: usize, new: E::Array) -> Result<()> {

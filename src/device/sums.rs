@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::edited::{Run, along, check, runs};
+use super::edited::{Run, along, carried_out_in, check, runs};
 use super::engine::{Engine, Fold, Kind, Map, Zip};
 use crate::Result;
 use crate::edit::Edit;
@@ -120,9 +120,10 @@ impl<'a, E: Engine> Job<'a, E> {
             return Ok(vec![]);
         }
         let Some(axis) = self.axis else {
-            let runs = Run::all(self.dims, &self.after, self.kind, self.arithmetic);
+            let carried_out_in = carried_out_in(engine, self.array, &self.after);
+            let runs = Run::all(self.dims, &self.after, self.kind, carried_out_in);
             let sheet = |(index, run): (usize, Run<'_>)| {
-                let x = run.as_if(engine, self.array, &self.after)?;
+                let x = run.as_if(engine, self.array, &self.after, self.arithmetic)?;
                 self.sheet(engine, x, 1, run.len(), index)
             };
             return runs.enumerate().map(sheet).collect();
@@ -162,7 +163,7 @@ impl<'a, E: Engine> Job<'a, E> {
         let all = Run {
             dims: self.dims,
             kind: self.kind,
-            arithmetic: self.arithmetic,
+            arithmetic: carried_out_in(engine, self.array, &self.after),
             range: 0..self.dims[0],
             by_unit: true,
         };
@@ -202,7 +203,7 @@ impl<'a, E: Engine> Job<'a, E> {
             // Where it is finite, an index past the end.
             let finite = engine.map(x.clone(), Map::IsFinite)?;
             let past = engine.map(finite, Map::Times(len as f64))?;
-            let indices = engine.count(len, self.array)?;
+            let indices = engine.cast(engine.count(len, self.array)?, self.arithmetic)?;
             let at = engine.zip(past, [rows, len, 1], &indices, Zip::Plus)?;
             fields.push(vec![engine.fold(at, rows, Fold::Min)?]);
             x = engine.map(x, Map::FiniteOr(0.0))?;
@@ -213,7 +214,7 @@ impl<'a, E: Engine> Job<'a, E> {
         }
         let scales = self.scales.get(first..first + rows);
         let by_row = |numbers: Vec<f64>, x, zip| {
-            let numbers = engine.values(&numbers, self.array)?;
+            let numbers = engine.cast(engine.values(&numbers, self.array)?, self.arithmetic)?;
             engine.zip(x, [1, rows, len], &numbers, zip)
         };
         if let Some(scales) = scales {

@@ -45,12 +45,12 @@ impl Array {
         self.dims.iter().product()
     }
 
-    /// The type in which it is summed up.
-    fn wide(&self) -> DType {
-        match self.flat.dtype() {
-            DType::F64 => DType::F64,
-            // As burn itself: a wider type would take several times as long.
-            _ => DType::F32,
+    /// The widest type that its device has.
+    fn widest(&self) -> DType {
+        if self.flat.device().supports_dtype(DType::F64) {
+            DType::F64
+        } else {
+            DType::F32
         }
     }
 }
@@ -81,16 +81,19 @@ impl Engine for Operations {
     }
 
     fn arithmetic(&self, x: &Array) -> Kind {
-        if x.wide() == DType::F64 {
-            Kind::F64
-        } else {
-            Kind::F32
+        // As burn itself: a wider type would take several times as long.
+        match x.flat.dtype() {
+            DType::F64 => Kind::F64,
+            _ => Kind::F32,
         }
     }
 
     fn widest(&self, x: &Array) -> Kind {
-        let has = x.flat.device().supports_dtype(DType::F64);
-        if has { Kind::F64 } else { Kind::F32 }
+        if x.widest() == DType::F64 {
+            Kind::F64
+        } else {
+            Kind::F32
+        }
     }
 
     fn together(&self, x: &Array, y: &Array) -> bool {
@@ -193,14 +196,14 @@ impl Engine for Operations {
     }
 
     fn values(&self, values: &[f64], like: &Array) -> Result<Array> {
-        let options = (&like.flat.device(), like.wide());
+        let options = (&like.flat.device(), like.widest());
         let data = TensorData::new(values.to_vec(), [values.len()]);
         Ok(Array::of(Tensor::from_data(data, options)))
     }
 
     fn count(&self, len: usize, like: &Array) -> Result<Array> {
         let count = Tensor::<1, Int>::arange(0..len as i64, &like.flat.device());
-        Ok(Array::of(count.float().cast(like.wide())))
+        Ok(Array::of(count.float().cast(like.widest())))
     }
 
     fn put(&self, x: &mut Array, start: usize, values: Array) -> Result<()> {

@@ -21,14 +21,6 @@ fn dtype(kind: Kind) -> DType {
     }
 }
 
-/// The type in which a tensor is summed up: as candle does itself, since a wider one would take several times as long.
-fn summed_in(x: &Tensor) -> DType {
-    match x.dtype() {
-        DType::F64 => DType::F64,
-        _ => DType::F32,
-    }
-}
-
 /// A number wherever `x` has one.
 fn full(y: f64, x: &Tensor) -> Candle<Tensor> {
     let y = Tensor::new(y, &Device::Cpu)?.to_dtype(x.dtype())?;
@@ -97,9 +89,18 @@ fn fold(x: &Tensor, rows: usize, f: Fold) -> Candle<Tensor> {
     }
 }
 
-/// Numbers of the host beside a tensor, in the type in which it is summed up.
+/// The widest type that the device of a tensor has.
+fn widest(x: &Tensor) -> Kind {
+    if x.device().is_metal() {
+        Kind::F32
+    } else {
+        Kind::F64
+    }
+}
+
+/// Numbers of the host beside a tensor.
 fn beside(x: &Tensor, numbers: Candle<Tensor>) -> Candle<Tensor> {
-    numbers?.to_dtype(summed_in(x))?.to_device(x.device())
+    numbers?.to_dtype(dtype(widest(x)))?.to_device(x.device())
 }
 
 fn to_host(all: &[Tensor]) -> Candle<Vec<f64>> {
@@ -138,19 +139,15 @@ impl Engine for Operations {
     }
 
     fn arithmetic(&self, x: &Tensor) -> Kind {
-        if summed_in(x) == DType::F64 {
-            Kind::F64
-        } else {
-            Kind::F32
+        // As candle itself: a wider type would take several times as long.
+        match x.dtype() {
+            DType::F64 => Kind::F64,
+            _ => Kind::F32,
         }
     }
 
     fn widest(&self, x: &Tensor) -> Kind {
-        if x.device().is_metal() {
-            Kind::F32
-        } else {
-            Kind::F64
-        }
+        widest(x)
     }
 
     fn together(&self, x: &Tensor, y: &Tensor) -> bool {

@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use steadygrad::{Guard, Measurement, Needs, OnNonFinite, TensorMut, TensorSet, clip};
 use steadygrad_burn::BurnGrads;
 
-use crate::Mixed;
+use crate::{Mixed, ROOM};
 
 /// A tensor to be: its type, shape and values; without values there is no gradient.
 #[derive(Clone, Debug)]
@@ -270,9 +270,9 @@ fn values_of(set: &impl TensorSet) -> Vec<Vec<f64>> {
     all
 }
 
-/// `x` to `y`, as near as a sum in `f64` and a product in `f64` can be.
+/// `x` to `y`, as near as is stated of sums on a device.
 fn near(x: f64, y: f64) -> bool {
-    x == y || x.is_nan() && y.is_nan() || (x / y - 1.0).abs() < 1e-12
+    x == y || x.is_nan() && y.is_nan() || (x / y - 1.0).abs() <= ROOM
 }
 
 #[test]
@@ -296,10 +296,9 @@ fn on_a_device_the_same_decisions() {
             let seen = Measurement::with_needs(&set, &needs).unwrap();
             let expected = Measurement::with_needs(&slices, &needs).unwrap();
             let non_finite = expected.first_non_finite().is_some();
-            prop_assert_eq!(
-                set.transfers(),
-                usize::from(has_elements) + usize::from(non_finite)
-            );
+            // One more for what is not finite, and one for what is far out in the range.
+            prop_assert!(set.transfers() >= usize::from(has_elements) + usize::from(non_finite));
+            prop_assert!(set.transfers() <= 3);
             for (a, b) in seen.tensors().iter().zip(expected.tensors()) {
                 prop_assert_eq!(a.len(), b.len());
                 prop_assert_eq!(
@@ -350,7 +349,7 @@ fn on_a_device_the_same_decisions() {
             for (x, y) in ours.iter().zip(theirs) {
                 let same = x.to_bits() == y.to_bits() || x.is_nan() && y.is_nan();
                 prop_assert!(
-                    same || (x - y).abs() <= unit * y.abs() + least,
+                    same || (x - y).abs() <= (2.0 * unit + ROOM) * y.abs() + least,
                     "{} {}",
                     x,
                     y

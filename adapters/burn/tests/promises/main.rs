@@ -10,6 +10,9 @@ use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Element, Shape, Tensor, TensorData};
 
+/// By how much, relatively, a sum on a device may be off: what `steadygrad::device::Remote` says of rows in `f32`.
+const ROOM: f64 = 257.0 / 16_777_216.0 + 1e-12;
+
 /// A module of any tensors of ranks 1 to 4.
 #[derive(Module, Debug)]
 pub(crate) struct Mixed {

@@ -10,13 +10,15 @@ use steadygrad::{
 };
 use steadygrad_burn::BurnGrads;
 
-use crate::{Mixed, One, tensor, to_f64};
+use crate::{Mixed, One, ROOM, tensor, to_f64};
 
+/// Far out in the range it is looked at a second and a third time.
 fn clipped<E: burn::tensor::Element>(values: &[E], max: f64) -> Vec<E> {
     let mut one = One::new(values);
     let mut set = BurnGrads::new(&mut one.grads, &one.model).on_device();
-    clip::global_norm(&mut set, max).unwrap();
-    assert_eq!(set.transfers(), 1);
+    let norm = clip::global_norm(&mut set, max).unwrap().before();
+    let is_ordinary = (1e-6..1e6).contains(&norm);
+    assert!(set.transfers() <= if is_ordinary { 1 } else { 3 });
     drop(set);
     one.values()
 }
@@ -148,7 +150,7 @@ fn units_of_every_rank() {
                     let (a, b) = (a.norm(norm).to_f64(), b.norm(norm).to_f64());
                     assert!(
                         a.to_bits() == b.to_bits()
-                            || (a - b).abs() <= 1e-13 * b
+                            || (a - b).abs() <= ROOM * b
                             || a.is_nan() && b.is_nan()
                     );
                 }
@@ -184,7 +186,7 @@ fn units_are_scaled_each_by_its_own_factor() {
                     let mut ask = Ask::default().after(edits.get(i));
                     let expected = arrays[i].1.stats(&mut ask)?;
                     let found = tensor.stats(&mut ask)?;
-                    assert!((found.l2() - expected.l2()).abs() < 1e-13 * expected.l2());
+                    assert!((found.l2() - expected.l2()).abs() <= ROOM * expected.l2());
                 }
                 index += 1;
                 Ok(())
@@ -228,7 +230,7 @@ fn a_step_makes_one_transfer_and_an_edit_none() {
     let report = guard.step(&mut set).unwrap();
     assert!(report.is_clipped());
     let expected = clip::global_norm(&mut arrays, 0.5).unwrap();
-    assert!((report.factor() / expected.factor() - 1.0).abs() < 1e-13);
+    assert!((report.factor() / expected.factor() - 1.0).abs() <= ROOM);
     assert_eq!(set.transfers(), 1);
 
     // A second only where something is not finite, to find it.
@@ -243,7 +245,7 @@ fn a_step_makes_one_transfer_and_an_edit_none() {
 
 #[test]
 fn a_value_clip_makes_one_transfer_and_a_step_one_more_if_it_bites() {
-    let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-13, "{a} and {b}");
+    let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() <= ROOM, "{a} and {b}");
     for (bound, transfers) in [(1.0, 1), (0.5, 2)] {
         let (model, mut grads, mut arrays) = three(false);
         let expected = clip::value(&mut arrays, bound).unwrap();

@@ -8,6 +8,8 @@ use steadygrad::detect::WeightGrowth;
 use steadygrad::{Guard, Measurement, Step, TensorSet, Verdict, clip};
 use steadygrad_burn::{BurnGrads, BurnParams};
 
+use crate::ROOM;
+
 #[derive(Module, Debug)]
 struct Encoder {
     layer1: Linear,
@@ -130,11 +132,13 @@ fn the_norm_is_global_and_every_gradient_comes_back() {
         }
         let clipped = clip::global_norm(&mut set, 0.5).unwrap();
         drop(set);
-        assert!((clipped.before() / norm(&before) - 1.0).abs() < 1e-12);
+        // On a device as near as is stated, in the host's memory to the last places.
+        let (room, unit) = if on_device { (ROOM, 1.5) } else { (1e-12, 1.0) };
+        assert!((clipped.before() / norm(&before) - 1.0).abs() < room);
         let after = all(&grads, &model);
         assert_eq!(grads.len(), 5);
         for (x, y) in before.iter().zip(&after) {
-            assert!((x * clipped.factor() - y).abs() <= y.abs() * 1.2e-7);
+            assert!((x * clipped.factor() - y).abs() <= y.abs() * unit * 1.2e-7);
         }
     }
 }

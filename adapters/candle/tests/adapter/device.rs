@@ -8,6 +8,7 @@ use steadygrad::{
 };
 use steadygrad_candle::{CandleGrads, CandleParams};
 
+use crate::ROOM;
 use crate::random::{DTYPES, Random};
 
 /// Eight variables of all types with gradients, one of them large enough for several chunks.
@@ -60,7 +61,7 @@ fn one_transfer_measures_all_and_a_second_finds_what_is_not_finite() {
     let seen = Measurement::of(&set).unwrap();
     assert_eq!(set.transfers(), 1);
     for (stats, expected) in seen.tensors().iter().zip(host.tensors()) {
-        assert!((stats.l2() / expected.l2() - 1.0).abs() < 1e-13);
+        assert!((stats.l2() / expected.l2() - 1.0).abs() <= ROOM);
         assert_eq!(stats.max_abs(), expected.max_abs());
     }
     let mut edits = Edits::for_count(vars.len());
@@ -106,15 +107,15 @@ fn a_guarded_step_makes_one_transfer() {
     let mut guard = Guard::new().clip(clip::GlobalNorm::new(norm / 4.0).unwrap());
     let mut set = CandleGrads::new(&mut store, &vars).on_device();
     let report = guard.step(&mut set).unwrap();
-    assert!((report.before() / norm - 1.0).abs() < 1e-13);
+    assert!((report.before() / norm - 1.0).abs() <= ROOM);
     assert_eq!(set.transfers(), 1);
     let after = Measurement::of(&CandleGrads::new(&mut store, &vars)).unwrap();
-    assert!((after.total().l2() / (norm / 4.0) - 1.0).abs() < 1e-6);
+    assert!((after.total().l2() / (norm / 4.0) - 1.0).abs() <= ROOM);
 }
 
 #[test]
 fn a_value_clip_makes_one_transfer_and_a_step_one_more_if_it_bites() {
-    let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-13, "{a} and {b}");
+    let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() <= ROOM, "{a} and {b}");
     for (share, transfers) in [(1.0, 1), (0.5, 2)] {
         let (mut store, vars) = many();
         let mut set = CandleGrads::new(&mut store, &vars);
@@ -190,7 +191,7 @@ fn a_rule_after_a_clamp_that_bites_costs_one_transfer_more() {
         .step(&mut CandleGrads::new(&mut expected_store, &expected_vars))
         .unwrap();
     assert!(
-        (report.after() / expected.after() - 1.0).abs() < 1e-9,
+        (report.after() / expected.after() - 1.0).abs() <= ROOM,
         "{report} {expected}"
     );
     // One look before, one as clamped, one at what the write left.
@@ -232,7 +233,7 @@ fn statistics_as_if_edited_write_nothing() {
     };
     let (host, host_units) = ask(false, &mut store);
     let (seen, units) = ask(true, &mut store);
-    let near = |a: steadygrad::Wide, b: steadygrad::Wide| ((a / b).to_f64() - 1.0).abs() < 1e-13;
+    let near = |a: steadygrad::Wide, b: steadygrad::Wide| ((a / b).to_f64() - 1.0).abs() <= ROOM;
     for norm in [
         steadygrad::Norm::L1,
         steadygrad::Norm::L2,

@@ -6,3 +6,6 @@ mod promises;
 mod random;
 mod same_bits;
 mod sets;
+
+/// By how much, relatively, a sum on a device may be off: what `steadygrad::device::Remote` says of rows in `f32`.
+const ROOM: f64 = 257.0 / 16_777_216.0 + 1e-12;

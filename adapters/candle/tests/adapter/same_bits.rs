@@ -6,6 +6,7 @@ use steadygrad::{
 };
 use steadygrad_candle::CandleGrads;
 
+use crate::ROOM;
 use crate::random::{Pair, Random};
 
 fn guard(random: &mut Random, norm: f64) -> Guard {
@@ -101,7 +102,7 @@ proptest! {
         prop_assert_eq!(pair.candle_bits(), pair.core_bits());
     }
 
-    /// The same on the device path, where sums may differ in their last bits and no more.
+    /// The same on the device path, where sums may differ by what is stated and no more.
     #[test]
     fn a_device_decides_like_slices(seed: u64, exponent in -1000..1000_i32) {
         let random = &mut Random(seed);
@@ -112,8 +113,10 @@ proptest! {
         let expected = Measurement::with_needs(&pair.core, &needs).unwrap();
         let set = CandleGrads::new(&mut pair.store, &pair.vars).on_device();
         let seen = Measurement::with_needs(&set, &needs).unwrap();
-        let most = if expected.total().is_finite() { 1 } else { 2 };
-        prop_assert!(set.transfers() <= most);
+        // One more for what is not finite, and one for what is far out in the range.
+        let is_ordinary = exponent.abs() <= 12 && expected.tensors().iter().all(|stats| stats.l2() != 0.0 || stats.is_empty());
+        let most = 1 + usize::from(!expected.total().is_finite() || !is_ordinary) + usize::from(!is_ordinary);
+        prop_assert!(set.transfers() <= most, "{} > {most}", set.transfers());
         for (stats, expected) in seen.tensors().iter().zip(expected.tensors()) {
             prop_assert_eq!(
                 (stats.len(), stats.nan(), stats.pos_inf(), stats.neg_inf(), stats.first_non_finite()),
@@ -123,7 +126,7 @@ proptest! {
                 let (x, y) = (stats.norm(norm), expected.norm(norm));
                 if y.is_finite() && y.to_f64() != 0.0 {
                     let ratio = (x / y).to_f64();
-                    prop_assert!((ratio - 1.0).abs() < 1e-13, "{norm:?}: {x} and {y}");
+                    prop_assert!((ratio - 1.0).abs() <= ROOM, "{norm:?}: {x} and {y}");
                 } else {
                     prop_assert_eq!(x.to_f64().to_bits() << 1, y.to_f64().to_bits() << 1);
                 }
@@ -139,7 +142,7 @@ proptest! {
             let expected = theirs.step(&mut pair.core).unwrap();
             prop_assert_eq!(report.verdict(), expected.verdict());
             prop_assert_eq!(report.is_clipped(), expected.is_clipped());
-            prop_assert_eq!(set.transfers(), 1);
+            prop_assert!(set.transfers() <= most);
             for ((ours, theirs), (_, var)) in pair.candle_bits().iter().zip(pair.core_bits()).zip(&pair.vars) {
                 let ulp = 2f64.powi(match var.dtype() {
                     candle_core::DType::F32 => -23,
@@ -155,7 +158,7 @@ proptest! {
                 };
                 for (x, y) in ours.iter().zip(theirs) {
                     let (x, y) = (f64::from_bits(*x), f64::from_bits(y));
-                    prop_assert!((x - y).abs() <= y.abs() * ulp + least, "{x} and {y}");
+                    prop_assert!((x - y).abs() <= y.abs() * (2.0 * ulp + ROOM) + least, "{x} and {y}");
                 }
             }
         }
