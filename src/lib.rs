@@ -146,6 +146,7 @@ mod after;
 #[cfg(feature = "ndarray")]
 mod arrays;
 mod batch;
+mod biases;
 pub mod clip;
 mod covers;
 pub mod detect;

@@ -1,6 +1,6 @@
 //! A norm that stays high.
 
-use super::{Alarm, Detector, Relation, Subject, at_least_one, threshold};
+use super::{Alarms, Detector, Relation, Subject, at_least_one, threshold};
 use crate::{Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide};
 
 /// Fires when the norm of all gradients was above a bound on each of the last `steps` steps.
@@ -88,18 +88,18 @@ impl Detector for PersistentNorm {
         Needs::norms()
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
         let norm = step.grads.total().norm(Norm::L2);
         if !norm.is_finite() {
-            return None;
+            return;
         }
         let max = Wide::from(self.max);
         self.row = if norm > max { self.row + 1 } else { 0 };
-        (self.row >= self.steps).then(|| {
+        if self.row >= self.steps {
             let alarm = step.alarm(Detector::name(self), Subject::Gradients);
             let alarm = alarm.bounded("norm", norm, Relation::Above, max);
-            alarm.lasting(self.row)
-        })
+            alarms.raise(alarm.lasting(self.row));
+        }
     }
 }
 

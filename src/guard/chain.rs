@@ -80,6 +80,8 @@ pub(super) struct Link {
     fresh: State,
     /// Whether it was ever given all that it goes by.
     pub(super) fed: bool,
+    /// How many alarms it may raise in one step.
+    pub(super) room: usize,
 }
 
 impl Link {
@@ -91,6 +93,7 @@ impl Link {
             rule,
             fresh,
             fed: false,
+            room: 2,
         }
     }
 

@@ -1,14 +1,13 @@
 //! What a guard makes of a step.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use super::Guard;
 use super::chain::{Chain, Link, Rule, Valid, overflows};
 use super::paired::Paired;
 use super::policy::{OnNonFinite, meet};
 use super::step::More;
-use crate::detect::{Alarm, non_finite};
+use crate::detect::non_finite;
 use crate::report::Scale;
 use crate::{
     Edits, Error, Factor, Measurement, Needs, Outcome, Report, Result, StepView, TensorSet,
@@ -101,13 +100,16 @@ impl Guard {
             start,
             edits: &mut report.edits,
         };
-        self.alarms.clear();
+        self.events.begin();
+        let mut new_room = false;
         for (place, link) in self.links.iter_mut().enumerate() {
             if let Some(why) = link.feed(&view)? {
                 report.abstained.push((link.rule.name(), why));
                 continue;
             }
-            let Link { rule, needs, .. } = link;
+            let Link {
+                rule, needs, room, ..
+            } = link;
             match rule {
                 Rule::Clip(clipper) if clips && report.verdict.is_apply() => {
                     let (view, edits) = chain.look(needs)?;
@@ -120,19 +122,29 @@ impl Guard {
                 // A step that is not taken is not clipped.
                 Rule::Clip(_) => (),
                 Rule::Detect(verdict, detector) => {
-                    if let Some(alarm) = detector.observe(&chain.look(needs)?.0) {
+                    let alarms = &mut self.alarms;
+                    alarms.clear();
+                    detector.observe(&chain.look(needs)?.0, alarms);
+                    if !alarms.is_empty() {
                         report.verdict = report.verdict.max(*verdict);
-                        self.alarms
-                            .extend(alarm.one_by_one().map(|alarm| (place, alarm)));
                     }
+                    if let Some(why) = alarms.why() {
+                        report.abstained.push((detector.name(), why));
+                    }
+                    self.events.tell(place, alarms, &mut report.alarms);
+                    new_room |= alarms.room() > *room;
+                    *room = alarms.room().max(*room);
                 }
                 Rule::Tap(tap) => (tap.0)(&chain.look(needs)?.0),
             }
         }
-        events(&mut self.alarms, &mut self.ongoing, report);
-
-        if report.verdict.is_apply() {
-            report.edits.check()?;
+        self.events.end(&mut report.ended);
+        let verdict = report.verdict;
+        if new_room {
+            self.make_room();
+        }
+        if verdict.is_apply() {
+            self.report.edits.check()?;
             self.meet_what_rules_left(grads)?;
         }
         Ok(())
@@ -271,29 +283,4 @@ fn read_beside(
     let into = into.get_or_insert_default();
     into.read(set, needs, &Edits::NONE)?;
     paired.check(into, grads)
-}
-
-/// Makes events of alarms: which of them go on from the step before, and which of those have ended.
-fn events(
-    alarms: &mut Vec<(usize, Alarm)>,
-    ongoing: &mut Vec<(usize, Alarm)>,
-    report: &mut Report,
-) {
-    for (place, alarm) in alarms.iter_mut() {
-        let mut before = ongoing.iter();
-        let begun = before.find(|(other, old)| other == place && alarm.goes_on_from(old));
-        if let Some((_, old)) = begun {
-            *alarm = alarm.clone().begun(old.since());
-        }
-        report.alarms.push(alarm.clone());
-    }
-    let goes_on = |place: usize, old: &Alarm| {
-        let mut now = alarms.iter();
-        now.any(|(other, alarm)| *other == place && alarm.goes_on_from(old))
-    };
-    let ended = ongoing
-        .drain(..)
-        .filter(|(place, old)| !goes_on(*place, old));
-    report.ended.extend(ended.map(|(_, alarm)| alarm));
-    core::mem::swap(alarms, ongoing);
 }

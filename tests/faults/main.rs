@@ -10,6 +10,7 @@ mod extreme_totals;
 mod forwards_to_itself;
 mod growth_over_steps;
 mod half_told_plan;
+mod hidden_growth;
 mod ignored_verdict;
 mod nothing_seen;
 #[cfg(feature = "ndarray")]
