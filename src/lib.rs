@@ -147,6 +147,7 @@ mod after;
 mod arrays;
 mod batch;
 mod biases;
+mod bound;
 pub mod clip;
 mod covers;
 pub mod detect;
@@ -196,6 +197,7 @@ pub use half;
 #[doc(no_inline)]
 pub use ndarray;
 
+pub use bound::Bound;
 pub use covers::Covers;
 pub use edit::{Edit, Op};
 pub use edits::Edits;

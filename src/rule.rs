@@ -429,9 +429,8 @@ impl<R: Clipper> Clipper for On<R> {
     fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         let (rule, view, mut inner) = self.open(step, pen);
         rule.plan(&view, &mut inner);
-        if let Some(why) = inner.why() {
-            pen.abstain(why);
-        }
+        let said = inner.said();
+        pen.say(said);
     }
 
     fn settle(&mut self, outcome: &Outcome<'_>) {

@@ -40,19 +40,6 @@ pub use crate::rule::Detector;
 
 use crate::{Error, Result};
 
-/// Checks a bound that a detector compares with.
-fn threshold(what: &'static str, found: f64) -> Result<f64> {
-    if found >= 0.0 {
-        Ok(found)
-    } else {
-        Err(Error::Setting {
-            what,
-            expected: "a number ≥ 0",
-            found,
-        })
-    }
-}
-
 /// Checks a number of steps.
 fn at_least_one(what: &'static str, steps: u64) -> Result<u64> {
     if steps > 0 {

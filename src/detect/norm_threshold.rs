@@ -1,7 +1,7 @@
 //! A norm above a bound.
 
-use super::{Alarms, Detector, Relation, Subject, threshold};
-use crate::{Needs, Norm, Result, Stats, StepView, Wide};
+use super::{Alarms, Detector, Relation, Subject};
+use crate::{Bound, Needs, Norm, Result, Stats, StepView, Wide};
 
 /// Fires when the norm of all gradients is above a bound, or for each tensor whose own norm is.
 ///
@@ -35,7 +35,7 @@ pub struct NormThreshold {
 }
 
 impl NormThreshold {
-    /// Watches the L2 norm of all gradients.
+    /// Watches the L2 norm of all gradients. A bound of 0 fires for all that is not zero; `None` and +∞ are off.
     ///
     /// ```
     /// use steadygrad::{detect::NormThreshold, Guard};
@@ -49,9 +49,9 @@ impl NormThreshold {
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN.
-    pub fn new(max: f64) -> Result<Self> {
+    pub fn new(max: impl Into<Bound>) -> Result<Self> {
         Ok(Self {
-            max: threshold("norm threshold", max)?,
+            max: max.into().of_size("norm threshold")?,
             per_tensor: false,
         })
     }

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Alarms, Detector, Relation, Subject, at_least_one, threshold};
-use crate::{Error, Needs, Outcome, Result, State, StepView, Verdict};
+use super::{Alarms, Detector, Relation, Subject, at_least_one};
+use crate::{Bound, Error, Needs, Outcome, Result, State, StepView, Verdict};
 
 /// Fires when the loss has not improved by more than `delta` over `steps` steps, or was worse than a given
 /// baseline on each of them.
@@ -60,7 +60,7 @@ impl Plateau {
     /// [`Error::Setting`] if `delta` is negative or NaN, or `steps` is 0.
     pub fn new(delta: f64, steps: u64) -> Result<Self> {
         Ok(Self {
-            delta: threshold("improvement of the loss", delta)?,
+            delta: Bound::from(delta).of_size("improvement of the loss")?,
             steps: at_least_one("steps of a plateau", steps)?,
             baseline: None,
             best: None,

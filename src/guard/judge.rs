@@ -115,8 +115,12 @@ impl Guard {
                     let (view, edits) = chain.look(needs)?;
                     let mut pen = edits.pen(view.grads);
                     clipper.plan(&view, &mut pen);
-                    if let Some(why) = pen.why() {
+                    let said = pen.said();
+                    if let Some(why) = said.why {
                         report.abstained.push((clipper.name(), why));
+                    }
+                    if said.zeroed {
+                        report.zeroed.push(clipper.name());
                     }
                 }
                 // A step that is not taken is not clipped.
@@ -201,6 +205,7 @@ impl Guard {
             report
                 .edits
                 .reset(report.before.len(), Some(report.before.names()));
+            report.zeroed.clear();
         }
         judged.map_err(|cause| {
             if too_long {

@@ -245,6 +245,7 @@ impl Guard {
         self.need(needs);
         self.make_room();
         reserve(&mut self.report.abstained, self.links.len());
+        reserve(&mut self.report.zeroed, self.links.len());
         self.report.edits.make_room(1);
         self
     }

@@ -3,6 +3,7 @@
 mod absurd_sizes;
 mod another_power;
 mod biases;
+mod bound_of_zero;
 mod boxed_rules;
 mod endless_rollback;
 mod exact_norm;
