@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::{Alarms, Detector, Relation, Subject, at_least_one};
 use crate::biases::Choice;
@@ -52,7 +53,7 @@ use crate::{
 /// assert!(fired[4].is_some());
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct WeightGrowth {
     ratio: f64,
     floor: f64,
@@ -393,6 +394,19 @@ impl Detector for WeightGrowth {
         if watched == 0 {
             alarms.abstain("no weight is watched");
         }
+    }
+}
+
+/// What it was told to do, and of how many tensors it knows.
+impl fmt::Debug for WeightGrowth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeightGrowth")
+            .field("ratio", &self.ratio)
+            .field("floor", &self.floor)
+            .field("per_step", &self.per_step)
+            .field("on", &self.choice.0)
+            .field("tensors", &self.tensors.len())
+            .finish()
     }
 }
 

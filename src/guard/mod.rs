@@ -1,5 +1,6 @@
 //! Everything composed into one line per training step.
 
+mod brief;
 mod chain;
 mod events;
 mod judge;
@@ -60,7 +61,6 @@ pub use stepped::Stepped;
 /// assert_eq!(guard.step(&mut grads)?.verdict(), Verdict::Skip);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Guard {
     links: Vec<Link>,
     /// What the report is to have whatever the rules need.
