@@ -16,6 +16,7 @@ impl Clipper for Hoard {
     }
 
     fn plan(&mut self, step: &StepView<'_>, _: &mut Pen<'_>) {
+        assert!(!self.name.is_empty());
         self.seen.push(step.grads.clone());
     }
 }
