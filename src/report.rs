@@ -460,6 +460,14 @@ impl Report {
         self.step > 0 && !self.unread() && self.before.total().is_empty()
     }
 
+    /// How many gradients were found that belong to no tensor of the set, as far as the set
+    /// [tells](crate::Reading::unmatched). If there are some and none belongs to it, the step is an
+    /// [error](crate::Error::Unmatched).
+    #[must_use]
+    pub fn unmatched(&self) -> usize {
+        self.before.unmatched
+    }
+
     /// How many steps were skipped since one was taken, this one included.
     ///
     /// ```
@@ -552,6 +560,11 @@ impl fmt::Display for Report {
         }
         if let Some(origin) = &self.origin {
             write!(f, ", made by {origin}")?;
+        }
+        match self.unmatched() {
+            0 => (),
+            1 => f.write_str("; 1 gradient belongs to no tensor of the set")?,
+            many => write!(f, "; {many} gradients belong to no tensor of the set")?,
         }
         for (rule, why) in &self.abstained {
             write!(f, "; {rule} abstained, {why}")?;

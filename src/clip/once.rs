@@ -139,6 +139,7 @@ pub(crate) fn once<G: TensorSetMut + ?Sized>(
         Measurement::default()
     };
     before.read(grads, needs, &Edits::NONE)?;
+    before.matched()?;
     if let Some(index) = before.first_non_finite() {
         return Err(non_finite(grads, index, before.tensor(index)));
     }

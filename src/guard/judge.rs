@@ -49,6 +49,7 @@ impl Guard {
         read(report, grads, &self.needs, more.scale)?;
         report.after.same(&report.before);
         self.now.make_room(&report.before);
+        report.before.matched()?;
         if self.requires_gradients && report.nothing_seen() {
             return Err(Error::NothingSeen {
                 tensors: report.before.len(),

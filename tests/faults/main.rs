@@ -9,6 +9,7 @@ mod endless_rollback;
 mod exact_norm;
 mod extreme_totals;
 mod forwards_to_itself;
+mod gradients_of_others;
 mod growth_over_steps;
 mod half_told_plan;
 mod hidden_growth;
