@@ -201,12 +201,11 @@ impl WeightGrowth {
     /// Looks at which tensors there are, if they are not those of the last step.
     fn meet(&mut self, params: &Measurement, alarms: &mut Alarms) {
         let as_many = self.tensors.len() == params.len();
-        if let Some(names) = self.names.as_ref().filter(|_| as_many) {
-            if Arc::ptr_eq(names, params.names()) {
-                return;
-            }
+        let known = self.names.as_ref().filter(|_| as_many);
+        if known.is_some_and(|names| Arc::ptr_eq(names, params.names())) {
+            return;
         }
-        if !as_many || self.names.as_deref() != Some(&**params.names()) {
+        if known.is_none_or(|names| **names != **params.names()) {
             // Another model: what was learned of the old one says nothing.
             self.tensors.clear();
             self.tensors.resize_with(params.len(), Track::default);
@@ -406,7 +405,7 @@ impl fmt::Debug for WeightGrowth {
             .field("per_step", &self.per_step)
             .field("on", &self.choice.0)
             .field("tensors", &self.tensors.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

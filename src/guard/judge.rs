@@ -25,7 +25,8 @@ impl Guard {
         self.settle_what_was_dropped();
         self.row = [self.report.skips, self.report.rollbacks];
         self.open = true;
-        let judged = self.judge(grads, params, more);
+        let measured = self.measure(grads, params, more);
+        let judged = measured.and_then(|()| self.judge(grads, more));
         let closed = self.close(judged);
         if closed.is_err() {
             self.settle(self.report.verdict);
@@ -33,8 +34,8 @@ impl Guard {
         closed
     }
 
-    /// Measures, and has the policy and the rules decide.
-    fn judge<G: TensorSet + ?Sized>(
+    /// Measures all that was given.
+    fn measure<G: TensorSet + ?Sized>(
         &mut self,
         grads: &G,
         params: Option<&dyn TensorSet>,
@@ -76,7 +77,12 @@ impl Guard {
             )?;
             report.has_updates = true;
         }
+        Ok(())
+    }
 
+    /// Has the policy and the rules decide.
+    fn judge<G: TensorSet + ?Sized>(&mut self, grads: &G, more: &More<'_>) -> Result<()> {
+        let report = &mut self.report;
         let raw = report.scale.raw(&report.before, &report.raw);
         let view = StepView {
             params: report.params.as_ref().filter(|_| report.has_params),

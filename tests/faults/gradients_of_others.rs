@@ -61,8 +61,10 @@ fn a_set_that_matches_nothing_does_not_pass() {
         "expected gradients of the given parameters, found 3 gradients of others"
     );
     // It is refused also where nothing has to be seen, is counted as skipped, and ends a run in the end.
-    for guard in [Guard::new(), Guard::new().require_gradients()] {
-        let mut guard = guard.clip(clip::GlobalNorm::new(1.0).unwrap()).max_skips(1);
+    for make in [Guard::new, || Guard::new().require_gradients()] {
+        let mut guard = make()
+            .clip(clip::GlobalNorm::new(1.0).unwrap())
+            .max_skips(1);
         let mut set = Of {
             vars: &vars,
             store: &mut store,

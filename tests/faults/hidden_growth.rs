@@ -10,7 +10,10 @@ fn told<P: TensorSet>(growth: WeightGrowth, steps: &[P]) -> Vec<Vec<(String, u64
         // Missing gradients fit any parameters.
         let mut grads = vec![];
         params
-            .visit(&mut |name, _| Ok(grads.push((name.to_string(), None::<Vec<f32>>))))
+            .visit(&mut |name, _| {
+                grads.push((name.to_string(), None::<Vec<f32>>));
+                Ok(())
+            })
             .unwrap();
         let report = guard.step(Step::new(&mut grads).params(params)).unwrap();
         assert!(report.abstained().is_empty(), "{report}");
@@ -114,8 +117,7 @@ fn what_is_watched_survives_a_restart_and_a_rollback() {
         let grads = Measurement::default();
         let mut alarms = Alarms::default();
         detector.observe(&StepView::new(number, &grads).params(&params), &mut alarms);
-        let found = alarms.iter().map(|alarm| alarm.bound());
-        found.collect::<Vec<_>>()
+        alarms.iter().map(Alarm::bound).collect::<Vec<_>>()
     };
     let mut first = growth();
     for (number, w) in [(1, 1.0), (2, 1.5), (3, 2.0)] {
