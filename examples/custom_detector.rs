@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use steadygrad::detect::{Alarm, Detector, Subject};
+use steadygrad::detect::{Alarms, Detector, Subject};
 use steadygrad::{Guard, Needs, Step, StepView, Verdict};
 use tell::{Told, tell};
 
@@ -26,17 +26,15 @@ impl Detector for Worse {
         Needs::norms().of_loss()
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-        let loss = step.loss?;
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
+        let Some(loss) = step.loss else { return };
         let bound = self.times * self.best;
         // `loss > bound` alone is false for NaN.
-        let is_worse = loss > bound || loss.is_nan();
-        let alarm = is_worse.then(|| {
-            step.alarm("worse", Subject::Loss)
-                .above("value", loss, bound)
-        });
+        if loss > bound || loss.is_nan() {
+            let alarm = step.alarm("worse", Subject::Loss);
+            alarms.raise(alarm.above("value", loss, bound));
+        }
         self.best = self.best.min(loss); // `min` passes over NaN
-        alarm
     }
 }
 

@@ -114,6 +114,15 @@ pub enum Error {
         /// How many tensors the set has, each of them missing or empty.
         tensors: usize,
     },
+    /// Gradients of which none belongs to the set, as when those of one model are given with the variables of another.
+    /// A set that [counts](crate::Reading::unmatched) what it does not know has it from every step and every clip by
+    /// norm; where nothing is measured before it is written, as in [`clip::value`](crate::clip::value()), the set's
+    /// [`carry_out`](crate::TensorSetMut::carry_out) is to give it.
+    #[error("expected gradients of the given parameters, found {found} gradients of others")]
+    Unmatched {
+        /// How many there are.
+        found: usize,
+    },
     /// As many steps in a row could not be taken as the guard allows: the end of the training.
     #[error("{cause}; stop: {in_a_row} steps in a row were refused")]
     Stop {

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::covers::Covers;
 use crate::measurement::Measurement;
@@ -31,7 +32,7 @@ use crate::step_view::StepView;
 /// assert_eq!(grads[2].1, [99.0, 0.0]);                  // nobody's
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct On<R> {
     pub(crate) rule: R,
     covers: Covers,
@@ -47,7 +48,7 @@ pub struct On<R> {
 }
 
 /// The tensors that a rule sees of a set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct Seen {
     of: Arc<Names>,
     members: Vec<u32>,
@@ -68,6 +69,17 @@ impl Seen {
         whole.select(&self.members, &mut self.measured, new, groups);
         // The total was made where that of the whole was.
         whole.total_of_group(covers, &mut self.measured);
+    }
+}
+
+/// What it was told to do, not what it sees.
+impl<R: fmt::Debug> fmt::Debug for On<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("On")
+            .field("rule", &self.rule)
+            .field("covers", &self.covers)
+            .field("reach", &self.reach)
+            .finish_non_exhaustive()
     }
 }
 

@@ -146,6 +146,8 @@ mod after;
 #[cfg(feature = "ndarray")]
 mod arrays;
 mod batch;
+mod biases;
+mod bound;
 pub mod clip;
 mod covers;
 pub mod detect;
@@ -196,6 +198,7 @@ pub use half;
 #[doc(no_inline)]
 pub use ndarray;
 
+pub use bound::Bound;
 pub use covers::Covers;
 pub use edit::{Edit, Op};
 pub use edits::Edits;

@@ -3,12 +3,12 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::Covers;
 use crate::edits::Edits;
 use crate::names::Names;
 use crate::needs::Needs;
 use crate::stats::Stats;
 use crate::total::Total;
+use crate::{Covers, Error, Result};
 
 /// What one read of a set says: the [`Stats`] of each tensor under its name, and the exact total.
 ///
@@ -37,6 +37,8 @@ pub struct Measurement {
     /// While it is read, what follows the first `count` is of the read before, to be written over.
     pub(crate) tensors: Vec<Stats>,
     pub(crate) count: usize,
+    /// Gradients that were found and belong to none of the tensors.
+    pub(crate) unmatched: usize,
     pub(crate) units: Vec<Stats>,
     /// If units were asked for, the axis of those of each tensor, and where they end in `units`.
     pub(crate) unit_ends: Vec<(Option<usize>, usize)>,
@@ -68,6 +70,7 @@ impl Measurement {
     /// What `before` becomes by edits that only scale or zero; `None` if one does more.
     pub(crate) fn follow(&mut self, before: &Self, edits: &Edits) -> Option<()> {
         self.begin(&before.needs);
+        self.unmatched = before.unmatched;
         self.needs.units = None;
         self.be_of_the_tensors_of(before);
         for (i, stats) in before.tensors.iter().enumerate() {
@@ -121,7 +124,7 @@ impl Measurement {
     /// Opens it for tensors to come.
     pub(crate) fn begin(&mut self, needs: &Needs) {
         self.needs.clone_from(needs);
-        self.count = 0;
+        (self.count, self.unmatched) = (0, 0);
         self.units.clear();
         self.unit_ends.clear();
         self.exact.clear();
@@ -372,7 +375,7 @@ impl Measurement {
                 into.unit_ends.push((*axis, into.units.len()));
             }
         }
-        into.count = into.tensors.len();
+        (into.count, into.unmatched) = (into.tensors.len(), 0);
         if new {
             let mut names = Names::default();
             for index in members.iter().map(|&index| index as usize) {
@@ -406,6 +409,29 @@ impl Measurement {
 
     pub(crate) fn names(&self) -> &Arc<Names> {
         &self.names
+    }
+
+    /// How many gradients were found that belong to none of the tensors, as far as the set
+    /// [tells](crate::Reading::unmatched).
+    ///
+    /// ```
+    /// use steadygrad::Measurement;
+    /// assert_eq!(Measurement::of(&[("w", [3.0])])?.unmatched(), 0);   // what is there is the set
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn unmatched(&self) -> usize {
+        self.unmatched
+    }
+
+    /// Whether any of the gradients that were found belongs to the set.
+    pub(crate) fn matched(&self) -> Result<()> {
+        if self.unmatched > 0 && self.total.is_empty() {
+            return Err(Error::Unmatched {
+                found: self.unmatched,
+            });
+        }
+        Ok(())
     }
 
     /// The first tensor with an element that is NaN or infinite.

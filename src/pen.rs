@@ -30,7 +30,16 @@ pub struct Pen<'e> {
     members: Option<&'e [u32]>,
     /// Which of the whole set it may change, in order, unless it is those that it sees.
     reach: Option<&'e [u32]>,
-    why: Option<&'static str>,
+    said: Said,
+}
+
+/// What a rule said beside its edits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said {
+    /// Why it could not decide.
+    pub(crate) why: Option<&'static str>,
+    /// Whether it zeroed since its bound is 0, which may have been meant to switch it off.
+    pub(crate) zeroed: bool,
 }
 
 impl Edits {
@@ -51,7 +60,7 @@ impl Edits {
             seen,
             members: None,
             reach: None,
-            why: None,
+            said: Said::default(),
         }
     }
 }
@@ -69,7 +78,7 @@ impl Pen<'_> {
             seen,
             members: Some(members),
             reach,
-            why: None,
+            said: Said::default(),
         }
     }
 
@@ -81,8 +90,13 @@ impl Pen<'_> {
         }
     }
 
-    pub(crate) fn why(&self) -> Option<&'static str> {
-        self.why
+    pub(crate) fn said(&self) -> Said {
+        self.said
+    }
+
+    /// Says what a rule for fewer said.
+    pub(crate) fn say(&mut self, said: Said) {
+        self.said = said;
     }
 
     /// How many tensors there are.
@@ -184,6 +198,11 @@ impl Pen<'_> {
         self.all(Edits::zero, Edits::zero_all);
     }
 
+    /// Says that the bound that a rule goes by is 0, and has left nothing.
+    pub(crate) fn zeroed_by_bound(&mut self) {
+        self.said.zeroed = true;
+    }
+
     /// Says that the rule could not decide, and why, and leaves things as they are.
     ///
     /// ```
@@ -202,7 +221,7 @@ impl Pen<'_> {
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     pub fn abstain(&mut self, why: &'static str) {
-        self.why = Some(why);
+        self.said.why = Some(why);
     }
 
     /// Tells the rules behind that a norm is seen to: of the whole that the rule sees, or of each tensor.

@@ -280,6 +280,47 @@ impl<'m, 'a> Reading<'m, 'a> {
         })
     }
 
+    /// Says that so many gradients were found which belong to none of the set's tensors, for a set that looks its
+    /// gradients up in a store. Nested sets add up. The report [tells](crate::Report::unmatched); where gradients were
+    /// found and none of them belongs to the set, as when those of one model are given with the variables of another,
+    /// the step and every clip by norm is an [error](crate::Error::Unmatched).
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use steadygrad::{Error, Guard, Reading, Result, TensorRef, TensorSet, Visitor};
+    ///
+    /// /// The gradients of some variables, in a store of all that a backward pass came by.
+    /// struct Of<'s> { vars: &'s [u32], store: &'s BTreeMap<u32, Vec<f32>> }
+    ///
+    /// impl TensorSet for Of<'_> {
+    ///     fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
+    ///         self.vars.iter().try_for_each(|id| match self.store.get(id) {
+    ///             Some(grad) => f(&id.to_string(), TensorRef::Other(grad)),
+    ///             None => f(&id.to_string(), TensorRef::Other(&[0.0_f32; 0])),   // it has none
+    ///         })
+    ///     }
+    ///     fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+    ///         let others = self.store.keys().filter(|id| !self.vars.contains(id));
+    ///         reading.unmatched(others.count());
+    ///         self.visit(&mut |name, tensor| reading.tensor(name, tensor))
+    ///     }
+    /// }
+    ///
+    /// let store = BTreeMap::from([(1, vec![3.0, 4.0]), (2, vec![0.5]), (3, vec![9.0])]);
+    /// let mut guard = Guard::new();
+    /// let plan = guard.plan(&Of { vars: &[1, 7], store: &store })?;
+    /// assert_eq!(plan.report().unmatched(), 2);
+    /// assert_eq!(plan.report().to_string(), "step 1: norm 5.000; apply; 2 gradients belong to no tensor of the set");
+    /// // The variables of another model:
+    /// let error = guard.plan(&Of { vars: &[7, 8], store: &store }).map(drop).unwrap_err();
+    /// assert_eq!(error, Error::Unmatched { found: 3 });
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    pub fn unmatched(&mut self, gradients: usize) {
+        let into = &mut *self.into;
+        into.unmatched = into.unmatched.saturating_add(gradients);
+    }
+
     fn measure(&mut self, tensor: &(impl Tensor + ?Sized)) -> Result<()> {
         self.measure_what_waits();
         let after = self.edit(0);

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::after::{After, ToldBy};
+use crate::bound::ZEROED;
 use crate::detect::Alarm;
 use crate::figures::{Figures, Short};
 use crate::verdict::Verdict;
@@ -109,6 +110,8 @@ pub struct Report {
     /// Alarms of the step before that did not go on.
     pub(crate) ended: Vec<Alarm>,
     pub(crate) abstained: Vec<(&'static str, &'static str)>,
+    /// The clippers whose bound of 0 left nothing.
+    pub(crate) zeroed: Vec<&'static str>,
     pub(crate) verdict: Verdict,
     pub(crate) skips: u32,
     pub(crate) rollbacks: u32,
@@ -131,6 +134,7 @@ impl PartialEq for Report {
             && self.params() == other.params()
             && self.updates() == other.updates()
             && self.abstained == other.abstained
+            && self.zeroed == other.zeroed
     }
 }
 
@@ -145,6 +149,7 @@ impl Report {
         self.alarms.clear();
         self.ended.clear();
         self.abstained.clear();
+        self.zeroed.clear();
         self.signals.clear();
         (self.has_params, self.has_updates) = (false, false);
         (self.after.total, self.after.told_by) = (None, ToldBy::NoRead);
@@ -419,6 +424,25 @@ impl Report {
         &self.abstained
     }
 
+    /// The clippers that zeroed gradients since their bound is 0, which may have been meant to switch them off.
+    ///
+    /// ```
+    /// use steadygrad::{clip, Guard};
+    /// let max_grad_norm = 0.0_f32;   // off, in many a configuration; here it is a bound
+    /// let mut guard = Guard::new().clip(clip::GlobalNorm::new(max_grad_norm)?);
+    /// let report = guard.step(&mut [3.0, 4.0])?;
+    /// assert_eq!(report.zeroed_by(), ["global norm clip"]);
+    /// assert_eq!(
+    ///     report.to_string(),
+    ///     "step 1: norm 5.000 -> 0, 1 of 1 tensors edited, zeroed by a bound of 0 (global norm clip); apply",
+    /// );
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn zeroed_by(&self) -> &[&'static str] {
+        &self.zeroed
+    }
+
     /// Whether there was nothing to be seen: no tensor, or none that has a gradient. The norm is 0 then, and
     /// nothing is wrong with it; but a loop whose gradients never arrive looks just so.
     ///
@@ -434,6 +458,14 @@ impl Report {
     #[must_use]
     pub fn nothing_seen(&self) -> bool {
         self.step > 0 && !self.unread() && self.before.total().is_empty()
+    }
+
+    /// How many gradients were found that belong to no tensor of the set, as far as the set
+    /// [tells](crate::Reading::unmatched). If there are some and none belongs to it, the step is an
+    /// [error](crate::Error::Unmatched).
+    #[must_use]
+    pub fn unmatched(&self) -> usize {
+        self.before.unmatched
     }
 
     /// How many steps were skipped since one was taken, this one included.
@@ -491,7 +523,11 @@ impl Report {
             let all = self.edits.len();
             let edited = (0..all).filter(|&i| !self.edits.get(i).is_keep()).count();
             write!(f, ", {edited} of {all} tensors edited")
+        }?;
+        for rule in &self.zeroed {
+            write!(f, ", {ZEROED} ({rule})")?;
         }
+        Ok(())
     }
 }
 
@@ -524,6 +560,11 @@ impl fmt::Display for Report {
         }
         if let Some(origin) = &self.origin {
             write!(f, ", made by {origin}")?;
+        }
+        match self.unmatched() {
+            0 => (),
+            1 => f.write_str("; 1 gradient belongs to no tensor of the set")?,
+            many => write!(f, "; {many} gradients belong to no tensor of the set")?,
         }
         for (rule, why) in &self.abstained {
             write!(f, "; {rule} abstained, {why}")?;

@@ -5,7 +5,7 @@ use core::fmt::Debug;
 
 use crate::clip::once::{Clipped, once};
 use crate::covers::Covers;
-use crate::detect::alarm::Alarm;
+use crate::detect::Alarms;
 use crate::group::On;
 use crate::needs::Needs;
 use crate::outcome::Outcome;
@@ -252,7 +252,7 @@ impl<C: Clipper + ?Sized> Clipper for Box<C> {
 /// A loss that is suspiciously good:
 ///
 /// ```
-/// use steadygrad::detect::{Alarm, Detector, Subject};
+/// use steadygrad::detect::{Alarms, Detector, Subject};
 /// use steadygrad::{Guard, Needs, Step, StepView};
 ///
 /// #[derive(Debug)]
@@ -261,9 +261,10 @@ impl<C: Clipper + ?Sized> Clipper for Box<C> {
 /// impl Detector for TooGood {
 ///     fn name(&self) -> &'static str { "too good" }
 ///     fn needs(&self) -> Needs { Needs::norms().of_loss() }
-///     fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-///         let loss = step.loss.filter(|&loss| loss < 1e-6)?;
-///         Some(step.alarm("too good", Subject::Loss).below("value", loss, 1e-6))
+///     fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
+///         if let Some(loss) = step.loss.filter(|&loss| loss < 1e-6) {
+///             alarms.raise(step.alarm("too good", Subject::Loss).below("value", loss, 1e-6));
+///         }
 ///     }
 /// }
 ///
@@ -273,6 +274,36 @@ impl<C: Clipper + ?Sized> Clipper for Box<C> {
 ///     report.alarms()[0].to_string(),
 ///     "step 1: the value of the loss is 1.000e-9, below 1.000e-6 (too good)",
 /// );
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+///
+/// Every tensor that holds nothing but zeros, each an event of its own:
+///
+/// ```
+/// use steadygrad::detect::{Alarm, Alarms, Detector, Subject};
+/// use steadygrad::{Guard, StepView};
+///
+/// #[derive(Debug)]
+/// struct Dead;
+///
+/// impl Detector for Dead {
+///     fn name(&self) -> &'static str { "dead" }
+///     fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
+///         for (i, stats) in step.grads.tensors().iter().enumerate() {
+///             if stats.max_abs() == 0.0 {
+///                 alarms.raise(step.alarm("dead", Subject::Gradient(i)).below("largest element", 0.0, f64::MIN_POSITIVE));
+///             }
+///         }
+///     }
+/// }
+///
+/// let mut guard = Guard::new().detect(Dead);
+/// let told = |alarms: &[Alarm]| alarms.iter().map(|alarm| (alarm.tensor().unwrap().to_string(), alarm.since())).collect::<Vec<_>>();
+/// let report = guard.step(&mut [("a", [0.0]), ("b", [1.0]), ("c", [0.0])])?;
+/// assert_eq!(told(report.alarms()), [("a".into(), 1), ("c".into(), 1)]);
+/// let report = guard.step(&mut [("a", [2.0]), ("b", [0.0]), ("c", [0.0])])?;
+/// assert_eq!(told(report.alarms()), [("b".into(), 2), ("c".into(), 1)]);
+/// assert_eq!(told(report.ended()), [("a".into(), 1)]);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub trait Detector: Send + Sync + Debug {
@@ -295,18 +326,23 @@ pub trait Detector: Send + Sync + Debug {
         Needs::default()
     }
 
-    /// Scores the step, then learns from it, since it watches what happened. It answers on every step on which
-    /// something is wrong; the guard tells which alarms are new.
+    /// Scores the step, then learns from it, since it watches what happened. It raises an alarm for each thing that is
+    /// wrong, on every step on which it is; the guard tells which alarms are new.
+    ///
+    /// A detector is tried without any guard:
     ///
     /// ```
-    /// use steadygrad::{detect::{Detector, PersistentNorm}, Measurement, StepView};
+    /// use steadygrad::{detect::{Alarms, Detector, PersistentNorm}, Measurement, StepView};
     /// let grads = Measurement::of(&[3.0, 4.0])?;
     /// let (step, mut detector) = (StepView::new(1, &grads), PersistentNorm::new(1.0, 2)?);
-    /// assert!(detector.observe(&step).is_none());
-    /// assert!(detector.observe(&step).is_some());   // it remembers
+    /// let mut alarms = Alarms::default();
+    /// detector.observe(&step, &mut alarms);
+    /// assert_eq!(alarms.len(), 0);
+    /// detector.observe(&step, &mut alarms);
+    /// assert_eq!(alarms.len(), 1);   // it remembers
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm>;
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms);
 
     /// Learns what became of the step, as [`Clipper::settle`]: after a rollback a row begins anew.
     fn settle(&mut self, outcome: &Outcome<'_>) {
@@ -364,8 +400,8 @@ impl<D: Detector + ?Sized> Detector for Box<D> {
         (**self).needs()
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-        (**self).observe(step)
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
+        (**self).observe(step, alarms);
     }
 
     fn settle(&mut self, outcome: &Outcome<'_>) {
@@ -393,9 +429,8 @@ impl<R: Clipper> Clipper for On<R> {
     fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         let (rule, view, mut inner) = self.open(step, pen);
         rule.plan(&view, &mut inner);
-        if let Some(why) = inner.why() {
-            pen.abstain(why);
-        }
+        let said = inner.said();
+        pen.say(said);
     }
 
     fn settle(&mut self, outcome: &Outcome<'_>) {
@@ -420,9 +455,9 @@ impl<R: Detector> Detector for On<R> {
         self.asks(self.rule.needs())
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
         let (rule, view) = self.view(step);
-        rule.observe(&view)
+        rule.observe(&view, alarms);
     }
 
     fn settle(&mut self, outcome: &Outcome<'_>) {

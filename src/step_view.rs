@@ -7,11 +7,11 @@ use crate::measurement::Measurement;
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{detect::{Detector, NormThreshold}, Measurement, StepView};
+/// use steadygrad::{detect::{Alarms, Detector, NormThreshold}, Measurement, StepView};
 ///
-/// let grads = Measurement::of(&vec![3.0, 4.0])?;
-/// let alarm = NormThreshold::new(2.0)?.observe(&StepView::new(7, &grads).loss(0.5)).unwrap();
-/// assert_eq!(alarm.to_string(), "step 7: the norm of the gradients is 5.000, above 2.000 (norm threshold)");
+/// let (grads, mut alarms) = (Measurement::of(&vec![3.0, 4.0])?, Alarms::default());
+/// NormThreshold::new(2.0)?.observe(&StepView::new(7, &grads).loss(0.5), &mut alarms);
+/// assert_eq!(alarms[0].to_string(), "step 7: the norm of the gradients is 5.000, above 2.000 (norm threshold)");
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]

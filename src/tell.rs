@@ -1,6 +1,7 @@
 //! What a write is to tell of what it did.
 
 use crate::Stats;
+use crate::bound::ZEROED;
 
 /// What is to be told of an edit while it is carried out.
 ///
@@ -106,6 +107,8 @@ pub struct Clamped {
     pub(crate) clipped: u64,
     pub(crate) nan: u64,
     pub(crate) inf: u64,
+    /// Whether they were clipped to nothing, by a bound of 0.
+    pub(crate) zeroed: bool,
 }
 
 impl Clamped {
@@ -122,6 +125,7 @@ impl Clamped {
             clipped,
             nan,
             inf,
+            zeroed: false,
         }
     }
 
@@ -181,6 +185,7 @@ impl Clamped {
         self.clipped = self.clipped.saturating_add(other.clipped);
         self.nan = self.nan.saturating_add(other.nan);
         self.inf = self.inf.saturating_add(other.inf);
+        self.zeroed |= other.zeroed;
     }
 }
 
@@ -197,10 +202,14 @@ impl core::fmt::Display for Clamped {
             clipped,
             nan,
             inf,
+            zeroed,
         } = self;
         write!(f, "{clipped} of {len} elements clipped")?;
         if nan + inf > 0 {
             write!(f, ", found {nan} NaN and {inf} infinite")?;
+        }
+        if *zeroed {
+            write!(f, ", {ZEROED}")?;
         }
         Ok(())
     }

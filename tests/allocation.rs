@@ -296,6 +296,35 @@ fn a_calm_first_step_makes_the_room_for_a_storm() {
 }
 
 #[test]
+fn every_tensor_may_speak_at_once() {
+    let set = |x: f32| vec![[x; 3]; 137];
+    let growth = || {
+        let growth = detect::WeightGrowth::new(1.5).unwrap();
+        growth.per_step(1e-3, 1).unwrap()
+    };
+    let each = || detect::NormThreshold::new(1.0).unwrap().per_tensor();
+    let mut guard = Guard::new()
+        .detect(growth())
+        .detect(each())
+        .detect(growth().on(|name: &str| name.ends_with('7')))
+        .detect(each().on("1"));
+    // Calm until all of them speak, of two things, and then are silent.
+    let steps = [(0.5, 1.0), (0.5, 1.0), (2.0, 3.0), (2.0, 9.0), (0.5, 1.0)];
+    for (i, (x, w)) in steps.into_iter().enumerate() {
+        let (mut grads, params) = (set(x), set(w));
+        let mut told = (0, 0);
+        let made = allocations(|| {
+            let report = guard.step(Step::new(&mut grads).params(&params)).unwrap();
+            told = (report.alarms().len(), report.ended().len());
+        });
+        assert!(i == 0 || made == 0, "step {i}: {made}, {told:?}");
+        let all = 2 * 137 + 137 + 2 * 13 + 48;
+        let expected = [(0, 0), (0, 0), (all, 0), (all, 0), (0, all)];
+        assert_eq!(told, expected[i], "step {i}");
+    }
+}
+
+#[test]
 fn a_plan_allocates_nothing_either() {
     let grads = vec![vec![3.0_f32; 100], vec![4.0]];
     let mut guard = everything();

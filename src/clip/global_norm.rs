@@ -1,9 +1,9 @@
 //! One factor for all gradients, from their common norm.
 
-use super::{Bound, Clipped, Clipper, NO_NORM, Shrink};
+use super::{Clipped, Clipper, Limit, NO_NORM, Shrink};
 use crate::pen::Pen;
 use crate::rule::apply_by;
-use crate::{Needs, Norm, Result, StepView, TensorSetMut};
+use crate::{Bound, Needs, Norm, Result, StepView, TensorSetMut};
 
 /// Scales all gradients by one factor so that their common norm is at most `max`.
 ///
@@ -11,8 +11,8 @@ use crate::{Needs, Norm, Result, StepView, TensorSetMut};
 /// g ← g · max/‖g‖   if ‖g‖ > max,   ‖g‖ over all elements of all tensors
 /// ```
 ///
-/// The direction stays; equality is not above; there is no ε. `max = +∞` never clips, `max = 0` gives
-/// +0.0 everywhere. The norm is exact over the whole float range, and so is every scaled element to its
+/// **`max = 0` zeroes every gradient**; `None` and +∞ never clip. The direction stays; equality is not above; there
+/// is no ε. The norm is exact over the whole float range, and so is every scaled element to its
 /// last place, also where the norm is past [`f64::MAX`].
 ///
 /// # Examples
@@ -35,17 +35,18 @@ use crate::{Needs, Norm, Result, StepView, TensorSetMut};
 /// Pascanu, Mikolov and Bengio, 2013, arXiv:1211.5063.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GlobalNorm {
-    bound: Bound,
+    limit: Limit,
 }
 
 impl GlobalNorm {
-    /// Clips the L2 norm.
+    /// Clips the L2 norm. A bound of 0 zeroes every gradient; `None` and +∞ are off.
     ///
     /// ```
     /// use steadygrad::clip::{Clipper, GlobalNorm};
     /// let mut grads = [3.0_f32, 4.0];
-    /// let untouched = GlobalNorm::new(f64::INFINITY)?.apply(&mut grads)?;
-    /// assert!(!untouched.is_clipped());
+    /// let max_grad_norm: Option<f64> = None;   // of a configuration
+    /// assert!(!GlobalNorm::new(max_grad_norm)?.apply(&mut grads)?.is_clipped());
+    /// assert!(!GlobalNorm::new(f32::INFINITY)?.apply(&mut grads)?.is_clipped());
     /// assert_eq!(GlobalNorm::new(-1.0).unwrap_err().to_string(), "max norm: expected a number ≥ 0, found -1");
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -53,9 +54,9 @@ impl GlobalNorm {
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN.
-    pub fn new(max: f64) -> Result<Self> {
+    pub fn new(max: impl Into<Bound>) -> Result<Self> {
         Ok(Self {
-            bound: Bound::l2(max)?,
+            limit: Limit::l2(max.into())?,
         })
     }
 
@@ -75,14 +76,14 @@ impl GlobalNorm {
     /// [`Error::Setting`](crate::Error::Setting) if it is a [`Norm::P`] with a `p` that is NaN or below 1.
     pub fn norm(self, norm: Norm) -> Result<Self> {
         Ok(Self {
-            bound: self.bound.by(norm)?,
+            limit: self.limit.by(norm)?,
         })
     }
 }
 
 impl Clipper for GlobalNorm {
     fn needs(&self) -> Needs {
-        self.bound.needs()
+        self.limit.needs()
     }
 
     fn name(&self) -> &'static str {
@@ -90,21 +91,25 @@ impl Clipper for GlobalNorm {
     }
 
     fn apply<G: TensorSetMut + ?Sized>(&mut self, grads: &mut G) -> Result<Clipped> {
-        apply_by(self, self.bound.norm, grads)
+        apply_by(self, self.limit.norm, grads)
     }
 
     fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
-        match self.bound.shrink(step.grads.total()) {
+        match self.limit.shrink(step.grads.total()) {
             Shrink::Keep => (),
-            Shrink::Zero => pen.zero_all(),
+            Shrink::Zero => {
+                pen.zero_all();
+                pen.zeroed_by_bound();
+            }
             Shrink::Scale(factor) => pen.scale_all(factor),
             Shrink::Unknown => return pen.abstain(NO_NORM),
         }
-        self.bound.hold(false, pen);
+        self.limit.hold(false, pen);
     }
 }
 
-/// Scales all gradients by one factor so that their common L2 norm is at most `max`.
+/// Scales all gradients by one factor so that their common L2 norm is at most `max`. A bound of 0 zeroes every
+/// gradient; `None` and +∞ are off.
 ///
 /// `grads` is any set: `Vec<f32>`, `&mut [f64]`, an ndarray array or view, a struct of
 /// [`tensor_set!`](crate::tensor_set), a list, a named list, a map.
@@ -118,6 +123,8 @@ impl Clipper for GlobalNorm {
 /// let clipped = clip::global_norm(&mut grads, 1.0)?;
 /// assert_eq!(format!("{grads:?}"), "[0.70710677, 0.70710677, 7.071068e-26]");
 /// assert_eq!(clipped.to_string(), "norm 1.414e25 -> 1.000");
+/// let clipped = clip::global_norm(&mut grads, 0.0)?;
+/// assert_eq!(clipped.to_string(), "norm 1.000 -> 0, zeroed by a bound of 0");
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
@@ -125,6 +132,9 @@ impl Clipper for GlobalNorm {
 ///
 /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN,
 /// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
-pub fn global_norm<G: TensorSetMut + ?Sized>(grads: &mut G, max: f64) -> Result<Clipped> {
+pub fn global_norm<G: TensorSetMut + ?Sized>(
+    grads: &mut G,
+    max: impl Into<Bound>,
+) -> Result<Clipped> {
     GlobalNorm::new(max)?.apply(grads)
 }

@@ -7,6 +7,9 @@
 //! policy for NaN and infinities: a norm clip of non-finite gradients is an error that leaves them
 //! untouched. For policies, chains and reports there is the [`Guard`](crate::Guard).
 //!
+//! A bound is an `f64`, an `f32`, or an `Option` of one as configurations have it ([`Bound`](crate::Bound)): `None` and
+//! +∞ never clip, and **0 zeroes every gradient**. The report says so, since in many a configuration 0 means *off*.
+//!
 //! # Examples
 //!
 //! ```
@@ -39,11 +42,11 @@ use crate::factor::Factor;
 use crate::needs::Needs;
 use crate::pen::Pen;
 use crate::stats::{Norm, Stats};
-use crate::{Error, Result, Wide};
+use crate::{Bound, Result, Wide};
 
 /// At most so large, by this norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Bound {
+struct Limit {
     max: f64,
     norm: Norm,
 }
@@ -60,21 +63,12 @@ enum Shrink {
     Unknown,
 }
 
-impl Bound {
-    fn l2(max: f64) -> Result<Self> {
-        if max >= 0.0 {
-            // The magnitude, since a negative zero would print as one.
-            Ok(Self {
-                max: max.abs(),
-                norm: Norm::L2,
-            })
-        } else {
-            Err(Error::Setting {
-                what: "max norm",
-                expected: "a number ≥ 0",
-                found: max,
-            })
-        }
+impl Limit {
+    fn l2(max: Bound) -> Result<Self> {
+        Ok(Self {
+            max: max.of_size("max norm")?,
+            norm: Norm::L2,
+        })
     }
 
     fn by(self, norm: Norm) -> Result<Self> {

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::after::After;
+use crate::bound::ZEROED;
 use crate::edits::Edits;
 use crate::factor::Factor;
 use crate::figures::Figures;
@@ -35,6 +36,7 @@ pub struct Clipped {
     factor: f64,
     changed: bool,
     seen: bool,
+    zeroed: bool,
 }
 
 impl Clipped {
@@ -110,7 +112,11 @@ impl core::fmt::Display for Clipped {
             return f.write_str("nothing seen");
         }
         let [before, after] = Figures::apart(self.before, self.after);
-        write!(f, "norm {before} -> {after}")
+        write!(f, "norm {before} -> {after}")?;
+        if self.zeroed {
+            write!(f, ", {ZEROED}")?;
+        }
+        Ok(())
     }
 }
 
@@ -133,11 +139,14 @@ pub(crate) fn once<G: TensorSetMut + ?Sized>(
         Measurement::default()
     };
     before.read(grads, needs, &Edits::NONE)?;
+    before.matched()?;
     if let Some(index) = before.first_non_finite() {
         return Err(non_finite(grads, index, before.tensor(index)));
     }
     let mut edits = Edits::for_count(before.len());
-    plan(&StepView::new(1, &before), &mut edits.pen(&before));
+    let mut pen = edits.pen(&before);
+    plan(&StepView::new(1, &before), &mut pen);
+    let zeroed = pen.said().zeroed;
     let mut total = match edits.common_factor() {
         Some(Factor::ONE) => *before.total(),
         Some(factor) => {
@@ -158,6 +167,7 @@ pub(crate) fn once<G: TensorSetMut + ?Sized>(
         factor: edits.least_factor(),
         changed: !edits.is_keep(),
         seen: !before.total().is_empty(),
+        zeroed,
     })
 }
 

@@ -1,9 +1,9 @@
 //! A factor for each tensor, from its own norm.
 
-use super::{Bound, Clipped, Clipper, NO_NORM, Shrink};
+use super::{Clipped, Clipper, Limit, NO_NORM, Shrink};
 use crate::pen::Pen;
 use crate::rule::apply_by;
-use crate::{Needs, Norm, Result, StepView, TensorSetMut};
+use crate::{Bound, Needs, Norm, Result, StepView, TensorSetMut};
 
 /// Scales each tensor by a factor of its own so that its norm is at most `max`.
 ///
@@ -11,7 +11,7 @@ use crate::{Needs, Norm, Result, StepView, TensorSetMut};
 /// g_i ← g_i · max/‖g_i‖   if ‖g_i‖ > max,   for each tensor i
 /// ```
 ///
-/// This changes the direction of the whole gradient; [`GlobalNorm`](super::GlobalNorm) does not.
+/// **`max = 0` zeroes every gradient**; `None` and +∞ never clip. This changes the direction of the whole gradient; [`GlobalNorm`](super::GlobalNorm) does not.
 ///
 /// # Examples
 ///
@@ -26,11 +26,11 @@ use crate::{Needs, Norm, Result, StepView, TensorSetMut};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TensorNorm {
-    bound: Bound,
+    limit: Limit,
 }
 
 impl TensorNorm {
-    /// Clips the L2 norm of each tensor.
+    /// Clips the L2 norm of each tensor. A bound of 0 zeroes every gradient; `None` and +∞ are off.
     ///
     /// ```
     /// use steadygrad::clip::{Clipper, TensorNorm};
@@ -44,9 +44,9 @@ impl TensorNorm {
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN.
-    pub fn new(max: f64) -> Result<Self> {
+    pub fn new(max: impl Into<Bound>) -> Result<Self> {
         Ok(Self {
-            bound: Bound::l2(max)?,
+            limit: Limit::l2(max.into())?,
         })
     }
 
@@ -65,14 +65,14 @@ impl TensorNorm {
     /// [`Error::Setting`](crate::Error::Setting) if it is a [`Norm::P`] with a `p` that is NaN or below 1.
     pub fn norm(self, norm: Norm) -> Result<Self> {
         Ok(Self {
-            bound: self.bound.by(norm)?,
+            limit: self.limit.by(norm)?,
         })
     }
 }
 
 impl Clipper for TensorNorm {
     fn needs(&self) -> Needs {
-        self.bound.needs()
+        self.limit.needs()
     }
 
     fn name(&self) -> &'static str {
@@ -80,23 +80,27 @@ impl Clipper for TensorNorm {
     }
 
     fn apply<G: TensorSetMut + ?Sized>(&mut self, grads: &mut G) -> Result<Clipped> {
-        apply_by(self, self.bound.norm, grads)
+        apply_by(self, self.limit.norm, grads)
     }
 
     fn plan(&mut self, step: &StepView<'_>, pen: &mut Pen<'_>) {
         for (i, stats) in step.grads.tensors().iter().enumerate() {
-            match self.bound.shrink(stats) {
+            match self.limit.shrink(stats) {
                 Shrink::Keep => (),
-                Shrink::Zero => pen.zero(i),
+                Shrink::Zero => {
+                    pen.zero(i);
+                    pen.zeroed_by_bound();
+                }
                 Shrink::Scale(factor) => pen.scale(i, factor),
                 Shrink::Unknown => pen.abstain(NO_NORM),
             }
         }
-        self.bound.hold(true, pen);
+        self.limit.hold(true, pen);
     }
 }
 
-/// Scales each tensor by a factor of its own so that its L2 norm is at most `max`.
+/// Scales each tensor by a factor of its own so that its L2 norm is at most `max`. A bound of 0 zeroes every gradient;
+/// `None` and +∞ are off.
 ///
 /// # Examples
 ///
@@ -114,6 +118,9 @@ impl Clipper for TensorNorm {
 ///
 /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN,
 /// [`Error::NonFinite`](crate::Error::NonFinite) if an element is NaN or infinite; nothing is changed.
-pub fn tensor_norm<G: TensorSetMut + ?Sized>(grads: &mut G, max: f64) -> Result<Clipped> {
+pub fn tensor_norm<G: TensorSetMut + ?Sized>(
+    grads: &mut G,
+    max: impl Into<Bound>,
+) -> Result<Clipped> {
     TensorNorm::new(max)?.apply(grads)
 }

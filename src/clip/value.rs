@@ -3,7 +3,7 @@
 use super::Clipper;
 use crate::edit::Alone;
 use crate::writing::Writing;
-use crate::{Clamped, Error, Needs, Pen, Result, StepView, TensorSetMut};
+use crate::{Bound, Clamped, Error, Needs, Pen, Result, StepView, TensorSetMut};
 
 /// Clamps each element into `[min, max]`.
 ///
@@ -11,7 +11,7 @@ use crate::{Clamped, Error, Needs, Pen, Result, StepView, TensorSetMut};
 /// x ← min if x < min,  max if x > max
 /// ```
 ///
-/// By comparison: ±∞ become the bounds and NaN stays NaN. The bounds are rounded toward zero to the
+/// **Two bounds of 0 zero every gradient**; a bound that is `None` or infinite is off. By comparison: ±∞ become the bounds and NaN stays NaN. The bounds are rounded toward zero to the
 /// element type. This changes the direction of the gradient.
 ///
 /// # Examples
@@ -40,7 +40,7 @@ pub struct Value {
 }
 
 impl Value {
-    /// Clamps into `[-bound, bound]`.
+    /// Clamps into `[-bound, bound]`. A bound of 0 zeroes every gradient; `None` and +∞ are off.
     ///
     /// ```
     /// use steadygrad::clip::Value;
@@ -54,29 +54,22 @@ impl Value {
     /// # Errors
     ///
     /// [`Error::Setting`] if `bound` is negative or NaN.
-    pub fn new(bound: f64) -> Result<Self> {
-        if bound >= 0.0 {
-            Ok(Self {
-                // Not −0, which would give zeros of both signs.
-                min: 0.0 - bound,
-                max: bound.abs(),
-            })
-        } else {
-            Err(Error::Setting {
-                what: "clip value",
-                expected: "a number ≥ 0",
-                found: bound,
-            })
-        }
+    pub fn new(bound: impl Into<Bound>) -> Result<Self> {
+        let max = bound.into().of_size("clip value")?;
+        // Not −0, which would give zeros of both signs.
+        let min = 0.0 - max;
+        Ok(Self { min, max })
     }
 
-    /// Clamps into `[min, max]`.
+    /// Clamps into `[min, max]`. Two bounds of 0 zero every gradient; a bound that is `None` or infinite is off.
     ///
     /// ```
     /// use steadygrad::clip::Value;
-    /// let mut grads = [-3.0_f32, 0.5, 9.0];
-    /// Value::between(f64::NEG_INFINITY, 1.0)?.apply(&mut grads)?;   // from above only
+    /// let (mut grads, least) = ([-3.0_f32, 0.5, 9.0], None::<f64>);
+    /// Value::between(least, 1.0)?.apply(&mut grads)?;   // from above only
     /// assert_eq!(grads, [-3.0, 0.5, 1.0]);
+    /// Value::between(f64::NEG_INFINITY, 0.75)?.apply(&mut grads)?;
+    /// assert_eq!(grads, [-3.0, 0.5, 0.75]);
     /// assert!(Value::between(1.0, 0.0).is_err());
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -85,7 +78,9 @@ impl Value {
     ///
     /// [`Error::Setting`] if a bound is NaN, `min` is above `max`, or both are the same infinity, which would make
     /// every element infinite.
-    pub fn between(min: f64, max: f64) -> Result<Self> {
+    pub fn between(min: impl Into<Bound>, max: impl Into<Bound>) -> Result<Self> {
+        let min = min.into().or(f64::NEG_INFINITY);
+        let max = max.into().or(f64::INFINITY);
         if min <= max && min < f64::INFINITY && max > f64::NEG_INFINITY {
             Ok(Self { min, max })
         } else if min == max {
@@ -128,7 +123,13 @@ impl Value {
         let mut counts = Clamped::default();
         let clamp = Alone::clamp(self.min, self.max);
         grads.carry_out(&mut Writing::clamping(clamp.edit(), &mut counts))?;
+        counts.zeroed = self.zeroes() && counts.is_clipped();
         Ok(counts)
+    }
+
+    /// Whether its bounds leave nothing.
+    fn zeroes(self) -> bool {
+        (self.min, self.max) == (0.0, 0.0)
     }
 }
 
@@ -149,12 +150,15 @@ impl Clipper for Value {
         for (i, stats) in step.grads.tensors().iter().enumerate() {
             if !stats.lies_within(self.min, self.max) {
                 pen.clamp(i, self.min, self.max);
+                if self.zeroes() {
+                    pen.zeroed_by_bound();
+                }
             }
         }
     }
 }
 
-/// Clamps each element into `[-bound, bound]`.
+/// Clamps each element into `[-bound, bound]`. A bound of 0 zeroes every gradient; `None` and +∞ are off.
 ///
 /// # Examples
 ///
@@ -165,12 +169,13 @@ impl Clipper for Value {
 /// let clipped = clip::value(&mut grads, 1.0)?;
 /// assert_eq!(format!("{grads:?}"), "[NaN, 1.0, -1.0, 1.0, -1.0]");
 /// assert_eq!((clipped.nan(), clipped.inf()), (1, 2));
+/// assert!(!clip::value(&mut grads, None::<f32>)?.is_clipped());
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 ///
 /// # Errors
 ///
 /// [`Error::Setting`] if `bound` is negative or NaN.
-pub fn value<G: TensorSetMut + ?Sized>(grads: &mut G, bound: f64) -> Result<Clamped> {
+pub fn value<G: TensorSetMut + ?Sized>(grads: &mut G, bound: impl Into<Bound>) -> Result<Clamped> {
     Value::new(bound)?.apply(grads)
 }

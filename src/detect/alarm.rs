@@ -137,9 +137,6 @@ pub struct Alarm {
     since: u64,
     severity: Severity,
     names: Option<Arc<Names>>,
-    /// What else was found of it on the same step, and for how many steps. Here, not on the heap: a step allocates
-    /// nothing.
-    also: Option<(Found, u64)>,
 }
 
 impl Alarm {
@@ -226,7 +223,8 @@ impl Alarm {
         }
     }
 
-    /// The step at which the same detector began to say the same of the same thing, on every step since.
+    /// The step at which the same detector began to say the same of the same thing, on every step since. Of two
+    /// tensors it is never the same.
     ///
     /// ```
     /// use steadygrad::{detect::NormThreshold, Guard};
@@ -269,7 +267,6 @@ impl Alarm {
             since: step.number,
             severity: Severity::default(),
             names: names.cloned(),
-            also: None,
         }
     }
 
@@ -289,25 +286,6 @@ impl Alarm {
     #[must_use]
     pub fn lasting(self, steps: u64) -> Self {
         Self { steps, ..self }
-    }
-
-    /// With a second finding of the same detector about the same thing, which becomes an alarm of its own.
-    pub(super) fn and(self, other: &Self) -> Self {
-        debug_assert_eq!((self.subject, other.also), (other.subject, None));
-        Self {
-            also: Some((other.found, other.steps)),
-            ..self
-        }
-    }
-
-    /// The first finding, and the second if there is one, each as an alarm.
-    pub(crate) fn one_by_one(mut self) -> impl Iterator<Item = Self> {
-        let second = self.also.take().map(|(found, steps)| Self {
-            found,
-            steps,
-            ..self.clone()
-        });
-        core::iter::once(self).chain(second)
     }
 
     /// The detector's name.
@@ -474,11 +452,7 @@ impl StepView<'_> {
 
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}", self.step)?;
-        for (i, alarm) in self.clone().one_by_one().enumerate() {
-            write!(f, "{} {}", if i == 0 { ":" } else { ";" }, alarm.finding())?;
-        }
-        Ok(())
+        write!(f, "step {}: {}", self.step, self.finding())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What watches a training run and says when it goes wrong.
 //!
-//! A detector sees one [`StepView`](crate::StepView) after the other and may answer with an [`Alarm`]. It scores a step
-//! before it learns from it, and it learns only from finite values, so that no NaN can blind it.
+//! A detector sees one [`StepView`](crate::StepView) after the other and raises an [`Alarm`] for each thing that is
+//! wrong. It scores a step before it learns from it, and it learns only from finite values, so that no NaN can blind it.
 //!
 //! # Examples
 //!
@@ -21,6 +21,7 @@
 //! ```
 
 pub(crate) mod alarm;
+mod alarms;
 pub(crate) mod non_finite;
 mod norm_threshold;
 mod persistent_norm;
@@ -28,6 +29,7 @@ mod plateau;
 mod weight_growth;
 
 pub use alarm::{Alarm, Relation, Severity, Subject};
+pub use alarms::Alarms;
 pub use non_finite::NonFinite;
 pub use norm_threshold::NormThreshold;
 pub use persistent_norm::PersistentNorm;
@@ -37,19 +39,6 @@ pub use weight_growth::WeightGrowth;
 pub use crate::rule::Detector;
 
 use crate::{Error, Result};
-
-/// Checks a bound that a detector compares with.
-fn threshold(what: &'static str, found: f64) -> Result<f64> {
-    if found >= 0.0 {
-        Ok(found)
-    } else {
-        Err(Error::Setting {
-            what,
-            expected: "a number ≥ 0",
-            found,
-        })
-    }
-}
 
 /// Checks a number of steps.
 fn at_least_one(what: &'static str, steps: u64) -> Result<u64> {
@@ -93,13 +82,9 @@ pub(crate) mod tests {
         let mut fired = Vec::new();
         for (number, &x) in (1..).zip(series) {
             let (grads, loss) = step(x);
-            if detector
-                .observe(&StepView {
-                    loss,
-                    ..StepView::new(number, &grads)
-                })
-                .is_some()
-            {
+            let (mut alarms, view) = (Alarms::default(), StepView::new(number, &grads));
+            detector.observe(&StepView { loss, ..view }, &mut alarms);
+            if !alarms.is_empty() {
                 fired.push(number);
             }
         }

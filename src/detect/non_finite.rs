@@ -1,7 +1,7 @@
 //! NaN and infinities.
 
 use super::alarm::Found;
-use super::{Alarm, Detector, Subject};
+use super::{Alarm, Alarms, Detector, Subject};
 use crate::{Needs, StepView};
 
 /// Fires when the loss, a gradient or a parameter has an element that is NaN or infinite.
@@ -32,8 +32,10 @@ impl Detector for NonFinite {
         Needs::norms()
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-        find(step)
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
+        if let Some(alarm) = find(step) {
+            alarms.raise(alarm);
+        }
     }
 }
 
@@ -78,12 +80,11 @@ mod tests {
         let bad = Measurement::of(&[("a", [1.0]), ("b", [f64::INFINITY])]).unwrap();
         let good = Measurement::of(&[("a", [1.0]), ("b", [2.0])]).unwrap();
         let say = |grads, params, loss| {
-            NonFinite
-                .observe(&StepView {
-                    loss,
-                    ..StepView::new(3, grads).params(params)
-                })
-                .map(|alarm| alarm.to_string())
+            let view = StepView::new(3, grads).params(params);
+            let mut alarms = Alarms::default();
+            NonFinite.observe(&StepView { loss, ..view }, &mut alarms);
+            assert!(alarms.len() < 2);
+            alarms.first().map(ToString::to_string)
         };
         assert_eq!(say(&good, &good, Some(1.0)), None);
         assert_eq!(

@@ -1,9 +1,9 @@
 //! A norm above a bound.
 
-use super::{Alarm, Detector, Relation, Subject, threshold};
-use crate::{Needs, Norm, Result, Stats, StepView, Wide};
+use super::{Alarms, Detector, Relation, Subject};
+use crate::{Bound, Needs, Norm, Result, Stats, StepView, Wide};
 
-/// Fires when the norm of all gradients, or of one tensor, is above a bound.
+/// Fires when the norm of all gradients is above a bound, or for each tensor whose own norm is.
 ///
 /// Elements that are not finite make no norm, and what becomes of them is the policy's to say
 /// ([`OnNonFinite`](crate::OnNonFinite)): the detector abstains, and watched tensor by tensor it leaves out those
@@ -35,7 +35,7 @@ pub struct NormThreshold {
 }
 
 impl NormThreshold {
-    /// Watches the L2 norm of all gradients.
+    /// Watches the L2 norm of all gradients. A bound of 0 fires for all that is not zero; `None` and +∞ are off.
     ///
     /// ```
     /// use steadygrad::{detect::NormThreshold, Guard};
@@ -49,20 +49,21 @@ impl NormThreshold {
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN.
-    pub fn new(max: f64) -> Result<Self> {
+    pub fn new(max: impl Into<Bound>) -> Result<Self> {
         Ok(Self {
-            max: threshold("norm threshold", max)?,
+            max: max.into().of_size("norm threshold")?,
             per_tensor: false,
         })
     }
 
-    /// Watches the norm of each tensor instead; the alarm names the one with the largest.
+    /// Watches the norm of each tensor instead, and tells of all that are above the bound.
     ///
     /// ```
-    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// use steadygrad::{detect::{Alarm, NormThreshold}, Guard};
     /// let mut guard = Guard::new().detect(NormThreshold::new(4.5)?.per_tensor());
     /// assert!(guard.step(&mut [[3.0_f32], [4.0]])?.alarms().is_empty());   // together they are above
-    /// assert_eq!(guard.step(&mut [[3.0_f32], [5.0]])?.alarms()[0].value(), 5.0);
+    /// let report = guard.step(&mut [[6.0_f32], [3.0], [5.0]])?;
+    /// assert_eq!(report.alarms().iter().map(Alarm::value).collect::<Vec<_>>(), [6.0, 5.0]);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
@@ -90,19 +91,23 @@ impl Detector for NormThreshold {
         Needs::norms()
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-        let (subject, norm) = if self.per_tensor {
-            let tensors = step.grads.tensors().iter().enumerate();
-            let (index, norm) = tensors
-                .filter_map(|(index, stats)| Some((index, self.above(stats)?)))
-                .reduce(|worst, next| if next.1 > worst.1 { next } else { worst })?;
-            (Subject::Gradient(index), norm)
-        } else {
-            (Subject::Gradients, self.above(step.grads.total())?)
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
+        if self.per_tensor {
+            alarms.reserve(step.grads.len());
+        }
+        let mut look = |subject, stats| {
+            if let Some(norm) = self.above(stats) {
+                let alarm = step.alarm(Detector::name(self), subject);
+                let bound = Wide::from(self.max);
+                alarms.raise(alarm.bounded("norm", norm, Relation::Above, bound));
+            }
         };
-        let bound = Wide::from(self.max);
-        let alarm = step.alarm(Detector::name(self), subject);
-        Some(alarm.bounded("norm", norm, Relation::Above, bound))
+        if !self.per_tensor {
+            return look(Subject::Gradients, step.grads.total());
+        }
+        for (index, stats) in step.grads.tensors().iter().enumerate() {
+            look(Subject::Gradient(index), stats);
+        }
     }
 }
 
@@ -146,7 +151,9 @@ mod tests {
         });
         assert_eq!(read, Ok(()));
         let mut threshold = NormThreshold::new(1e300).unwrap().per_tensor();
-        assert!(threshold.observe(&StepView::new(1, &grads)).is_some());
+        let mut alarms = Alarms::default();
+        threshold.observe(&StepView::new(1, &grads), &mut alarms);
+        assert_eq!(alarms.len(), 1);
     }
 
     #[test]

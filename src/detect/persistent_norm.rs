@@ -1,7 +1,7 @@
 //! A norm that stays high.
 
-use super::{Alarm, Detector, Relation, Subject, at_least_one, threshold};
-use crate::{Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide};
+use super::{Alarms, Detector, Relation, Subject, at_least_one};
+use crate::{Bound, Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide};
 
 /// Fires when the norm of all gradients was above a bound on each of the last `steps` steps.
 ///
@@ -40,7 +40,7 @@ impl Default for PersistentNorm {
 }
 
 impl PersistentNorm {
-    /// Watches for norms above `max` on `steps` steps in a row.
+    /// Watches for norms above `max` on `steps` steps in a row. A bound of 0 is one; `None` and +∞ are off.
     ///
     /// ```
     /// use steadygrad::{detect::PersistentNorm, Guard};
@@ -54,9 +54,9 @@ impl PersistentNorm {
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) if `max` is negative or NaN, or `steps` is 0.
-    pub fn new(max: f64, steps: u64) -> Result<Self> {
+    pub fn new(max: impl Into<Bound>, steps: u64) -> Result<Self> {
         Ok(Self {
-            max: threshold("norm that stays", max)?,
+            max: max.into().of_size("norm that stays")?,
             steps: at_least_one("steps in a row", steps)?,
             row: 0,
         })
@@ -88,18 +88,18 @@ impl Detector for PersistentNorm {
         Needs::norms()
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
         let norm = step.grads.total().norm(Norm::L2);
         if !norm.is_finite() {
-            return None;
+            return;
         }
         let max = Wide::from(self.max);
         self.row = if norm > max { self.row + 1 } else { 0 };
-        (self.row >= self.steps).then(|| {
+        if self.row >= self.steps {
             let alarm = step.alarm(Detector::name(self), Subject::Gradients);
             let alarm = alarm.bounded("norm", norm, Relation::Above, max);
-            alarm.lasting(self.row)
-        })
+            alarms.raise(alarm.lasting(self.row));
+        }
     }
 }
 

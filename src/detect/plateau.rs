@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Alarm, Detector, Relation, Subject, at_least_one, threshold};
-use crate::{Error, Needs, Outcome, Result, State, StepView, Verdict};
+use super::{Alarms, Detector, Relation, Subject, at_least_one};
+use crate::{Bound, Error, Needs, Outcome, Result, State, StepView, Verdict};
 
 /// Fires when the loss has not improved by more than `delta` over `steps` steps, or was worse than a given
 /// baseline on each of them.
@@ -60,7 +60,7 @@ impl Plateau {
     /// [`Error::Setting`] if `delta` is negative or NaN, or `steps` is 0.
     pub fn new(delta: f64, steps: u64) -> Result<Self> {
         Ok(Self {
-            delta: threshold("improvement of the loss", delta)?,
+            delta: Bound::from(delta).of_size("improvement of the loss")?,
             steps: at_least_one("steps of a plateau", steps)?,
             baseline: None,
             best: None,
@@ -131,28 +131,28 @@ impl Detector for Plateau {
         Ok(())
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-        let loss = step.loss.filter(|loss| loss.is_finite())?;
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
+        let Some(loss) = step.loss.filter(|loss| loss.is_finite()) else {
+            return;
+        };
         let steps = self.steps;
-        let alarm = |relation, bound| {
+        let mut raise = |relation, bound| {
             let alarm = step.alarm("plateau", Subject::Loss);
-            alarm.bounded("value", loss, relation, bound).lasting(steps)
+            alarms.raise(alarm.bounded("value", loss, relation, bound).lasting(steps));
         };
 
-        let mut stuck = None;
         match self.best.map(|best| best - self.delta) {
             Some(enough) if loss >= enough => {
                 self.without_improvement += 1;
                 // A slow descent by less than delta at a time still counts from where it began.
                 if self.without_improvement >= steps {
-                    stuck = Some(alarm(Relation::NotBelow, enough));
+                    raise(Relation::NotBelow, enough);
                     (self.best, self.without_improvement) = (Some(loss), 0);
                 }
             }
             _ => (self.best, self.without_improvement) = (Some(loss), 0),
         }
 
-        let mut worse = None;
         if let Some(baseline) = self.baseline {
             self.above_baseline = if loss > baseline {
                 self.above_baseline + 1
@@ -160,13 +160,9 @@ impl Detector for Plateau {
                 0
             };
             if self.above_baseline >= steps {
-                worse = Some(alarm(Relation::Worse, baseline));
+                raise(Relation::Worse, baseline);
                 self.above_baseline = 0;
             }
-        }
-        match (stuck, worse) {
-            (Some(stuck), Some(worse)) => Some(stuck.and(&worse)),
-            (stuck, worse) => stuck.or(worse),
         }
     }
 }

@@ -3,10 +3,14 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
-use super::{Alarm, Detector, Relation, Subject, at_least_one};
+use super::{Alarms, Detector, Relation, Subject, at_least_one};
+use crate::biases::Choice;
 use crate::names::Names;
-use crate::{Error, Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide};
+use crate::{
+    Covers, Error, Measurement, Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide,
+};
 
 /// Fires when the norm of a parameter tensor is above `ratio` times its first value, or grew by more
 /// than a given amount per step over a window of steps.
@@ -16,13 +20,17 @@ use crate::{Error, Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide}
 /// (‖w_t‖ − ‖w_s‖)/(t − s) > growth,        where asked for: s is the step of the window-th norm before this one
 /// ```
 ///
+/// Every tensor that is above its bound is told, each an event of its own, which begins and ends. Biases, gains and
+/// shifts are not watched unless they are [chosen](WeightGrowth::on): they start at almost nothing, grow many times
+/// over, and are none the worse for it. Which they are is told as for penalties
+/// ([`all_but_biases`](crate::penalty::all_but_biases)): a tensor of one axis is one, also where it is all there is.
+/// If no tensor is watched, the detector abstains.
+///
 /// Over a row of steps with parameters s is t − window; steps without them go by and count. Norms beyond the range
-/// of `f64` are compared like any other. The step must carry the parameters ([`Step::params`](crate::Step::params)). The first value of a tensor is
-/// its first finite norm above 0, so a bias that starts at zero is compared with its first value that says
-/// anything. One that starts at almost zero grows many times over and is none the worse for it: set a
-/// [`floor`](WeightGrowth::floor). Norms that are not finite teach nothing. Parameters of other names or
-/// another number are another model, of which nothing is known yet. The alarm is about the tensor that
-/// exceeds its bound by the largest factor.
+/// of `f64` are compared like any other. The step must carry the parameters
+/// ([`Step::params`](crate::Step::params)). The first value of a tensor is its first finite norm above 0. For weights
+/// that start at almost zero set a [`floor`](WeightGrowth::floor). Norms that are not finite teach nothing. Parameters
+/// of other names or another number are another model, of which nothing is known yet.
 ///
 /// # Examples
 ///
@@ -45,11 +53,12 @@ use crate::{Error, Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide}
 /// assert!(fired[4].is_some());
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct WeightGrowth {
     ratio: f64,
     floor: f64,
     per_step: Option<(f64, usize)>,
+    choice: Choice,
     tensors: Vec<Track>,
     names: Option<Arc<Names>>,
 }
@@ -60,6 +69,7 @@ const LONGEST_WINDOW: usize = 1_000_000;
 /// What is remembered of one tensor.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Track {
+    watched: bool,
     first: Option<Wide>,
     /// The last norms, each with the number of its step: a ring.
     window: Vec<(u64, Wide)>,
@@ -88,6 +98,7 @@ impl WeightGrowth {
                 ratio,
                 floor: 0.0,
                 per_step: None,
+                choice: Choice::default(),
                 tensors: Vec::new(),
                 names: None,
             })
@@ -106,8 +117,8 @@ impl WeightGrowth {
     /// ```
     /// use steadygrad::{detect::WeightGrowth, Guard, Step};
     /// let mut guard = Guard::new().detect(WeightGrowth::new(10.0)?.floor(0.01)?);
-    /// for (bias, fires) in [(1e-8, false), (1e-3, false), (0.1, false), (0.11, true)] {
-    ///     assert_eq!(!guard.step(Step::new(&mut [0.0]).params(&[bias]))?.alarms().is_empty(), fires);
+    /// for (w, fires) in [(1e-8, false), (1e-3, false), (0.1, false), (0.11, true)] {
+    ///     assert_eq!(!guard.step(Step::new(&mut [0.0]).params(&[w]))?.alarms().is_empty(), fires);
     /// }
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
@@ -124,6 +135,25 @@ impl WeightGrowth {
                 expected: "a number ≥ 0",
                 found: floor,
             })
+        }
+    }
+
+    /// Chooses the tensors by their names: by a function, which may capture, or by how they begin.
+    ///
+    /// ```
+    /// use steadygrad::{detect::WeightGrowth, Guard, Step};
+    /// let (growth, mut grads) = (WeightGrowth::new(10.0)?, [("w", [0.0]), ("bias", [0.0])]);
+    /// let mut guard = Guard::new().detect(growth.clone()).detect(growth.on(|name: &str| name == "bias"));
+    /// assert!(guard.step(Step::new(&mut grads).params(&[("w", [1.0]), ("bias", [1e-4])]))?.alarms().is_empty());
+    /// let report = guard.step(Step::new(&mut grads).params(&[("w", [11.0]), ("bias", [1e-2])]))?;
+    /// assert_eq!((report.alarms()[0].tensor(), report.alarms()[1].tensor()), (Some("w"), Some("bias")));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on(self, covers: impl Into<Covers>) -> Self {
+        Self {
+            choice: Choice(Some(covers.into())),
+            ..self
         }
     }
 
@@ -164,6 +194,35 @@ impl WeightGrowth {
                 found: growth,
             })
         }
+    }
+}
+
+impl WeightGrowth {
+    /// Looks at which tensors there are, if they are not those of the last step.
+    fn meet(&mut self, params: &Measurement, alarms: &mut Alarms) {
+        let as_many = self.tensors.len() == params.len();
+        let known = self.names.as_ref().filter(|_| as_many);
+        if known.is_some_and(|names| Arc::ptr_eq(names, params.names())) {
+            return;
+        }
+        if known.is_none_or(|names| **names != **params.names()) {
+            // Another model: what was learned of the old one says nothing.
+            self.tensors.clear();
+            self.tensors.resize_with(params.len(), Track::default);
+        }
+        let window = self.per_step.map_or(0, |(_, window)| window);
+        for (index, track) in self.tensors.iter_mut().enumerate() {
+            let dims = params.names().dims(index);
+            track.watched = self.choice.covers(params.name(index), dims);
+            if track.watched {
+                // All room at once, so that no later step allocates.
+                let missing = window.saturating_sub(track.window.len());
+                track.window.reserve_exact(missing);
+            }
+        }
+        self.names = Some(Arc::clone(params.names()));
+        let watched = self.tensors.iter().filter(|track| track.watched).count();
+        alarms.reserve(watched * (1 + usize::from(self.per_step.is_some())));
     }
 }
 
@@ -242,6 +301,8 @@ impl Track {
         let mut ring = Vec::with_capacity(window);
         ring.extend(steps.into_iter().zip(norms));
         Ok(Self {
+            // Nobody knows before the parameters are there.
+            watched: false,
             first: first.first().copied(),
             window: ring,
             oldest: 0,
@@ -297,45 +358,30 @@ impl Detector for WeightGrowth {
         Ok(())
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-        let params = step.params?;
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
+        let Some(params) = step.params else {
+            return;
+        };
+        self.meet(params, alarms);
         let window = self.per_step.map_or(0, |(_, window)| window);
-        let known = self.tensors.len() == params.len()
-            && self.names.as_ref().is_some_and(|names| {
-                Arc::ptr_eq(names, params.names()) || **names == **params.names()
-            });
-        if !known {
-            // Another model: what was learned of the old one says nothing.
-            self.names = Some(Arc::clone(params.names()));
-            self.tensors.clear();
-            // All room at once, so that no later step allocates.
-            self.tensors.resize_with(params.len(), || Track {
-                window: Vec::with_capacity(window),
-                ..Track::default()
-            });
-        }
-        let mut worst: Option<(Wide, Alarm)> = None;
         let (ratio, floor) = (Wide::from(self.ratio), Wide::from(self.floor));
-        for (index, (track, stats)) in self.tensors.iter_mut().zip(params.tensors()).enumerate() {
+        let tensors = self.tensors.iter_mut().zip(params.tensors()).enumerate();
+        let mut watched = 0;
+        for (index, (track, stats)) in tensors.filter(|(_, (track, _))| track.watched) {
+            watched += 1;
             let norm = stats.norm(Norm::L2);
             if !norm.is_finite() {
                 continue;
             }
             let mut check = |quantity, value: Wide, bound: Wide| {
-                let excess = value / bound;
-                if value > bound && worst.as_ref().is_none_or(|(worst, _)| excess > *worst) {
-                    let subject = Subject::Parameter(index);
-                    let alarm = step.alarm("weight growth", subject);
-                    let alarm = alarm.bounded(quantity, value, Relation::Above, bound);
-                    worst = Some((excess, alarm));
+                if value > bound {
+                    let alarm = step.alarm("weight growth", Subject::Parameter(index));
+                    alarms.raise(alarm.bounded(quantity, value, Relation::Above, bound));
                 }
             };
             if let Some(first) = track.first {
-                check(
-                    "norm",
-                    norm,
-                    ratio * if first < floor { floor } else { first },
-                );
+                let first = if first < floor { floor } else { first };
+                check("norm", norm, ratio * first);
             }
             if let (Some((growth, _)), Some((then, past))) = (self.per_step, track.past(window)) {
                 let steps = step.number.saturating_sub(then).max(1);
@@ -344,7 +390,22 @@ impl Detector for WeightGrowth {
             }
             track.learn(step.number, norm, window);
         }
-        worst.map(|(_, alarm)| alarm)
+        if watched == 0 {
+            alarms.abstain("no weight is watched");
+        }
+    }
+}
+
+/// What it was told to do, and of how many tensors it knows.
+impl fmt::Debug for WeightGrowth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeightGrowth")
+            .field("ratio", &self.ratio)
+            .field("floor", &self.floor)
+            .field("per_step", &self.per_step)
+            .field("on", &self.choice.0)
+            .field("tensors", &self.tensors.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -355,26 +416,29 @@ mod tests {
     use alloc::string::String;
     use alloc::vec;
 
+    fn owned((number, name): (u64, &str)) -> (u64, String) {
+        (number, name.into())
+    }
+
     fn run(detector: &mut WeightGrowth, series: &[[f64; 2]]) -> Vec<(u64, String)> {
         let mut fired = vec![];
         for (number, &[a, b]) in (1..).zip(series) {
             let grads = Measurement::default();
-            let params = Measurement::of(&[("a", [a]), ("b", [b])]).unwrap();
+            let params = Measurement::of(&[("a", [a]), ("v", [b])]).unwrap();
             let view = StepView::new(number, &grads).params(&params);
-            fired.extend(
-                detector
-                    .observe(&view)
-                    .map(|alarm| (number, alarm.tensor().unwrap().into())),
-            );
+            let mut alarms = Alarms::default();
+            detector.observe(&view, &mut alarms);
+            let told = alarms.iter().map(|alarm| alarm.tensor().unwrap().into());
+            fired.extend(told.map(|name| (number, name)));
         }
         fired
     }
 
     #[test]
-    fn names_the_tensor_that_grew_most() {
+    fn names_every_tensor_that_grew() {
         let series = [[1.0, 2.0], [2.0, 4.0], [2.1, 3.9], [2.5, 9.0], [1.0, 2.0]];
         let fired = run(&mut WeightGrowth::new(2.0).unwrap(), &series);
-        assert_eq!(fired, [(3, "a".into()), (4, "b".into())]);
+        assert_eq!(fired, [(3, "a"), (4, "a"), (4, "v")].map(owned));
     }
 
     #[test]
@@ -387,7 +451,7 @@ mod tests {
             [1.2, 1.0],
         ];
         let fired = run(&mut WeightGrowth::new(2.0).unwrap(), &series);
-        assert_eq!(fired, [(3, "b".into()), (4, "a".into()), (5, "a".into())]);
+        assert_eq!(fired, [(3, "v"), (4, "a"), (5, "a")].map(owned));
     }
 
     #[test]
@@ -395,16 +459,16 @@ mod tests {
         let series = [[1e-8, 1.0], [1e-3, 1.5], [0.02, 2.0], [0.03, 2.5]];
         // Without one, as the ratio says: 1e5 is above 2.
         let fired = run(&mut WeightGrowth::new(2.0).unwrap(), &series);
-        assert_eq!(fired, [2, 3, 4].map(|step| (step, "a".into())));
-        // Equality is not above; the tensor above the floor is judged as before, and by how much counts.
+        assert_eq!(fired, [(2, "a"), (3, "a"), (4, "a"), (4, "v")].map(owned));
+        // Equality is not above; the tensor above the floor is judged as before.
         let mut floored = WeightGrowth::new(2.0).unwrap().floor(0.01).unwrap();
-        assert_eq!(run(&mut floored, &series), [(4, "a".into())]);
+        assert_eq!(run(&mut floored, &series), [(4, "a"), (4, "v")].map(owned));
         let mut high = WeightGrowth::new(2.0).unwrap().floor(1.0).unwrap();
-        assert_eq!(run(&mut high, &series), [(4, "b".into())]);
+        assert_eq!(run(&mut high, &series), [(4, "v")].map(owned));
         // The growth per step knows no floor.
         let mut steep = high.per_step(0.005, 1).unwrap();
         assert_eq!(run(&mut steep, &series[..1]).len(), 0);
-        assert_eq!(run(&mut steep, &[[0.02, 1.0]]), [(1, "a".into())]);
+        assert_eq!(run(&mut steep, &[[0.02, 1.0]]), [(1, "a")].map(owned));
     }
 
     #[test]
@@ -419,11 +483,9 @@ mod tests {
             [6.0, 1.0],
             [6.0, 9.0],
         ];
-        // Over three steps: 1.0 is not above 1.0; 3.5/3, 3/3, then b by 8/3.
-        assert_eq!(
-            run(&mut detector, &series),
-            [(5, "a".into()), (7, "b".into())]
-        );
+        // Over three steps: 1.0 is not above 1.0; 3.5/3, 3/3, then v by 8/3.
+        let fired = run(&mut detector, &series);
+        assert_eq!(fired, [(5, "a"), (7, "v")].map(owned));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The rules in their order, and what each of them sees.
 
 use alloc::boxed::Box;
-use core::fmt;
 
 use crate::clip::Clipper;
 use crate::detect::Detector;
@@ -10,7 +9,6 @@ use crate::{
 };
 
 /// A clipper or a detector, or somebody who only looks, in the place that the user gave it.
-#[derive(Debug)]
 pub(super) enum Rule {
     Clip(Box<dyn Clipper>),
     /// With the verdict that its alarm carries.
@@ -22,12 +20,6 @@ pub(super) enum Rule {
 pub(super) struct Tap(pub(super) Box<TapFn>);
 
 type TapFn = dyn FnMut(&StepView<'_>) + Send + Sync;
-
-impl fmt::Debug for Tap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tap(..)")
-    }
-}
 
 impl Rule {
     pub(super) fn name(&self) -> &'static str {
@@ -72,7 +64,6 @@ impl Rule {
 }
 
 /// A rule in the chain.
-#[derive(Debug)]
 pub(super) struct Link {
     pub(super) rule: Rule,
     pub(super) needs: Needs,
@@ -80,6 +71,8 @@ pub(super) struct Link {
     fresh: State,
     /// Whether it was ever given all that it goes by.
     pub(super) fed: bool,
+    /// How many alarms it may raise in one step.
+    pub(super) room: usize,
 }
 
 impl Link {
@@ -91,6 +84,7 @@ impl Link {
             rule,
             fresh,
             fed: false,
+            room: 2,
         }
     }
 

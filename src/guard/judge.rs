@@ -1,14 +1,13 @@
 //! What a guard makes of a step.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use super::Guard;
 use super::chain::{Chain, Link, Rule, Valid, overflows};
 use super::paired::Paired;
 use super::policy::{OnNonFinite, meet};
 use super::step::More;
-use crate::detect::{Alarm, non_finite};
+use crate::detect::non_finite;
 use crate::report::Scale;
 use crate::{
     Edits, Error, Factor, Measurement, Needs, Outcome, Report, Result, StepView, TensorSet,
@@ -26,7 +25,8 @@ impl Guard {
         self.settle_what_was_dropped();
         self.row = [self.report.skips, self.report.rollbacks];
         self.open = true;
-        let judged = self.judge(grads, params, more);
+        let measured = self.measure(grads, params, more);
+        let judged = measured.and_then(|()| self.judge(grads, more));
         let closed = self.close(judged);
         if closed.is_err() {
             self.settle(self.report.verdict);
@@ -34,8 +34,8 @@ impl Guard {
         closed
     }
 
-    /// Measures, and has the policy and the rules decide.
-    fn judge<G: TensorSet + ?Sized>(
+    /// Measures all that was given.
+    fn measure<G: TensorSet + ?Sized>(
         &mut self,
         grads: &G,
         params: Option<&dyn TensorSet>,
@@ -50,6 +50,7 @@ impl Guard {
         read(report, grads, &self.needs, more.scale)?;
         report.after.same(&report.before);
         self.now.make_room(&report.before);
+        report.before.matched()?;
         if self.requires_gradients && report.nothing_seen() {
             return Err(Error::NothingSeen {
                 tensors: report.before.len(),
@@ -76,7 +77,12 @@ impl Guard {
             )?;
             report.has_updates = true;
         }
+        Ok(())
+    }
 
+    /// Has the policy and the rules decide.
+    fn judge<G: TensorSet + ?Sized>(&mut self, grads: &G, more: &More<'_>) -> Result<()> {
+        let report = &mut self.report;
         let raw = report.scale.raw(&report.before, &report.raw);
         let view = StepView {
             params: report.params.as_ref().filter(|_| report.has_params),
@@ -101,38 +107,55 @@ impl Guard {
             start,
             edits: &mut report.edits,
         };
-        self.alarms.clear();
+        self.events.begin();
+        let mut new_room = false;
         for (place, link) in self.links.iter_mut().enumerate() {
             if let Some(why) = link.feed(&view)? {
                 report.abstained.push((link.rule.name(), why));
                 continue;
             }
-            let Link { rule, needs, .. } = link;
+            let Link {
+                rule, needs, room, ..
+            } = link;
             match rule {
                 Rule::Clip(clipper) if clips && report.verdict.is_apply() => {
                     let (view, edits) = chain.look(needs)?;
                     let mut pen = edits.pen(view.grads);
                     clipper.plan(&view, &mut pen);
-                    if let Some(why) = pen.why() {
+                    let said = pen.said();
+                    if let Some(why) = said.why {
                         report.abstained.push((clipper.name(), why));
+                    }
+                    if said.zeroed {
+                        report.zeroed.push(clipper.name());
                     }
                 }
                 // A step that is not taken is not clipped.
                 Rule::Clip(_) => (),
                 Rule::Detect(verdict, detector) => {
-                    if let Some(alarm) = detector.observe(&chain.look(needs)?.0) {
+                    let alarms = &mut self.alarms;
+                    alarms.clear();
+                    detector.observe(&chain.look(needs)?.0, alarms);
+                    if !alarms.is_empty() {
                         report.verdict = report.verdict.max(*verdict);
-                        self.alarms
-                            .extend(alarm.one_by_one().map(|alarm| (place, alarm)));
                     }
+                    if let Some(why) = alarms.why() {
+                        report.abstained.push((detector.name(), why));
+                    }
+                    self.events.tell(place, alarms, &mut report.alarms);
+                    new_room |= alarms.room() > *room;
+                    *room = alarms.room().max(*room);
                 }
                 Rule::Tap(tap) => (tap.0)(&chain.look(needs)?.0),
             }
         }
-        events(&mut self.alarms, &mut self.ongoing, report);
-
-        if report.verdict.is_apply() {
-            report.edits.check()?;
+        self.events.end(&mut report.ended);
+        let verdict = report.verdict;
+        if new_room {
+            self.make_room();
+        }
+        if verdict.is_apply() {
+            self.report.edits.check()?;
             self.meet_what_rules_left(grads)?;
         }
         Ok(())
@@ -189,6 +212,7 @@ impl Guard {
             report
                 .edits
                 .reset(report.before.len(), Some(report.before.names()));
+            report.zeroed.clear();
         }
         judged.map_err(|cause| {
             if too_long {
@@ -271,29 +295,4 @@ fn read_beside(
     let into = into.get_or_insert_default();
     into.read(set, needs, &Edits::NONE)?;
     paired.check(into, grads)
-}
-
-/// Makes events of alarms: which of them go on from the step before, and which of those have ended.
-fn events(
-    alarms: &mut Vec<(usize, Alarm)>,
-    ongoing: &mut Vec<(usize, Alarm)>,
-    report: &mut Report,
-) {
-    for (place, alarm) in alarms.iter_mut() {
-        let mut before = ongoing.iter();
-        let begun = before.find(|(other, old)| other == place && alarm.goes_on_from(old));
-        if let Some((_, old)) = begun {
-            *alarm = alarm.clone().begun(old.since());
-        }
-        report.alarms.push(alarm.clone());
-    }
-    let goes_on = |place: usize, old: &Alarm| {
-        let mut now = alarms.iter();
-        now.any(|(other, alarm)| *other == place && alarm.goes_on_from(old))
-    };
-    let ended = ongoing
-        .drain(..)
-        .filter(|(place, old)| !goes_on(*place, old));
-    report.ended.extend(ended.map(|(_, alarm)| alarm));
-    core::mem::swap(alarms, ongoing);
 }

@@ -143,7 +143,6 @@ impl Guard {
     fn begin_at(&mut self, step: u64, skips: u32, rollbacks: u32) {
         self.report.step = step;
         (self.report.skips, self.report.rollbacks) = (skips, rollbacks);
-        self.alarms.clear();
-        self.ongoing.clear();
+        self.events.clear();
     }
 }

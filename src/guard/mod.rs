@@ -1,6 +1,8 @@
 //! Everything composed into one line per training step.
 
+mod brief;
 mod chain;
+mod events;
 mod judge;
 mod memory;
 mod paired;
@@ -14,9 +16,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use self::chain::{Link, Rule, Tap};
+use self::events::{Events, reserve};
 use self::paired::Paired;
 use crate::clip::Clipper;
-use crate::detect::{Alarm, Detector};
+use crate::detect::{Alarms, Detector};
 use crate::{Error, Measurement, Needs, Report, StepView, Verdict};
 
 pub use plan::Plan;
@@ -58,7 +61,6 @@ pub use stepped::Stepped;
 /// assert_eq!(guard.step(&mut grads)?.verdict(), Verdict::Skip);
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Guard {
     links: Vec<Link>,
     /// What the report is to have whatever the rules need.
@@ -78,9 +80,9 @@ pub struct Guard {
     paired: [Paired; 2],
     /// The gradients as the edits planned so far would leave them.
     now: Measurement,
-    /// The alarms of this step, and those that were going on before it, each with the place of its rule.
-    alarms: Vec<(usize, Alarm)>,
-    ongoing: Vec<(usize, Alarm)>,
+    /// What the detector whose turn it is says.
+    alarms: Alarms,
+    events: Events,
     /// Whether there was a step of which the rules were not told what became of it.
     open: bool,
     report: Report,
@@ -120,8 +122,8 @@ impl Guard {
             row: [0; 2],
             paired: Default::default(),
             now: Measurement::default(),
-            alarms: Vec::new(),
-            ongoing: Vec::new(),
+            alarms: Alarms::default(),
+            events: Events::default(),
             open: false,
             report,
         }
@@ -241,15 +243,20 @@ impl Guard {
         let needs = self.needs.clone().or(&link.needs);
         self.links.push(link);
         self.need(needs);
-        // Room for every rule to speak, of two things at most, so that no step has to make it.
-        let room = 2 * self.links.len();
-        self.report.alarms.reserve(room);
-        self.report.ended.reserve(room);
-        self.alarms.reserve(room);
-        self.ongoing.reserve(room);
-        self.report.abstained.reserve(room);
+        self.make_room();
+        reserve(&mut self.report.abstained, self.links.len());
+        reserve(&mut self.report.zeroed, self.links.len());
         self.report.edits.make_room(1);
         self
+    }
+
+    /// Makes room for every rule to say all that it may, so that no step has to.
+    fn make_room(&mut self) {
+        let room = self.links.iter().map(|link| link.room).sum();
+        self.alarms.reserve(room);
+        self.events.make_room(room);
+        reserve(&mut self.report.alarms, room);
+        reserve(&mut self.report.ended, room);
     }
 
     /// Sets what to do about NaN and infinities.

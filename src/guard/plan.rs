@@ -165,7 +165,7 @@ impl Guard {
     /// # Errors
     ///
     /// [`Error::NonFinite`](crate::Error::NonFinite) under [`OnNonFinite::Error`](crate::OnNonFinite::Error), [`Error::NothingSeen`](crate::Error::NothingSeen) after
-    /// [`Guard::require_gradients`], [`Error::Axis`](crate::Error::Axis) or [`Error::Count`](crate::Error::Count) if a rule scales units that a tensor does
+    /// [`Guard::require_gradients`], [`Error::Unmatched`](crate::Error::Unmatched) if all gradients that were found are those of others, [`Error::Axis`](crate::Error::Axis) or [`Error::Count`](crate::Error::Count) if a rule scales units that a tensor does
     /// not have, [`Error::Name`](crate::Error::Name), [`Error::Count`](crate::Error::Count) or [`Error::Shape`](crate::Error::Shape) if the parameters are not those of the
     /// gradients, and what the tensors give. All these leave every gradient as it is, but for a storage that
     /// fails while it is written to: then the tensors before it are edited, those behind it are not, and the

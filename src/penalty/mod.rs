@@ -22,20 +22,20 @@
 //! # Ok::<(), steadygrad::Error>(())
 //! ```
 
-mod biases;
 mod elastic_net;
 mod l1;
 mod l2;
 
-pub use biases::all_but_biases;
 pub use elastic_net::ElasticNet;
 pub use l1::L1;
 pub use l2::L2;
 
+pub use crate::biases::all_but_biases;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use self::biases::Choice;
+use crate::biases::Choice;
 use crate::kernel::{self, Pair};
 use crate::names::Names;
 use crate::set::{Found, Pairing};

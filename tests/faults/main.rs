@@ -3,13 +3,16 @@
 mod absurd_sizes;
 mod another_power;
 mod biases;
+mod bound_of_zero;
 mod boxed_rules;
 mod endless_rollback;
 mod exact_norm;
 mod extreme_totals;
 mod forwards_to_itself;
+mod gradients_of_others;
 mod growth_over_steps;
 mod half_told_plan;
+mod hidden_growth;
 mod ignored_verdict;
 mod nothing_seen;
 #[cfg(feature = "ndarray")]

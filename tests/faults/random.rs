@@ -2,7 +2,7 @@
 
 use steadygrad::{
     Needs, Norm, StepView,
-    detect::{Alarm, Detector, Subject},
+    detect::{Alarms, Detector, Subject},
 };
 
 /// Says so when a norm of the whole, or of any tensor, is above a bound.
@@ -26,7 +26,7 @@ impl Detector for Watch {
         }
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
         let total = std::slice::from_ref(step.grads.total());
         let watched = if self.each {
             step.grads.tensors()
@@ -35,13 +35,10 @@ impl Detector for Watch {
         };
         let norms = watched.iter().map(|stats| stats.norm(self.norm).to_f64());
         // A computed norm is good to a few units in the last place.
-        let high = norms
-            .reduce(f64::max)
-            .filter(|&norm| norm > self.max * (1.0 + 1e-15))?;
-        Some(
-            step.alarm("watch", Subject::Gradients)
-                .above("norm", high, self.max),
-        )
+        for high in norms.filter(|&norm| norm > self.max * (1.0 + 1e-15)) {
+            let alarm = step.alarm("watch", Subject::Gradients);
+            alarms.raise(alarm.above("norm", high, self.max));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use steadygrad::clip::{self, Clipper};
 use steadygrad::{Ask, Error, Guard, Norm, Pen, Result, Stats, Step, Tensor, Verdict};
 use steadygrad::{
     StepView,
-    detect::{self, Alarm, Detector, Subject},
+    detect::{self, Alarm, Alarms, Detector, Subject},
 };
 
 use super::{NAN, above, global, value};
@@ -193,15 +193,14 @@ impl Detector for Outweighed {
         "outweighed"
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-        let params = step.params?;
-        (0..params.len())
-            .find(|&i| params.tensor(i).l2() > step.grads.tensor(i).l2())
-            .map(|i| {
-                let (w, g) = (params.tensor(i).l2(), step.grads.tensor(i).l2());
-                step.alarm("outweighed", Subject::Parameter(i))
-                    .above("norm", w, g)
-            })
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
+        for (i, w) in step.params.iter().flat_map(|p| p.tensors()).enumerate() {
+            let (w, g) = (w.l2(), step.grads.tensor(i).l2());
+            if w > g {
+                let alarm = step.alarm("outweighed", Subject::Parameter(i));
+                alarms.raise(alarm.above("norm", w, g));
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The guard: policies, order, reads and writes, what it reports.
 
 mod chain;
+mod debug;
 mod plan;
 mod policy;
 mod reads;

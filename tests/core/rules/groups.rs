@@ -1,7 +1,7 @@
 //! Rules for some tensors.
 
 use steadygrad::clip::{Clipper, GlobalNorm, TensorNorm, Value};
-use steadygrad::detect::{Alarm, Detector, NormThreshold, Subject, WeightGrowth};
+use steadygrad::detect::{Alarm, Alarms, Detector, NormThreshold, Subject, WeightGrowth};
 use steadygrad::{Covers, Guard, Measurement, Needs, Norm, Step, StepView, Verdict};
 
 /// Numbers of all sizes.
@@ -137,7 +137,14 @@ fn what_is_summed_and_what_is_scaled_may_differ() {
 
 #[test]
 fn a_detector_for_some_names_the_tensor_and_learns_from_its_own() {
-    let mut guard = Guard::new().detect(WeightGrowth::new(2.0).unwrap().on("a"));
+    // Chosen by itself, and handed nothing else.
+    let growth = WeightGrowth::new(2.0).unwrap();
+    in_a_alone(growth.clone().on("a"));
+    in_a_alone(Detector::on(growth, "a"));
+}
+
+fn in_a_alone(growth: impl Detector + 'static) {
+    let mut guard = Guard::new().detect(growth);
     let mut fired = vec![];
     for (a, b) in [(1.0, 1.0), (1.5, 50.0), (3.0, 99.0)] {
         let params = [("b", [b]), ("a", [a])];
@@ -165,10 +172,14 @@ impl Detector for UpdateRatio {
         Needs::norms().of_params()
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
-        let ratio = step.updates?.total().l2() / step.params?.total().l2();
-        let alarm = step.alarm("update ratio", Subject::Parameters);
-        (ratio > 0.1).then(|| alarm.above("update ratio", ratio, 0.1))
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
+        if let (Some(updates), Some(params)) = (step.updates, step.params) {
+            let ratio = updates.total().l2() / params.total().l2();
+            if ratio > 0.1 {
+                let alarm = step.alarm("update ratio", Subject::Parameters);
+                alarms.raise(alarm.above("update ratio", ratio, 0.1));
+            }
+        }
     }
 }
 

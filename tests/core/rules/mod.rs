@@ -9,7 +9,7 @@ mod steps;
 use std::sync::{Arc, Mutex};
 
 use steadygrad::clip::Clipper;
-use steadygrad::detect::{Alarm, Detector};
+use steadygrad::detect::{Alarms, Detector};
 use steadygrad::{Needs, Outcome, Pen, StepView, Verdict};
 
 /// What a rule was told, step by step.
@@ -47,9 +47,7 @@ impl Detector for Witness {
         Needs::default()
     }
 
-    fn observe(&mut self, _: &StepView<'_>) -> Option<Alarm> {
-        None
-    }
+    fn observe(&mut self, _: &StepView<'_>, _: &mut Alarms) {}
 
     fn settle(&mut self, outcome: &Outcome<'_>) {
         Clipper::settle(self, outcome);

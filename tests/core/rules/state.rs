@@ -2,9 +2,7 @@
 
 use proptest::prelude::*;
 use steadygrad::clip::{Clipper, GlobalNorm, TensorNorm, Value};
-use steadygrad::detect::{
-    Detector, NonFinite, NormThreshold, PersistentNorm, Plateau, WeightGrowth,
-};
+use steadygrad::detect::{NonFinite, NormThreshold, PersistentNorm, Plateau, WeightGrowth};
 use steadygrad::{Error, Guard, GuardState, Outcome, Pen, Result, State, Step, StepView, Verdict};
 
 /// A rule of one's own: to the largest norm that was taken so far.

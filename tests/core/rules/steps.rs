@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use steadygrad::clip::{GlobalNorm, TensorNorm, Value};
-use steadygrad::detect::{Alarm, Detector, NormThreshold, Subject};
+use steadygrad::detect::{Alarms, Detector, NormThreshold, Subject};
 use steadygrad::{Error, Guard, Needs, OnNonFinite, Step, StepView, Verdict};
 
 fn guard() -> Guard {
@@ -89,20 +89,19 @@ impl Detector for Watcher {
         Needs::norms().of_params()
     }
 
-    fn observe(&mut self, step: &StepView<'_>) -> Option<Alarm> {
+    fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
         let signal = step.signal("alignment").unwrap_or(0.0);
         if signal > 1.0 {
-            return Some(
-                step.alarm("watcher", Subject::Gradients)
-                    .above("alignment", signal, 1.0),
-            );
+            let alarm = step.alarm("watcher", Subject::Gradients);
+            alarms.raise(alarm.above("alignment", signal, 1.0));
         }
-        let ratio = step.updates?.total().l2() / step.params?.total().l2();
-        let alarm = || {
-            step.alarm("watcher", Subject::Parameters)
-                .above("update ratio", ratio, 0.1)
-        };
-        (ratio > 0.1).then(alarm)
+        if let (Some(updates), Some(params)) = (step.updates, step.params) {
+            let ratio = updates.total().l2() / params.total().l2();
+            if ratio > 0.1 {
+                let alarm = step.alarm("watcher", Subject::Parameters);
+                alarms.raise(alarm.above("update ratio", ratio, 0.1));
+            }
+        }
     }
 }
 

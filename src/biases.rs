@@ -26,12 +26,12 @@ pub fn all_but_biases(name: &str, dims: Option<&[usize]>) -> bool {
     }
 }
 
-/// The tensors of a penalty: all but biases, unless somebody has chosen.
+/// The tensors that are meant: all but biases, unless somebody has chosen.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Choice(pub(super) Option<Covers>);
+pub(crate) struct Choice(pub(crate) Option<Covers>);
 
 impl Choice {
-    pub(super) fn covers(&self, name: &str, dims: Option<&[usize]>) -> bool {
+    pub(crate) fn covers(&self, name: &str, dims: Option<&[usize]>) -> bool {
         match &self.0 {
             Some(chosen) => chosen.covers(name),
             None => all_but_biases(name, dims),
