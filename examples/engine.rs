@@ -2,7 +2,9 @@
 //! for numbers. `cargo run --example engine`
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::ops::Range;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -11,6 +13,9 @@ use steadygrad::device::{
     Axes, Engine, Fold, Kind, Map, Place, Places, Remote, Zip, conformance, global_norm,
 };
 use steadygrad::{Error, Guard, Result, clip};
+use tell::{Told, tell};
+
+mod tell;
 
 /// What the device keeps: numbers under tickets.
 type Memory = HashMap<u64, Vec<f32>>;
@@ -236,12 +241,16 @@ impl Engine for Queue {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    tell(program)
+}
+
+fn program(out: &mut dyn Write) -> Told {
     let device = Queue::start();
     conformance(&device, &[Kind::F32], |values, dims, _| {
         device.tensor(values, dims)
     })?;
-    println!("the device conforms");
+    writeln!(out, "the device conforms")?;
 
     // A set of gradients, one of them in host memory.
     let mut grads = Places::default();
@@ -251,21 +260,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             device.tensor(values, dims)?,
         )))
     };
-    grads.push("w", remote(&[1e25, -2e25, 3.0, 2e25], &[2, 2])?);
+    grads.push("w", remote(&[1.0, -2.0, 0.0, 2.0], &[2, 2])?);
     grads.push("b", Place::Host(vec![0.0_f32; 2]));
     let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?);
-    println!("{}", guard.step(&mut grads)?.report());
-    println!("{} transfers", grads.transfers());
+    writeln!(out, "{}", guard.step(&mut grads)?.report())?;
+    writeln!(out, "{} transfer", grads.transfers())?;
+
+    // Squares of these overflow: they are looked at again, then scaled.
+    let mut huge: Places<Vec<f32>, Queue> = Places::default();
+    huge.push("w", remote(&[1e25, -2e25, 0.0, 2e25], &[2, 2])?);
+    writeln!(out, "{}", guard.step(&mut huge)?.report())?;
+    writeln!(out, "{} transfers", huge.transfers())?;
 
     // And without a word from the device until it is asked.
-    let mut grads: Places<Vec<f32>, Queue> = Places::default();
-    grads.push("w", remote(&[3.0, 4.0], &[2])?);
-    if let Some(clipped) = global_norm(&mut grads, 1.0)? {
-        println!(
-            "{} transfers before norm and factor are {:?}",
-            grads.transfers(),
+    huge = Places::default();
+    huge.push("w", remote(&[3.0, 4.0], &[2])?);
+    if let Some(clipped) = global_norm(&mut huge, 1.0)? {
+        let transfers = huge.transfers();
+        writeln!(
+            out,
+            "{transfers} transfers before norm and factor are {:?}",
             clipped.wait()?
-        );
+        )?;
     }
     Ok(())
 }

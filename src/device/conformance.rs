@@ -54,6 +54,7 @@ fn ensure(holds: bool, sentence: impl FnOnce() -> String) -> Result<(), String> 
     if holds { Ok(()) } else { Err(sentence()) }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` passes")]
 fn told(error: crate::Error) -> String {
     format!("{error}")
 }

@@ -289,7 +289,7 @@ mod tests {
         }
         assert_eq!(Kind::F32.toward_zero(1e300), f64::from(f32::MAX));
         assert_eq!(Kind::F16.toward_zero(-70_000.0), -65_504.0);
-        assert_eq!(Kind::Bf16.toward_zero(1.01), 1.0078125);
+        assert_eq!(Kind::Bf16.toward_zero(1.01), 1.007_812_5);
         assert_eq!(Kind::F16.toward_zero(f64::NEG_INFINITY), f64::NEG_INFINITY);
         assert_eq!(Kind::F64.toward_zero(0.1), 0.1);
     }

@@ -78,101 +78,28 @@ pub fn global_norm<H, E: Engine>(set: &mut Places<H, E>, max: f64) -> Result<Opt
             found: max,
         });
     }
-    let mut engine = None;
-    let mut arrays: Vec<(&mut E::Array, Vec<usize>)> = vec![];
-    for place in set.places_mut() {
-        match place {
-            Place::Missing => (),
-            Place::Unusable(error) => return Err(Error::clone(error)),
-            Place::Host(_) => {
-                return Err(Error::Storage(
-                    "expected tensors on a device, found one of the host".into(),
-                ));
-            }
-            Place::Remote(remote) => {
-                engine.get_or_insert_with(|| remote.engine().clone());
-                let dims = remote.dims().to_vec();
-                if !dims.contains(&0) {
-                    arrays.push((remote.array_mut(), dims));
-                }
-            }
-        }
-    }
-    let (Some(engine), [(first, _), rest @ ..]) = (engine, &arrays[..]) else {
+    let Some((engine, targets)) = targets(set)? else {
         return Ok(None);
     };
-    if !rest.iter().all(|(array, _)| engine.together(first, array)) {
-        return Err(Error::Storage(
-            "expected tensors of one device, found several".into(),
-        ));
-    }
-    let kinds = arrays
-        .iter()
-        .map(|(array, _)| engine.kind(array))
-        .collect::<Result<Vec<_>>>()?;
-    let runs = |index: usize| {
-        let (array, dims) = (&*arrays[index].0, &arrays[index].1);
-        Run::all(dims, &Edit::KEEP, kinds[index], engine.arithmetic(array))
-    };
-    let each = || (0..arrays.len()).flat_map(|index| runs(index).map(move |run| (index, run)));
-    let plus = |sum: Option<E::Array>, x: E::Array| match sum {
-        None => Ok(x),
-        Some(sum) => engine.zip(sum, [1, 1, 1], &x, Zip::Plus),
-    };
-
-    // The mean of the runs' largest magnitudes: no share of it, nor the sum of their squares, leaves the range.
-    let mut scale = None;
-    let fit =
-        |(index, kind): (usize, &Kind)| kind.has_squares_in(engine.arithmetic(arrays[index].0));
-    if !kinds.iter().enumerate().all(fit) {
-        let part = 1.0 / each().count() as f64;
-        for (index, run) in each() {
-            let array = &*arrays[index].0;
-            let magnitudes = engine.map(run.read(&engine, array)?, Map::Abs)?;
-            let largest =
-                engine.cast(engine.fold(magnitudes, 1, Fold::Max)?, engine.widest(array))?;
-            scale = Some(plus(scale, engine.map(largest, Map::Times(part))?)?);
-        }
-        let narrowest = arrays
-            .iter()
-            .map(|(array, _)| engine.arithmetic(array).smallest());
-        let least = Map::Clamp {
-            min: narrowest.fold(0.0, f64::max),
-            max: f64::INFINITY,
-        };
-        scale = scale.map(|scale| engine.map(scale, least)).transpose()?;
-    }
-    let mut sum = None;
-    for (index, run) in each() {
-        let array = &*arrays[index].0;
-        let mut x = run.read(&engine, array)?;
-        if let Some(scale) = &scale {
-            let scale = engine.cast(scale.clone(), run.arithmetic)?;
-            x = engine.zip(x, [1, 1, run.len()], &scale, Zip::Over)?;
-        }
-        for piece in total(&engine, array, engine.map(x, Map::Square)?, 1, run.len())? {
-            sum = Some(plus(sum, piece)?);
-        }
-    }
-    let Some(sum) = sum else {
+    let Some(norm) = norm(&engine, &targets)? else {
         return Ok(None);
     };
-    let mut norm = engine.map(sum, Map::Sqrt)?;
-    if let Some(scale) = &scale {
-        norm = engine.zip(norm, [1, 1, 1], scale, Zip::Times)?;
-    }
     // 0 becomes a factor above 1, which is cut off, as is that of what is not finite.
-    let factor = engine.map(
-        engine.map(norm.clone(), Map::FiniteOr(0.0))?,
-        Map::Under(max),
-    )?;
+    let factor = engine.map(norm.clone(), Map::FiniteOr(0.0))?;
+    let factor = engine.map(factor, Map::Under(max))?;
     let factor = engine.map(engine.map(factor, Map::FiniteOr(1.0))?, Map::AtMost(1.0))?;
-    for (index, (array, dims)) in arrays.into_iter().enumerate() {
-        for run in Run::all(&dims, &Edit::KEEP, kinds[index], engine.arithmetic(array)) {
+    for Target {
+        array,
+        dims,
+        kind,
+        arithmetic,
+    } in targets
+    {
+        for run in Run::all(&dims, &Edit::KEEP, kind, arithmetic) {
             let x = run.read(&engine, array)?;
-            let factor = engine.cast(factor.clone(), run.arithmetic)?;
+            let factor = engine.cast(factor.clone(), arithmetic)?;
             let x = engine.zip(x, [1, 1, run.len()], &factor, Zip::Times)?;
-            engine.put(array, run.start(), engine.cast(x, kinds[index])?)?;
+            engine.put(array, run.start(), engine.cast(x, kind)?)?;
         }
     }
     Ok(Some(Deferred {
@@ -180,4 +107,122 @@ pub fn global_norm<H, E: Engine>(set: &mut Places<H, E>, max: f64) -> Result<Opt
         norm,
         factor,
     }))
+}
+
+/// A tensor that has elements, to be scaled.
+struct Target<'s, A> {
+    array: &'s mut A,
+    dims: Vec<usize>,
+    kind: Kind,
+    arithmetic: Kind,
+}
+
+impl<A> Target<'_, A> {
+    fn runs(&self) -> impl Iterator<Item = Run<'_>> {
+        Run::all(&self.dims, &Edit::KEEP, self.kind, self.arithmetic)
+    }
+}
+
+/// The tensors of a set that lie on one device and have elements; `None` if there are none.
+#[expect(
+    clippy::type_complexity,
+    reason = "an engine and what it is to work on"
+)]
+fn targets<H, E: Engine>(set: &mut Places<H, E>) -> Result<Option<(E, Vec<Target<'_, E::Array>>)>> {
+    let (mut engine, mut targets): (Option<E>, Vec<Target<'_, E::Array>>) = (None, vec![]);
+    for place in set.places_mut() {
+        let remote = match place {
+            Place::Missing => continue,
+            Place::Remote(remote) => remote,
+            Place::Unusable(error) => return Err(Error::clone(error)),
+            Place::Host(_) => {
+                let what = "expected tensors on a device, found one of the host";
+                return Err(Error::Storage(what.into()));
+            }
+        };
+        let dims = remote.dims().to_vec();
+        if dims.contains(&0) {
+            continue;
+        }
+        let engine = engine.get_or_insert_with(|| remote.engine().clone());
+        let array = remote.array_mut();
+        if targets
+            .first()
+            .is_some_and(|first| !engine.together(first.array, array))
+        {
+            let what = "expected tensors of one device, found several";
+            return Err(Error::Storage(what.into()));
+        }
+        let (kind, arithmetic) = (engine.kind(array)?, engine.arithmetic(array));
+        targets.push(Target {
+            array,
+            dims,
+            kind,
+            arithmetic,
+        });
+    }
+    Ok(engine.map(|engine| (engine, targets)))
+}
+
+fn plus<E: Engine>(engine: &E, sum: Option<E::Array>, x: E::Array) -> Result<E::Array> {
+    match sum {
+        None => Ok(x),
+        Some(sum) => engine.zip(sum, [1, 1, 1], &x, Zip::Plus),
+    }
+}
+
+/// The mean of the runs' largest magnitudes, if squares may leave the range: no share of it does, nor the sum of the
+/// squares of such shares.
+fn scale<E: Engine>(engine: &E, targets: &[Target<'_, E::Array>]) -> Result<Option<E::Array>> {
+    if targets
+        .iter()
+        .all(|target| target.kind.has_squares_in(target.arithmetic))
+    {
+        return Ok(None);
+    }
+    let part = 1.0 / targets.iter().flat_map(Target::runs).count() as f64;
+    let mut scale = None;
+    for target in targets {
+        for run in target.runs() {
+            let magnitudes = engine.map(run.read(engine, target.array)?, Map::Abs)?;
+            let largest = engine.fold(magnitudes, 1, Fold::Max)?;
+            let largest = engine.cast(largest, engine.widest(target.array))?;
+            scale = Some(plus(engine, scale, engine.map(largest, Map::Times(part))?)?);
+        }
+    }
+    let least = targets.iter().map(|target| target.arithmetic.smallest());
+    let least = Map::Clamp {
+        min: least.fold(0.0, f64::max),
+        max: f64::INFINITY,
+    };
+    scale.map(|scale| engine.map(scale, least)).transpose()
+}
+
+/// The norm of all elements.
+fn norm<E: Engine>(engine: &E, targets: &[Target<'_, E::Array>]) -> Result<Option<E::Array>> {
+    let scale = scale(engine, targets)?;
+    let mut sum = None;
+    for target in targets {
+        for run in target.runs() {
+            let mut x = run.read(engine, target.array)?;
+            if let Some(scale) = &scale {
+                let scale = engine.cast(scale.clone(), run.arithmetic)?;
+                x = engine.zip(x, [1, 1, run.len()], &scale, Zip::Over)?;
+            }
+            for piece in total(
+                engine,
+                target.array,
+                engine.map(x, Map::Square)?,
+                1,
+                run.len(),
+            )? {
+                sum = Some(plus(engine, sum, piece)?);
+            }
+        }
+    }
+    let norm = sum.map(|sum| engine.map(sum, Map::Sqrt)).transpose()?;
+    match (norm, &scale) {
+        (Some(norm), Some(scale)) => Ok(Some(engine.zip(norm, [1, 1, 1], scale, Zip::Times)?)),
+        (norm, _) => Ok(norm),
+    }
 }

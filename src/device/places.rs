@@ -111,6 +111,8 @@ pub struct Places<H, E: Engine> {
     names: String,
     list: Vec<(Range<usize>, Place<H, E>)>,
     transfers: Arc<Transfers>,
+    /// Gradients that were found and belong to no tensor of the set.
+    unmatched: usize,
 }
 
 impl<H, E: Engine> Default for Places<H, E> {
@@ -127,6 +129,7 @@ impl<H, E: Engine> Places<H, E> {
             names: String::new(),
             list: Vec::with_capacity(count),
             transfers: Arc::default(),
+            unmatched: 0,
         }
     }
 
@@ -136,6 +139,11 @@ impl<H, E: Engine> Places<H, E> {
         self.names.push_str(name);
         let place = self.counted(place);
         self.list.push((start..self.names.len(), place));
+    }
+
+    /// Says that so many gradients were found which belong to no tensor of the set, as [`Reading::unmatched`] does.
+    pub fn unmatched(&mut self, gradients: usize) {
+        self.unmatched = gradients;
     }
 
     /// Has the transfers of a tensor counted with those of the set.
@@ -222,6 +230,7 @@ impl<H: Tensor, E: Engine> TensorSet for Places<H, E> {
     }
 
     fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
+        reading.unmatched(self.unmatched);
         let asked = Asked::of(reading.needs());
         let mut jobs = vec![];
         for (index, name, remote) in self.remote() {

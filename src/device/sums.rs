@@ -279,7 +279,7 @@ pub(super) fn total<E: Engine>(
     while len > ROW {
         let width = (ROW / 2..=ROW)
             .rev()
-            .find(|width| len % width == 0)
+            .find(|width| len.is_multiple_of(*width))
             .unwrap_or(ROW);
         let whole = len - len % width;
         if whole < len {

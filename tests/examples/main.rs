@@ -37,6 +37,9 @@ fn printed(name: &str) -> String {
 /// The programs that need no more than they are built with.
 fn short() -> Vec<Short> {
     let mut names = vec!["slices", "custom_clipper", "custom_detector", "wall"];
+    if cfg!(feature = "std") {
+        names.push("engine");
+    }
     if cfg!(feature = "ndarray") {
         names.push("struct_of_arrays");
     }
@@ -120,6 +123,19 @@ fn custom_detector() {
         assert!(!back[step - 1] || losses[step] == losses[step - 2]);
     }
     assert!(back.contains(&true) && losses.last() < Some(&1e-4));
+}
+
+#[test]
+#[cfg(feature = "std")]
+fn engine() {
+    let text = printed("engine");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "the device conforms");
+    assert!(lines[1].starts_with("step 1: norm 3.000 -> 1.000, scaled by 0.3333; apply"));
+    assert_eq!(lines[2], "1 transfer");
+    assert!(lines[3].starts_with("step 2: norm 3.000e25 -> 1.000, scaled by 3.333e-26; apply"));
+    assert_eq!(lines[4], "3 transfers");
+    assert!(lines[5].starts_with("0 transfers before norm and factor are (5.0, 0.2"));
 }
 
 /// The figures are the exact ones of the surface, found in another program with 50 digits.

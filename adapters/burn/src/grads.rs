@@ -15,7 +15,9 @@ use crate::places::{Place, Places, into_tensor, on_device, place};
 /// A name is the path to the parameter: `encoder.layer1.weight`. The order is that of the module. A
 /// parameter that stands in several places is there once, under its first name; one without gradient
 /// (frozen, of another parameter group, a running statistic) keeps its place and has no elements.
-/// Gradients in `grads` that belong to no parameter of the module are left alone.
+/// Gradients in `grads` that belong to no parameter of the module are left alone and counted in the report; if there
+/// are some and no parameter has one, as with the gradients of another module, every step and every clip by norm is
+/// an error.
 ///
 /// The gradients are taken out of `grads` and put back under their ids when the `BurnGrads` is
 /// dropped, also after an error. One that still belonged to an autodiff graph comes back as a plain
@@ -97,7 +99,13 @@ impl<'g> BurnGrads<'g> {
             ways: Vec::with_capacity(count),
         };
         model.visit(&mut visitor);
-        let TakeOut { places, ways, .. } = visitor;
+        let TakeOut {
+            grads,
+            mut places,
+            ways,
+            ..
+        } = visitor;
+        places.unmatched(grads.len());
         Self {
             grads,
             places,

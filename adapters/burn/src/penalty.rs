@@ -137,12 +137,12 @@ fn fold(mut x: Tensor<1>) -> Tensor<1> {
             return x;
         }
         let whole = len - len % ROW;
-        let rows = x.clone().slice([0..whole]).reshape([whole / ROW, ROW]);
+        let rows = x.clone().slice(0..whole).reshape([whole / ROW, ROW]);
         let sums = rows.sum_dim(1).reshape([whole / ROW]);
         x = if whole == len {
             sums
         } else {
-            Tensor::cat(vec![sums, x.slice([whole..len]).sum()], 0)
+            Tensor::cat(vec![sums, x.slice(whole..len).sum()], 0)
         };
     }
 }

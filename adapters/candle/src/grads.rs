@@ -6,13 +6,14 @@ use candle_core::backprop::GradStore;
 use steadygrad::{Reading, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
 
 use crate::Vars;
-use crate::places::{Places, on_device, place};
+use crate::places::{Place, Places, on_device, place};
 use crate::shared::{Pair, Shared};
 
 /// The gradients of some variables, as a set that steadygrad measures and edits.
 ///
 /// Goes between `backward()` and `opt.step(&grads)`. A variable without a gradient keeps its place
-/// with no elements; one that is listed under two names is counted and scaled once, under the first.
+/// with no elements (if none has one though the store holds some, as with another model's variables, every step and
+/// every clip by norm is an error); one that is listed under two names is counted and scaled once, under the first.
 /// F32, F64, F16 and BF16 may be mixed.
 ///
 /// # In place
@@ -85,6 +86,14 @@ impl<'g> CandleGrads<'g> {
                 grad => Ok(grad.map(|grad| grad.tensor)),
             };
             places.push(name, place(tensor));
+        }
+        // A store holds gradients of constants and of what came in between, too; only if there is none of a variable are
+        // they those of others.
+        if places
+            .iter()
+            .all(|(_, place)| matches!(place, Place::Missing))
+        {
+            places.unmatched(store.get_ids().count());
         }
         Self {
             places,

@@ -198,7 +198,9 @@ fn parameter_groups_make_one_set() {
 #[test]
 fn a_guard_watches_parameters_and_loss() {
     let (model, mut grads, _) = setup();
-    let mut guard = Guard::new().detect_with(Verdict::Stop, WeightGrowth::new(2.0).unwrap());
+    // Vectors too, of which the one that grows is.
+    let growth = WeightGrowth::new(2.0).unwrap().on("");
+    let mut guard = Guard::new().detect_with(Verdict::Stop, growth);
     let mut set = BurnGrads::new(&mut grads, &model);
     let params = BurnParams::new(&model);
     let report = guard
@@ -253,4 +255,33 @@ fn a_params_snapshot_does_not_follow_updates() {
             .l2()
             > before
     );
+}
+
+#[test]
+fn gradients_of_another_module_are_an_error_and_of_a_larger_one_are_counted() {
+    let (model, mut grads, device) = setup();
+    let other = LinearConfig::new(3, 2).init(&device);
+    let error = clip::global_norm(&mut BurnGrads::new(&mut grads, &other), 1.0).unwrap_err();
+    assert!(
+        matches!(error, steadygrad::Error::Unmatched { found: 5 }),
+        "{error}"
+    );
+    let mut guard = Guard::new();
+    let error = guard
+        .step(&mut BurnGrads::new(&mut grads, &other))
+        .unwrap_err();
+    assert!(
+        matches!(error, steadygrad::Error::Unmatched { found: 5 }),
+        "{error}"
+    );
+    // One part of the model that the gradients are of.
+    let report = guard
+        .step(&mut BurnGrads::new(&mut grads, &model.encoder))
+        .unwrap();
+    assert!(
+        report.unmatched() > 0 && report.verdict().is_apply(),
+        "{}",
+        report.report()
+    );
+    assert_eq!(grads.len(), 5);
 }

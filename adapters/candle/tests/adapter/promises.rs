@@ -166,7 +166,8 @@ fn parameters_are_watched() {
     let w = Var::new(&[1f32, 1.0], &Device::Cpu).unwrap();
     let vars = [("w", w.clone())];
     let params = CandleParams::new(&vars);
-    let mut guard = Guard::new().detect(detect::WeightGrowth::new(10.0).unwrap());
+    // Also of a vector.
+    let mut guard = Guard::new().detect(detect::WeightGrowth::new(10.0).unwrap().on(""));
     let mut store = GradStore::default();
     for (scale, alarms) in [(1.0, 0), (5.0, 0), (50.0, 1)] {
         w.set(
@@ -182,4 +183,26 @@ fn parameters_are_watched() {
             .unwrap();
         assert_eq!(report.alarms().len(), alarms, "at {scale}");
     }
+}
+
+#[test]
+fn gradients_of_other_variables_are_an_error() {
+    let ours = Var::new(&[1f32, 2.0], &Device::Cpu).unwrap();
+    let theirs = Var::new(&[f32::NAN, 1.0], &Device::Cpu).unwrap();
+    let mut store = theirs.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+    let vars = [("w", ours)];
+    let error = clip::global_norm(&mut CandleGrads::new(&mut store, &vars), 1.0).unwrap_err();
+    assert!(matches!(error, Error::Unmatched { .. }), "{error}");
+    let error = Guard::new()
+        .step(&mut CandleGrads::new(&mut store, &vars))
+        .unwrap_err();
+    assert!(matches!(error, Error::Unmatched { .. }), "{error}");
+    // No gradient at all is nothing to be said of.
+    let mut nothing = GradStore::default();
+    assert!(
+        Guard::new()
+            .step(&mut CandleGrads::new(&mut nothing, &vars))
+            .unwrap()
+            .nothing_seen()
+    );
 }
