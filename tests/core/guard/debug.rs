@@ -77,7 +77,8 @@ fn it_names_every_rule_and_no_tensor() {
     ] {
         assert!(said.contains(name), "{name:?} in {said}");
     }
-    assert!(!said.contains("layer_"), "{said}");
+    // The first of them are shown by the rule that keeps them, as far as there is room.
+    assert!(!said.contains("layer_20"), "{said}");
     assert!(
         said.len() < new + 300 && said.len() < 2000,
         "{}: {said}",
@@ -88,7 +89,9 @@ fn it_names_every_rule_and_no_tensor() {
     assert!(lines.lines().count() < 40 && lines.len() < 3000, "{lines}");
     let skipped = format!("{:?}", {
         let mut guard = make().on_non_finite(OnNonFinite::Skip);
-        let _ = guard.step(&mut [f32::NAN]).unwrap();
+        let mut bad = [f32::NAN];
+        let step = Step::new(&mut bad).params(&[1.0]).loss(1.0);
+        assert_eq!(guard.step(step).unwrap().verdict(), Verdict::Skip);
         guard
     });
     assert!(

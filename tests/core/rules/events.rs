@@ -100,7 +100,7 @@ fn each_tensor_has_an_event_of_its_own() {
         let mut grads = norms.map(|norm| [norm]);
         let report = guard.step(&mut grads).unwrap();
         let say = |alarm: &Alarm| {
-            assert_eq!(alarm.is_new(), alarm.since() == report.step());
+            assert_eq!(alarm.is_new(), alarm.since() == alarm.step());
             let tensor: usize = alarm.tensor().unwrap().parse().unwrap();
             (alarm.bound() as u32, tensor, alarm.since())
         };

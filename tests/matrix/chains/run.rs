@@ -21,24 +21,27 @@ pub(crate) struct Outcome {
 pub(crate) struct Told {
     /// None for an error.
     pub(crate) verdict: Option<Verdict>,
-    /// Norms before and after, the smallest factor, and the values of the alarms.
+    /// Norms before and after, and the smallest factor.
     numbers: Vec<u64>,
+    /// Value and bound of each alarm, smallest first, since each detector tells of tensors in their order.
+    alarms: Vec<[u64; 2]>,
     skips: u32,
 }
 
 impl Outcome {
     fn of(report: &Report, error: Option<&Error>) -> Self {
-        let alarms = report
-            .alarms()
-            .iter()
-            .flat_map(|alarm| [alarm.value(), alarm.bound()]);
         let totals = [report.before(), report.after(), report.factor()];
         let number = |x: f64| if x.is_nan() { f64::NAN } else { x }.to_bits();
+        let alarms = report.alarms().iter();
+        let alarms = alarms.map(|alarm| [alarm.value(), alarm.bound()].map(number));
+        let mut alarms: Vec<[u64; 2]> = alarms.collect();
+        alarms.sort_unstable();
         Self {
             text: error.map_or_else(|| report.to_string(), ToString::to_string),
             told: Told {
                 verdict: error.is_none().then(|| report.verdict()),
-                numbers: totals.into_iter().chain(alarms).map(number).collect(),
+                numbers: totals.map(number).into(),
+                alarms,
                 skips: report.skips(),
             },
         }
