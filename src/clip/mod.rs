@@ -7,7 +7,7 @@
 //! policy for NaN and infinities: a norm clip of non-finite gradients is an error that leaves them
 //! untouched. For policies, chains and reports there is the [`Guard`](crate::Guard).
 //!
-//! A bound is an `f64`, an `f32`, or an `Option` of one as configurations have it ([`Bound`](crate::Bound)): `None` and
+//! A bound is an `f64`, an `f32`, or an `Option` of one as configurations have it ([`Bound`]): `None` and
 //! +∞ never clip, and **0 zeroes every gradient**. The report says so, since in many a configuration 0 means *off*.
 //!
 //! # Examples

@@ -75,7 +75,9 @@ impl Alarms {
         self.why = Some(why);
     }
 
-    pub(crate) fn why(&self) -> Option<&'static str> {
+    /// Why the detector could not judge the step, if it said so.
+    #[must_use]
+    pub fn abstained(&self) -> Option<&'static str> {
         self.why
     }
 

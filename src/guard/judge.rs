@@ -139,7 +139,7 @@ impl Guard {
                     if !alarms.is_empty() {
                         report.verdict = report.verdict.max(*verdict);
                     }
-                    if let Some(why) = alarms.why() {
+                    if let Some(why) = alarms.abstained() {
                         report.abstained.push((detector.name(), why));
                     }
                     self.events.tell(place, alarms, &mut report.alarms);

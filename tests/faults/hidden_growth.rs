@@ -104,6 +104,15 @@ fn a_model_without_a_weight_is_not_watched_in_silence() {
         let abstained: &[_] = &[("weight growth", "no weight is watched")];
         assert_eq!(report.abstained(), if watched { &[] } else { abstained });
     }
+    let (grads, params) = (Measurement::default(), Measurement::of(&params).unwrap());
+    for (mut growth, why) in [
+        (growth(), Some("no weight is watched")),
+        (growth().on("b2"), None),
+    ] {
+        let mut alarms = Alarms::default();
+        growth.observe(&StepView::new(1, &grads).params(&params), &mut alarms);
+        assert_eq!(alarms.abstained(), why);
+    }
 }
 
 #[test]
