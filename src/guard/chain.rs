@@ -201,9 +201,7 @@ pub(super) fn overflows<G: TensorSet + ?Sized>(
     edits: &Edits,
     left: &mut Measurement,
 ) -> Result<bool> {
-    // No element is larger than the norm.
-    let is_safe = |left: &Measurement| left.total().l2() <= SAFE || left.total().max_abs() <= SAFE;
-    if !edits.may_grow() || left.follow(before, edits).is_some() && is_safe(left) {
+    if !edits.may_grow() || left.follow(before, edits).is_some() && left.total().max_abs() <= SAFE {
         return Ok(false);
     }
     left.read(grads, &Needs::norms(), edits)?;
