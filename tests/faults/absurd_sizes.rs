@@ -2,7 +2,9 @@
 
 use steadygrad::{Edits, Error, Factor, Measurement, Op};
 
-const ABSURD: [usize; 4] = [usize::MAX, usize::MAX / 2, 1 << 62, 1 << 48];
+/// No count of bytes overflows for it, and yet no machine of 64 bits has as many.
+const VAST: usize = 1 << (usize::BITS * 3 / 4);
+const ABSURD: [usize; 4] = [usize::MAX, usize::MAX / 2, 1 << (usize::BITS - 2), VAST];
 
 #[test]
 fn edits_for_any_count_take_no_room_until_they_are_made() {
@@ -122,7 +124,13 @@ mod cells {
         );
         for init in all_inits() {
             for n in ABSURD {
-                for (rows, cols) in [(n, 4), (4, n), (n, n), (0, n.max(1 << 63)), (n, 1)] {
+                for (rows, cols) in [
+                    (n, 4),
+                    (4, n),
+                    (n, n),
+                    (0, n.max(1 << (usize::BITS - 1))),
+                    (n, 1),
+                ] {
                     too_large(init.matrix::<f32>(rows, cols, &mut || 0.5));
                 }
                 too_large(
@@ -136,10 +144,10 @@ mod cells {
             }
         }
         // Without inputs it is the recurrent weights that do not fit.
-        too_large(Rnn::<f64>::builder(0, 1 << 60).build(&mut || 0.5));
+        too_large(Rnn::<f64>::builder(0, 1 << (usize::BITS - 4)).build(&mut || 0.5));
         // A matrix without elements fits, however long.
-        let empty = Init::Orthogonal.matrix::<f64>(0, 1 << 48, &mut || 0.5);
-        assert_eq!(empty.unwrap().dim(), (0, 1 << 48));
+        let empty = Init::Orthogonal.matrix::<f64>(0, VAST, &mut || 0.5);
+        assert_eq!(empty.unwrap().dim(), (0, VAST));
         let error = Init::Sparse {
             nonzeros: usize::MAX,
             radius: 1.0,
@@ -174,7 +182,7 @@ mod cells {
     #[test]
     fn inputs_without_elements_may_be_long_and_their_outputs_too_large() {
         // Of no inputs there may be any number of steps, each of which has a state.
-        let xs = Array3::<f64>::zeros((1 << 40, 1 << 20, 0));
+        let xs = Array3::<f64>::zeros((1 << (usize::BITS * 5 / 8), 1 << (usize::BITS * 5 / 16), 0));
         let rnn = Rnn::<f64>::builder(0, 8).build(&mut || 0.5).unwrap();
         let lstm = Lstm::<f64>::builder(0, 8).build(&mut || 0.5).unwrap();
         let message = too_large(rnn.forward(xs.view(), &rnn.zero_state(1 << 20)));
@@ -187,12 +195,21 @@ mod cells {
 
     #[test]
     fn an_empty_matrix_of_absurd_width_is_no_cell() {
-        let (w_in, w_rec) = (Array2::<f64>::zeros((0, 3)), Array2::zeros((0, 1 << 62)));
+        let (w_in, w_rec) = (
+            Array2::<f64>::zeros((0, 3)),
+            Array2::zeros((0, 1 << (usize::BITS - 2))),
+        );
         let error = Lstm::new(w_in, w_rec, Array1::zeros(0)).unwrap_err();
         assert!(matches!(error, Error::Shape { .. }), "{error}");
-        let (w_in, w_rec) = (Array2::<f64>::zeros((0, 3)), Array2::zeros((0, 1 << 62)));
+        let (w_in, w_rec) = (
+            Array2::<f64>::zeros((0, 3)),
+            Array2::zeros((0, 1 << (usize::BITS - 2))),
+        );
         assert!(Rnn::new(w_in, w_rec, Array1::zeros(0), Activation::Tanh).is_err());
-        let square = steadygrad::spectral::spectral_radius(&Array2::<f64>::zeros((0, 1 << 62)));
+        let square = steadygrad::spectral::spectral_radius(&Array2::<f64>::zeros((
+            0,
+            1 << (usize::BITS - 2),
+        )));
         assert!(square.is_err());
     }
 }
