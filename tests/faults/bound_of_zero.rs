@@ -2,7 +2,7 @@
 
 use steadygrad::clip::{self, Clipper, GlobalNorm, TensorNorm, Value};
 use steadygrad::detect::{NormThreshold, PersistentNorm};
-use steadygrad::{Error, Guard, Norm, Report, Result, Verdict};
+use steadygrad::{Clamped, Error, Guard, Norm, Report, Result, Verdict};
 
 const SAYS: &str = "zeroed by a bound of 0";
 
@@ -99,6 +99,8 @@ fn a_one_line_clip_says_it_too() -> Result<()> {
     assert_eq!(zeroed[0], "norm 5.000 -> 0, zeroed by a bound of 0");
     assert_eq!(zeroed[2], "2 of 2 elements clipped, zeroed by a bound of 0");
     assert_eq!((&zeroed[0], &zeroed[2]), (&zeroed[1], &zeroed[3]));
+    // Its counts are those that they are.
+    assert_eq!(clip::value(&mut grads(), 0.0)?, Clamped::of(2, 2, 0, 0));
     for not in [
         said(&clip::global_norm(&mut [0.0], 0.0)?),
         said(&clip::value(&mut [0.0], 0.0)?),

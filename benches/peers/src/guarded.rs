@@ -94,7 +94,7 @@ impl Guards {
 
 /// Clips the gradient of a fact.
 pub(crate) fn clip<G: TensorSetMut + ?Sized>(fact: &Fact, grads: &mut G) -> Result<Verdict> {
-    let mut guard = Guard::new().clip(GlobalNorm::new(fact.max.into())?);
+    let mut guard = Guard::new().clip(GlobalNorm::new(fact.max)?);
     Ok(guard.step(grads)?.verdict())
 }
 

@@ -108,7 +108,7 @@ impl Peer for Ours {
     fn fact(&mut self, fact: &Fact) -> String {
         let mut f16s: Vec<f16> = fact.values.iter().map(|&x| f16::from_f32(x)).collect();
         let mut f32s = fact.values.to_vec();
-        let max = fact.max.into();
+        let max = fact.max;
         let clipped = if fact.is_half {
             clip::global_norm(&mut f16s, max)
                 .map(|_| f16s.iter().map(|x| x.to_f32()).collect::<Vec<_>>())
