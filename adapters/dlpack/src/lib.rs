@@ -36,8 +36,8 @@
 //!
 //! DLPack hands over a pointer and says neither how much memory lies behind it nor who else uses it. What it does say
 //! is checked; the rest is what the constructors of the two sets ask of the caller, and they alone. Unsafe code is in
-//! one module of this package, `memory`; beside it there are the constructors, which pass its contract on. The tests
-//! run under Miri.
+//! one module of this package, `memory`; beside it there are the constructors, which pass its contract on. What touches
+//! memory is tested under Miri.
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

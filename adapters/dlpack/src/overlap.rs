@@ -128,7 +128,7 @@ mod tests {
                 .wrapping_add(1);
             ((state >> 33) % n) as usize
         };
-        let cases = if cfg!(miri) { 200 } else { 20_000 };
+        let cases = 20_000;
         let (mut shared, mut between) = (0, 0);
         for _ in 0..cases {
             let mut layouts = vec![];
