@@ -48,7 +48,7 @@ fn each_for_its_reason() {
             held.tensor.dtype = DLDataType::C64;
         }),
         ("expected f32, f64, f16 or bf16, found float32x2", |held| {
-            held.tensor.dtype.lanes = 2
+            held.tensor.dtype.lanes = 2;
         }),
         ("expected f32, f64, f16 or bf16, found bfloat32", |held| {
             held.tensor.dtype.code = DLDataTypeCode::BFLOAT;
@@ -60,7 +60,7 @@ fn each_for_its_reason() {
             },
         ),
         ("dtype lane count must be greater than zero", |held| {
-            held.tensor.dtype.lanes = 0
+            held.tensor.dtype.lanes = 0;
         }),
         ("expected memory of the CPU, found CUDA device 3", |held| {
             held.tensor.device = DLDevice::cuda(3);
@@ -94,7 +94,7 @@ fn each_for_its_reason() {
             },
         ),
         ("expected strides ≥ 0, found [-3, 1]", |held| {
-            held.strides[0] = -3
+            held.strides[0] = -3;
         }),
         (
             "expected each element once, found shape [2, 3] with strides [0, 1]",
@@ -115,10 +115,10 @@ fn each_for_its_reason() {
             },
         ),
         ("number of elements overflows usize", |held| {
-            held.shape.fill(i64::MAX)
+            held.shape.fill(i64::MAX);
         }),
         ("shape dimension 1 is negative: -3", |held| {
-            held.shape[1] = -3
+            held.shape[1] = -3;
         }),
         ("ndim is negative: -1", |held| held.tensor.ndim = -1),
         ("shape pointer is null but ndim is 2", |held| {
@@ -146,7 +146,7 @@ fn what_only_looks_odd_is_taken() {
         (6.0, |_| ()),
         (6.0, |held| held.flags = DlpackFlags::IS_COPIED),
         (6.0, |held| {
-            held.tensor.device.device_type = DLDeviceType::CUDAHOST
+            held.tensor.device.device_type = DLDeviceType::CUDAHOST;
         }),
         (6.0, |held| held.tensor.byte_offset = 24),
         (3.0, |held| {

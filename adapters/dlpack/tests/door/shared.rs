@@ -27,7 +27,10 @@ fn a_tensor_that_comes_twice_counts_once_under_its_first_name() {
     let mut grads = set(&[("embed", &held), ("b", &other), ("head", &again)]).unwrap();
     let mut names = vec![];
     grads
-        .visit(&mut |name, _| Ok(names.push(name.to_owned())))
+        .visit(&mut |name, _| {
+            names.push(name.to_owned());
+            Ok(())
+        })
         .unwrap();
     assert_eq!(names, ["embed", "b"]);
     let clipped = clip::global_norm(&mut grads, 6.5).unwrap();
