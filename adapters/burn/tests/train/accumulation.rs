@@ -66,11 +66,13 @@ fn a_sum_is_judged_as_a_mean_if_the_step_says_of_how_many() {
 #[test]
 fn set_arithmetic_makes_a_mean_for_the_functions_without_a_guard() {
     let model = Model::new();
-    let mut grads = sum(&model, None);
-    steadygrad::set::scale(&mut BurnGrads::new(&mut grads, &model), 0.25).unwrap();
-    assert_eq!(values(&grads, &model), [2.0, 3.0]);
-    let clipped = clip::global_norm(&mut BurnGrads::new(&mut grads, &model), 0.5).unwrap();
-    assert_eq!(clipped.before(), NORM);
+    for on_device in [false, true] {
+        let mut grads = sum(&model, None);
+        steadygrad::set::scale(&mut set(&mut grads, &model, on_device), 0.25).unwrap();
+        assert_eq!(values(&grads, &model), [2.0, 3.0]);
+        let mut mean = set(&mut grads, &model, on_device);
+        assert_eq!(clip::global_norm(&mut mean, 0.5).unwrap().before(), NORM);
+    }
 }
 
 #[test]
