@@ -56,7 +56,7 @@ const TIME: usize = 32;
 /// Batches of held-out sequences.
 const HELD_OUT: usize = 8;
 
-/// Trains an LSTM by burn's SupervisedTraining, with and without a gradient guard.
+/// Trains an LSTM by burn's own trainer, with and without a gradient guard.
 #[derive(Parser)]
 struct Args {
     /// Epochs of each run

@@ -112,9 +112,12 @@ fn loader(items: &[[f32; 2]]) -> Arc<dyn DataLoader<Factors>> {
         .build(InMemDataset::new(items.to_vec()))
 }
 
-/// What was logged of the training split, in order: the epoch, the metric, and the value.
+/// What was logged of the training split, in order.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<(Vec<MetricDefinition>, Vec<(usize, String, NumericEntry)>)>>);
+struct Log(Arc<Mutex<(Vec<MetricDefinition>, Vec<Entry>)>>);
+
+/// The epoch, the metric, and the value.
+type Entry = (usize, String, NumericEntry);
 
 impl MetricLogger for Log {
     fn log(&mut self, update: MetricsUpdate, epoch: usize, split: &Split) {
