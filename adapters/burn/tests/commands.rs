@@ -19,10 +19,13 @@ fn command(example: &'static str, options: &[&str]) -> Command {
         } else {
             ("release", "release")
         };
+        // With the features that this test has, so that nothing is compiled again.
+        let train = if cfg!(feature = "train") { "train" } else { "" };
         let status = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--profile", profile, "--target-dir"])
             .arg(target)
-            .args(["-p", env!("CARGO_PKG_NAME"), "--example", example])
+            .args(["-p", env!("CARGO_PKG_NAME"), "--features", train])
+            .args(["--example", example])
             .status();
         assert!(status.unwrap().success());
         let program = target.join(folder).join("examples").join(example);
@@ -117,6 +120,65 @@ fn numbers_that_train_nothing_are_refused() {
     refused("cost", &["--rounds=2"]);
 }
 
+/// Where the batches have no broken reading, the guard changes nothing but by its bound.
+#[test]
+#[cfg(feature = "train")]
+fn supervised_trains_by_burns_trainer() {
+    let out = folder("supervised");
+    let short = ["--epochs=2", "--batches=3", "--out", out.to_str().unwrap()];
+    let text = printed(
+        "supervised",
+        &[&short[..], &["--broken=0", "--max-norm=1e9"]].concat(),
+    );
+    let [without, with] = ["without guard", "with guard"].map(|run| cells(&text, run));
+    assert_eq!(without[1..], with[1..], "{text}");
+    assert_eq!(with[7..], ["0.0", "0.00", "the last epoch"], "{text}");
+    assert!(
+        with[1..7]
+            .iter()
+            .all(|cell| cell.parse::<f64>().unwrap() > 0.0),
+        "{text}"
+    );
+    assert!(out.join("with-guard/checkpoint/scheduler-2.bpk").exists());
+    assert!(
+        out.join("with-guard/train/epoch-2/Gradient_Norm.log")
+            .exists()
+    );
+
+    // Where every one is broken, the model is as it was, and the guard says stop at the eleventh.
+    let text = printed(
+        "supervised",
+        &[&["--batches=20"], &short[2..], &["--broken=1"]].concat(),
+    );
+    let with = cells(&text, "with guard");
+    assert_eq!(with[8], "100.00", "{text}");
+    assert!(
+        with[9].starts_with("step 11: ") && with[9].contains("stop"),
+        "{text}"
+    );
+    assert!(
+        with[4].parse::<f64>().unwrap().is_nan() && with[1] == "NaN",
+        "{text}"
+    );
+
+    for option in [
+        "--rate=1.5",
+        "--rate=0",
+        "--max-norm=nan",
+        "--epochs=0",
+        "--batches=0",
+    ] {
+        refused("supervised", &[option]);
+    }
+    let file = out.join("file");
+    fs::write(&file, "").unwrap();
+    let said = refused(
+        "supervised",
+        &["--epochs=1", "--out", file.to_str().unwrap()],
+    );
+    assert!(said.starts_with("error: cannot write to"), "{said}");
+}
+
 #[test]
 fn a_bad_folder_or_text_is_found_before_the_training() {
     let file = folder("before").join("same.txt");
@@ -181,6 +243,11 @@ fn a_closed_pipe_is_quiet_and_a_full_disk_a_sentence() {
         ),
         ("facts", &[]),
         ("cost", &["--small", "--rounds", "3"]),
+        #[cfg(feature = "train")]
+        (
+            "supervised",
+            &["--epochs=1", "--batches=1", "--out", out.to_str().unwrap()],
+        ),
     ] {
         let ended = |stdout: Stdio| {
             let output = command(example, options).stdout(stdout).output().unwrap();
