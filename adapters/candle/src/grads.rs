@@ -1,7 +1,10 @@
 //! The gradients of a `GradStore`.
 
+use std::collections::HashSet;
 use std::marker::PhantomData;
+use std::ops::Range;
 
+use candle_core::TensorId;
 use candle_core::backprop::GradStore;
 use steadygrad::{Reading, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
 
@@ -13,7 +16,7 @@ use crate::slots::Slots;
 /// The gradients of some variables, as a set that steadygrad measures and edits.
 ///
 /// Goes between `backward()` and `opt.step(&grads)`. A variable without a gradient keeps its place
-/// with no elements; one that is listed under two names is counted and scaled once, under the first.
+/// with no elements, unless it is an integer; one that is listed under two names is counted and scaled once, under the first.
 /// F32, F64, F16 and BF16 may be mixed.
 ///
 /// # In place
@@ -64,11 +67,50 @@ impl<'g> CandleGrads<'g> {
     /// the set is measured or edited.
     #[must_use]
     pub fn new(store: &'g mut GradStore, vars: &(impl Vars + ?Sized)) -> Self {
-        let mut slots = Slots::default();
-        let mut pairs = vec![];
-        vars.each(&mut |name, var| {
-            pairs.push((slots.name(name), Pair::new(var, store.get(var))));
+        let (slots, pairs) = pairs(store, vars);
+        Self::of(store, slots, pairs)
+    }
+
+    /// Every gradient of the store: those of `vars` under their names, then all others as `unnamed.0`,
+    /// `unnamed.1`, …, in the order in which what they belong to was made.
+    ///
+    /// Of what else `store` holds gradients nobody can tell: candle leaves in it those of constants, such as a
+    /// batch, beside those of variables. A norm over all of them is none of a model.
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor, Var};
+    /// use steadygrad::Measurement;
+    /// use steadygrad_candle::CandleGrads;
+    ///
+    /// let w = Var::new(&[3f32, 4.0], &Device::Cpu)?;
+    /// let x = Tensor::new(&[1f32, 0.0], &Device::Cpu)?;
+    /// let mut grads = (&x * w.as_tensor())?.sum_all()?.backward()?;
+    /// let all = Measurement::of(&CandleGrads::all(&mut grads, &[("w", &w)]))?;
+    /// assert_eq!((all.name(0), all.name(1)), ("w", "unnamed.0"));
+    /// assert_eq!((all.tensor(0).l2(), all.tensor(1).l2()), (1.0, 5.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn all(store: &'g mut GradStore, vars: &(impl Vars + ?Sized)) -> Self {
+        let (mut slots, mut pairs) = pairs(store, vars);
+        let named: HashSet<TensorId> = pairs.iter().map(|(_, pair)| pair.var).collect();
+        let ids = store.get_ids().filter(|id| !named.contains(id));
+        let mut others: Vec<TensorId> = ids.copied().collect();
+        // An id shows its number, and candle counts upwards.
+        others.sort_by_cached_key(|id| {
+            let shown = format!("{id:?}");
+            (shown.len(), shown)
         });
+        for (index, id) in others.into_iter().enumerate() {
+            if let Some(grad) = store.get_id(id) {
+                let name = slots.name(&format!("unnamed.{index}"));
+                pairs.push((name, Pair::of_unknown(id, grad)));
+            }
+        }
+        Self::of(store, slots, pairs)
+    }
+
+    fn of(store: &'g mut GradStore, mut slots: Slots, pairs: Vec<Named>) -> Self {
         let mut shared = Shared::among(pairs.iter().map(|(_, pair)| pair));
         slots.reserve(pairs.len());
         for (name, pair) in pairs {
@@ -118,6 +160,22 @@ impl<'g> CandleGrads<'g> {
     pub fn transfers(&self) -> usize {
         self.slots.transfers()
     }
+}
+
+/// Where the name stands among the names, and what it names.
+type Named = (Range<usize>, Pair);
+
+/// The variables with their gradients, before it is known which of them share memory.
+fn pairs(store: &GradStore, vars: &(impl Vars + ?Sized)) -> (Slots, Vec<Named>) {
+    let (mut slots, mut pairs) = (Slots::default(), vec![]);
+    vars.each(&mut |name, var| {
+        let grad = store.get(var);
+        // An integer has no gradient; if somebody gave it one, that is an error when it is read.
+        if var.dtype().is_float() || grad.is_some() {
+            pairs.push((slots.name(name), Pair::new(var, grad)));
+        }
+    });
+    (slots, pairs)
 }
 
 impl TensorSet for CandleGrads<'_> {

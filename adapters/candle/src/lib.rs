@@ -32,8 +32,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod device;
+mod error;
 mod grads;
+mod guarded;
 mod host;
+mod loss;
 mod params;
 mod penalty;
 mod shared;
@@ -42,21 +45,19 @@ mod slots;
 mod step;
 mod vars;
 
+use error::storage;
+
+pub use error::IntoCandle;
 pub use grads::CandleGrads;
+pub use guarded::Guarded;
 pub use params::CandleParams;
 pub use penalty::{elastic_net, elastic_net_where, l1, l2};
-pub use step::GuardedStep;
-pub use vars::Vars;
+#[doc(no_inline)]
+pub use steadygrad;
+pub use step::{GuardedStep, guarded_backward};
+pub use vars::{Filtered, Vars};
 
 /// The programs of the README compile and run.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-/// What candle could not do, as an error of steadygrad's, without candle's backtrace.
-fn storage(mut error: candle_core::Error) -> steadygrad::Error {
-    while let candle_core::Error::WithBacktrace { inner, .. } = error {
-        error = *inner;
-    }
-    steadygrad::Error::Storage(error.to_string())
-}
