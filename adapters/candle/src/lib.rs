@@ -22,7 +22,12 @@
 //!
 //! - [`CandleGrads`] makes the gradients of a `GradStore` a set that every rule of steadygrad can
 //!   measure and edit, [`CandleParams`] the variables one that it can watch.
-//! - [`GuardedStep`] is candle's `backward_step` with a guard in it.
+//! - [`Guarded`] is an optimiser that guards its own steps, for code that takes an `Optimizer`:
+//!   `AdamW::new(vars.all_vars(), params)?.guarded(guard, &vars)`.
+//! - [`GuardedStep::guarded_backward_step`] is candle's `backward_step` with a guard in it, and
+//!   [`guarded_backward`] the same for several optimisers under one norm.
+//! - [`Vars`] are lists of variables under names, such as `[("policy", &policy), ("value", &value)]` of two `VarMap`s.
+//! - [`IntoCandle::candle`] is `?` for steadygrad's results in functions that return candle's.
 //! - [`l1`], [`l2`] and [`elastic_net`] are penalties for candle's autograd.
 //!
 //! On the host, tensors are read and edited where they lie, by steadygrad's own kernels: the bits are
