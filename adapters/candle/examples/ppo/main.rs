@@ -11,19 +11,21 @@
 //! arXiv:1506.02438), the pole that of Barto, Sutton and Anderson (1983).
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::{AdamW, Linear, Module, Optimizer, ParamsAdamW, VarBuilder, VarMap, ops};
 use clap::Parser;
-use plotters::prelude::*;
 use steadygrad::{Guard, OnNonFinite, Verdict, Wide, clip};
 use steadygrad_candle::{Vars, guarded_backward};
 
-#[path = "../../../examples/tell/mod.rs"]
+mod cart;
+mod picture;
+#[path = "../../../../examples/tell/mod.rs"]
 mod tell;
 
+use cart::{CartPole, Random};
 use tell::{Told, tell};
 
 const ENVS: usize = 8;
@@ -58,67 +60,13 @@ struct Options {
     out: PathBuf,
 }
 
-/// `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    /// In [0, 1).
-    fn uniform(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((x ^ (x >> 31)) >> 40) as f32 * 2f32.powi(-24)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.uniform() * n as f32) as usize
-    }
-}
-
-/// Place, speed, angle and angular speed, and for how many steps the pole has stood.
-struct CartPole {
-    state: [f32; 4],
-    steps: u32,
-}
-
-impl CartPole {
-    fn new(random: &mut Random) -> Self {
-        Self {
-            state: [(); 4].map(|()| 0.1 * random.uniform() - 0.05),
-            steps: 0,
-        }
-    }
-
-    /// A fiftieth of a second. Whether the episode goes on.
-    fn push(&mut self, force: f32) -> bool {
-        const POLE: f32 = 0.1;
-        const TOTAL: f32 = 1.0 + POLE;
-        const HALF_LENGTH: f32 = 0.5;
-        let [x, speed, angle, spin] = self.state;
-        let (sin, cos) = angle.sin_cos();
-        let pushed = (force + POLE * HALF_LENGTH * spin * spin * sin) / TOTAL;
-        let turned =
-            (9.8 * sin - cos * pushed) / (HALF_LENGTH * (4.0 / 3.0 - POLE * cos * cos / TOTAL));
-        let moved = pushed - POLE * HALF_LENGTH * turned * cos / TOTAL;
-        self.state = [
-            x + 0.02 * speed,
-            speed + 0.02 * moved,
-            angle + 0.02 * spin,
-            spin + 0.02 * turned,
-        ];
-        self.steps += 1;
-        let stands = self.state[0].abs() <= 2.4 && self.state[2].abs() <= 12f32.to_radians();
-        stands && self.steps < 500
-    }
-}
-
 struct Mlp {
     vars: VarMap,
     layers: [Linear; 3],
 }
 
 impl Mlp {
-    /// Weights uniform within ±1/√inputs, those of the last layer a hundredth of that.
+    /// Weights uniform within ±1/√inputs, those of the last layer a hundredth of that; no biases to begin with.
     fn new(outputs: usize, random: &mut Random) -> Result<Self> {
         let vars = VarMap::new();
         let vb = VarBuilder::from_varmap(&vars, DType::F32, &Device::Cpu);
@@ -127,16 +75,17 @@ impl Mlp {
             candle_nn::linear(64, 64, vb.pp("1"))?,
             candle_nn::linear(64, outputs, vb.pp("2"))?,
         ];
-        let mut set = Ok(());
-        vars.each(&mut |name, var| {
-            let size = if name.starts_with("2.") { 0.01 } else { 1.0 };
-            let bound = size / (var.elem_count() as f32 / var.dims()[0] as f32).sqrt();
+        for (place, var) in vars.list().iter().enumerate() {
+            let size = if place < 4 { 1.0 } else { 0.01 };
+            let bound = match var.dims() {
+                [_, inputs] => size / (*inputs as f32).sqrt(),
+                _ => 0.0,
+            };
             let weight = |_| bound * (2.0 * random.uniform() - 1.0);
             let weights: Vec<f32> = (0..var.elem_count()).map(weight).collect();
-            let new = Tensor::from_vec(weights, var.shape(), &Device::Cpu);
-            set = std::mem::replace(&mut set, Ok(())).and(new.and_then(|new| var.set(&new)));
-        });
-        set.map(|()| Self { vars, layers })
+            var.set(&Tensor::from_vec(weights, var.shape(), &Device::Cpu)?)?;
+        }
+        Ok(Self { vars, layers })
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -343,48 +292,6 @@ impl Trainer {
     }
 }
 
-/// The returns of all trainings, each with whether it was guarded and whether its reward was broken.
-fn draw(path: &Path, courses: &[(bool, bool, Course)], updates: u32) -> Told {
-    let ink = RGBColor(40, 44, 52);
-    let text = |size| ("sans-serif", size).into_font().color(&ink);
-    let root = SVGBackend::new(path, (800, 400)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let title = "A pole on a cart, PPO: without a guard (red) and with one (blue)";
-    let root = root.titled(title, text(20))?;
-    let mut chart = ChartBuilder::on(&root)
-        .margin(8)
-        .margin_right(24)
-        .x_label_area_size(40)
-        .y_label_area_size(72)
-        .build_cartesian_2d(1..updates.max(2), 0.0..520.0)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(RGBColor(228, 231, 236))
-        .label_style(text(14))
-        .axis_desc_style(text(15))
-        .x_desc("update (dashed: a broken reward)")
-        .y_desc("steps the pole stood")
-        .draw()?;
-    for (guarded, breaks, course) in courses {
-        let red = RGBColor(204, 51, 17);
-        let colour = if *guarded {
-            RGBColor(34, 119, 187)
-        } else {
-            red
-        };
-        let points = (1..).zip(course.returns.iter().copied());
-        if *breaks {
-            let style = colour.stroke_width(2);
-            chart.draw_series(DashedLineSeries::new(points, 6, 4, style))?;
-        } else {
-            chart.draw_series(LineSeries::new(points, colour.stroke_width(1)))?;
-        }
-    }
-    root.present()?;
-    Ok(())
-}
-
 fn program(options: &Options, out: &mut dyn Write) -> Told {
     let path = options.out.join("ppo.svg");
     std::fs::create_dir_all(&options.out)
@@ -422,9 +329,9 @@ fn program(options: &Options, out: &mut dyn Write) -> Told {
             course.end,
         )?;
         out.flush()?;
-        courses.push((guarded, breaks, course));
+        courses.push((guarded, breaks, course.returns));
     }
-    draw(&path, &courses, options.updates)?;
+    picture::draw(&path, &courses, options.updates)?;
     writeln!(out, "\nthe picture is {}", path.display())?;
     Ok(())
 }
