@@ -36,7 +36,8 @@ const MINIBATCH: usize = 256;
 const DISCOUNT: f32 = 0.99;
 const LAMBDA: f32 = 0.95;
 const RATIO: f64 = 0.2;
-const RATE: f64 = 1e-3;
+/// To begin with; it falls to 0.
+const RATE: f64 = 3e-3;
 /// Updates over which returns are averaged.
 const TAIL: usize = 10;
 const MAX_NORM: f64 = 0.5;
@@ -221,7 +222,11 @@ impl Trainer {
     }
 
     fn train(mut self, updates: u32) -> Result<Course> {
-        for _ in 0..updates {
+        for update in 0..updates {
+            let left = 1.0 - f64::from(update) / f64::from(updates);
+            for optimizer in &mut self.optimizers {
+                optimizer.set_learning_rate(RATE * left);
+            }
             self.update()?;
             if !self.course.end.is_empty() {
                 break;
@@ -294,7 +299,14 @@ impl Trainer {
 
 fn program(options: &Options, out: &mut dyn Write) -> Told {
     let path = options.out.join("ppo.svg");
+    // Better to know before the training.
     std::fs::create_dir_all(&options.out)
+        .and_then(|()| {
+            std::fs::File::options()
+                .append(true)
+                .create(true)
+                .open(&path)
+        })
         .map_err(|why| format!("cannot write to {}: {why}", path.display()))?;
     writeln!(
         out,

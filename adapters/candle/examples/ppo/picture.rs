@@ -26,6 +26,7 @@ pub(crate) fn draw(path: &Path, courses: &[(bool, bool, Vec<f64>)], updates: u32
         .bold_line_style(RGBColor(228, 231, 236))
         .label_style(text(14))
         .axis_desc_style(text(15))
+        .y_label_formatter(&|y| format!("{y:.0}"))
         .x_desc("update (dashed: a broken reward)")
         .y_desc("steps the pole stood")
         .draw()?;
