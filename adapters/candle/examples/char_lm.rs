@@ -20,7 +20,7 @@ use candle_nn::rnn::{LSTM, RNN};
 use candle_nn::{Embedding, LSTMConfig, Linear, Module, Optimizer, SGD, VarBuilder, VarMap};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use steadygrad::{Guard, Measurement, Step, Wide, clip};
+use steadygrad::{Guard, Measurement, Step, Verdict, Wide, clip};
 use steadygrad_candle::{CandleGrads, CandleParams, Vars};
 
 #[path = "../../../examples/tell/curves.rs"]
@@ -327,8 +327,10 @@ fn train(corpus: &Corpus, options: &Options, mut guard: Option<Guard>) -> Outcom
             let report = guard.step(Step::new(&mut set).params(&params).loss(value))?;
             norms.push(report.before());
             clipped += usize::from(report.is_clipped());
-            if report.verdict().is_apply() {
-                optimizer.step(&grads)?;
+            match report.verdict() {
+                Verdict::Apply => optimizer.step(&grads)?,
+                Verdict::Skip => (),
+                Verdict::Rollback | Verdict::Stop => return Err(report.to_string().into()),
             }
         } else {
             let seen = Measurement::of(&CandleGrads::new(&mut grads, &model.vars))?;

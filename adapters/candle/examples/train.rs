@@ -59,8 +59,8 @@ fn program(out: &mut dyn Write) -> Told {
     let varmap = VarMap::new();
     let vs = VarBuilder::from_varmap(&varmap, DType::F32, &Device::Cpu);
     let model = Mlp::new(&vs)?;
-    let mut sgd = SGD::new(varmap.all_vars(), 0.05)?;
-    let mut guard = steadygrad::Guard::new().clip(steadygrad::clip::GlobalNorm::new(1.0)?); // 2
+    let guard = steadygrad::Guard::new().clip(steadygrad::clip::GlobalNorm::new(1.0)?); // 2
+    let mut sgd = SGD::new(varmap.all_vars(), 0.05)?.guarded(guard, &varmap); // 3, was without .guarded(..)
     for epoch in 1..=EPOCHS {
         let mut sum = 0.0;
         for batch in 0..train_images.dim(0)? / BATCH {
@@ -68,7 +68,7 @@ fn program(out: &mut dyn Write) -> Told {
             let labels = train_labels.narrow(0, batch * BATCH, BATCH)?;
             let log_sm = ops::log_softmax(&model.forward(&images)?, D::Minus1)?;
             let loss = loss::nll(&log_sm, &labels)?;
-            sgd.guarded_backward_step(&loss, &mut guard, &varmap)?; // 3, was: sgd.backward_step(&loss)?;
+            sgd.backward_step(&loss)?;
             sum += loss.to_scalar::<f32>()?;
         }
         let guesses = model.forward(&test_images)?.argmax(D::Minus1)?;
@@ -84,6 +84,6 @@ fn program(out: &mut dyn Write) -> Told {
             100.0 * right
         )?;
     }
-    writeln!(out, "{}", guard.report())?;
+    writeln!(out, "{}", sgd.report())?;
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! The gradients of a `GradStore`.
 
+use std::collections::HashSet;
 use std::marker::PhantomData;
 
+use candle_core::TensorId;
 use candle_core::backprop::GradStore;
 use steadygrad::{Reading, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
 
@@ -12,8 +14,9 @@ use crate::shared::{Pair, Shared};
 /// The gradients of some variables, as a set that steadygrad measures and edits.
 ///
 /// Goes between `backward()` and `opt.step(&grads)`. A variable without a gradient keeps its place
-/// with no elements (if none has one though the store holds some, as with another model's variables, every step and
-/// every clip by norm is an error); one that is listed under two names is counted and scaled once, under the first.
+/// with no elements, unless it is an integer (if none has one though the store holds some, as with another model's
+/// variables, every step and every clip by norm is an error); one that is listed under two names is counted and
+/// scaled once, under the first.
 /// F32, F64, F16 and BF16 may be mixed.
 ///
 /// # In place
@@ -63,12 +66,49 @@ impl<'g> CandleGrads<'g> {
     /// the set is measured or edited.
     #[must_use]
     pub fn new(store: &'g mut GradStore, vars: &(impl Vars + ?Sized)) -> Self {
-        // The names of all, end to end.
-        let (mut names, mut pairs) = (String::new(), vec![]);
-        vars.each(&mut |name, var| {
-            names.push_str(name);
-            pairs.push((names.len(), Pair::new(var, store.get(var))));
+        let named = Named::among(store, vars);
+        Self::of(store, named)
+    }
+
+    /// Every gradient of the store: those of `vars` under their names, then all others as `unnamed.0`,
+    /// `unnamed.1`, …, in the order in which what they belong to was made.
+    ///
+    /// Of what else `store` holds gradients nobody can tell: candle leaves in it those of constants, such as a
+    /// batch, beside those of variables. A norm over all of them is none of a model.
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor, Var};
+    /// use steadygrad::Measurement;
+    /// use steadygrad_candle::CandleGrads;
+    ///
+    /// let w = Var::new(&[3f32, 4.0], &Device::Cpu)?;
+    /// let x = Tensor::new(&[1f32, 0.0], &Device::Cpu)?;
+    /// let mut grads = (&x * w.as_tensor())?.sum_all()?.backward()?;
+    /// let all = Measurement::of(&CandleGrads::all(&mut grads, &[("w", &w)]))?;
+    /// assert_eq!((all.name(0), all.name(1)), ("w", "unnamed.0"));
+    /// assert_eq!((all.tensor(0).l2(), all.tensor(1).l2()), (1.0, 5.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn all(store: &'g mut GradStore, vars: &(impl Vars + ?Sized)) -> Self {
+        let mut named = Named::among(store, vars);
+        let known: HashSet<TensorId> = named.pairs.iter().map(|(_, pair)| pair.var).collect();
+        let ids = store.get_ids().filter(|id| !known.contains(id));
+        let mut others: Vec<TensorId> = ids.copied().collect();
+        // An id shows its number, and candle counts upwards.
+        others.sort_by_cached_key(|id| {
+            let shown = format!("{id:?}");
+            (shown.len(), shown)
         });
+        for (index, id) in others.into_iter().enumerate() {
+            if let Some(grad) = store.get_id(id) {
+                named.push(&format!("unnamed.{index}"), Pair::of_unknown(id, grad));
+            }
+        }
+        Self::of(store, named)
+    }
+
+    fn of(store: &'g mut GradStore, Named { names, pairs }: Named) -> Self {
         let mut shared = Shared::among(pairs.iter().map(|(_, pair)| pair));
         let mut places = Places::with_capacity(pairs.len());
         let mut start = 0;
@@ -128,6 +168,34 @@ impl<'g> CandleGrads<'g> {
     #[must_use]
     pub fn transfers(&self) -> usize {
         self.places.transfers()
+    }
+}
+
+/// Variables with their gradients, before it is known which of them share memory.
+#[derive(Default)]
+struct Named {
+    /// The names of all, end to end.
+    names: String,
+    /// Each with where its name ends.
+    pairs: Vec<(usize, Pair)>,
+}
+
+impl Named {
+    fn among(store: &GradStore, vars: &(impl Vars + ?Sized)) -> Self {
+        let mut named = Self::default();
+        vars.each(&mut |name, var| {
+            let grad = store.get(var);
+            // An integer has no gradient; if somebody gave it one, that is an error when it is read.
+            if var.dtype().is_float() || grad.is_some() {
+                named.push(name, Pair::new(var, grad));
+            }
+        });
+        named
+    }
+
+    fn push(&mut self, name: &str, pair: Pair) {
+        self.names.push_str(name);
+        self.pairs.push((self.names.len(), pair));
     }
 }
 

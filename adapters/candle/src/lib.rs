@@ -22,7 +22,12 @@
 //!
 //! - [`CandleGrads`] makes the gradients of a `GradStore` a set that every rule of steadygrad can
 //!   measure and edit, [`CandleParams`] the variables one that it can watch.
-//! - [`GuardedStep`] is candle's `backward_step` with a guard in it.
+//! - [`Guarded`] is an optimiser that guards its own steps, for code that takes an `Optimizer`:
+//!   `AdamW::new(vars.all_vars(), params)?.guarded(guard, &vars)`.
+//! - [`GuardedStep::guarded_backward_step`] is candle's `backward_step` with a guard in it, and
+//!   [`guarded_backward`] the same for several optimisers under one norm.
+//! - [`Vars`] are lists of variables under names, such as `[("policy", &policy), ("value", &value)]` of two `VarMap`s.
+//! - [`IntoCandle::candle`] is `?` for steadygrad's results in functions that return candle's.
 //! - [`l1`], [`l2`] and [`elastic_net`] are penalties for candle's autograd.
 //!
 //! On the host, tensors are read and edited where they lie, by steadygrad's own kernels: the bits are
@@ -32,8 +37,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod engine;
+mod error;
 mod grads;
+mod guarded;
 mod host;
+mod loss;
 mod params;
 mod penalty;
 mod places;
@@ -41,21 +49,19 @@ mod shared;
 mod step;
 mod vars;
 
+use error::storage;
+
+pub use error::IntoCandle;
 pub use grads::CandleGrads;
+pub use guarded::Guarded;
 pub use params::CandleParams;
 pub use penalty::{elastic_net, elastic_net_where, l1, l2};
-pub use step::GuardedStep;
-pub use vars::Vars;
+#[doc(no_inline)]
+pub use steadygrad;
+pub use step::{GuardedStep, guarded_backward};
+pub use vars::{Filtered, Vars};
 
 /// The programs of the README compile and run.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-/// What candle could not do, as an error of steadygrad's, without candle's backtrace.
-fn storage(mut error: candle_core::Error) -> steadygrad::Error {
-    while let candle_core::Error::WithBacktrace { inner, .. } = error {
-        error = *inner;
-    }
-    steadygrad::Error::Storage(error.to_string())
-}

@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, T
 use steadygrad::Ask;
 use steadygrad::penalty::all_but_biases;
 
+use crate::vars::trained;
 use crate::{Vars, host};
 
 /// `λ·Σ|w|` over all weights but biases (variables of at most one axis), as a scalar to be added to the loss.
@@ -90,7 +91,7 @@ pub fn elastic_net(vars: &(impl Vars + ?Sized), lambda_1: f64, lambda_2: f64) ->
 /// of another type). On the host the sums are steadygrad's own, and the value is that of the core's
 /// penalty within 1e-7 relative (F64: 1e-14) for any number of elements. On a device they are taken
 /// in rows of 8192 and then in all: within 1e-7 where the device has `f64`; where it has not, within
-/// 1e-6 up to 10⁶ elements and 1e-5 beyond. A variable under two names counts once.
+/// 1e-6 up to 10⁶ elements and 1e-5 beyond. A variable under two names counts once, an integer one not at all.
 ///
 /// # Examples
 ///
@@ -106,7 +107,7 @@ pub fn elastic_net(vars: &(impl Vars + ?Sized), lambda_1: f64, lambda_2: f64) ->
 ///
 /// # Errors
 ///
-/// A λ that is negative or not finite, a variable that is not F32, F64, F16 or BF16, and what candle gives.
+/// A λ that is negative or not finite, a variable of floats that are not F32, F64, F16 or BF16, and what candle gives.
 pub fn elastic_net_where(
     vars: &(impl Vars + ?Sized),
     lambda_1: f64,
@@ -130,7 +131,7 @@ fn sum(
     let cost = Cost { lambda_1, lambda_2 };
     let mut seen = std::collections::HashSet::new();
     let (mut dtype, mut sum) = (DType::F32, None::<Result<Tensor>>);
-    vars.each(&mut |name, var| {
+    trained(vars, &mut |name, var| {
         if !covers(name, var.dims()) || !seen.insert(var.id()) {
             return;
         }

@@ -13,7 +13,8 @@ pub(crate) struct Placed {
 /// A variable and its gradient, by where they lie.
 pub(crate) struct Pair {
     pub(crate) var: TensorId,
-    storage: usize,
+    /// That of the variable, where it is known.
+    storage: Option<usize>,
     pub(crate) grad: Option<Placed>,
 }
 
@@ -22,15 +23,30 @@ fn storage_of(tensor: &Tensor) -> usize {
     std::ptr::from_ref(&*storage).addr()
 }
 
+impl Placed {
+    fn new(tensor: &Tensor) -> Self {
+        Self {
+            tensor: tensor.detach(),
+            storage: storage_of(tensor),
+        }
+    }
+}
+
 impl Pair {
     pub(crate) fn new(var: &Var, grad: Option<&Tensor>) -> Self {
         Self {
             var: var.id(),
-            storage: storage_of(var),
-            grad: grad.map(|grad| Placed {
-                tensor: grad.detach(),
-                storage: storage_of(grad),
-            }),
+            storage: Some(storage_of(var)),
+            grad: grad.map(Placed::new),
+        }
+    }
+
+    /// A gradient of something of which the id is known, and no more.
+    pub(crate) fn of_unknown(id: TensorId, grad: &Tensor) -> Self {
+        Self {
+            var: id,
+            storage: None,
+            grad: Some(Placed::new(grad)),
         }
     }
 }
@@ -54,7 +70,7 @@ impl Shared {
         // Sorted, equal addresses stand side by side: cheaper than a map of all, and most often none are.
         let mut all = Vec::with_capacity(2 * pairs.len());
         for pair in pairs.clone() {
-            all.push(pair.storage);
+            all.extend(pair.storage);
             all.extend(pair.grad.as_ref().map(|grad| grad.storage));
         }
         all.sort_unstable();
@@ -63,7 +79,8 @@ impl Shared {
             twice.map(|next| (next[0], Taken::default())).collect();
         if !shared.is_empty() {
             for pair in pairs {
-                if let Some(taken) = shared.get_mut(&pair.storage) {
+                let storage = pair.storage.as_ref();
+                if let Some(taken) = storage.and_then(|storage| shared.get_mut(storage)) {
                     taken.by_variable = true;
                 }
             }
@@ -73,7 +90,8 @@ impl Shared {
 
     /// Whether the variable comes for the first time.
     pub(crate) fn is_new(&mut self, pair: &Pair) -> bool {
-        let Some(taken) = self.0.get_mut(&pair.storage) else {
+        let storage = pair.storage.as_ref();
+        let Some(taken) = storage.and_then(|storage| self.0.get_mut(storage)) else {
             return true;
         };
         let is_new = !taken.vars.contains(&pair.var);

@@ -130,6 +130,8 @@ fn numbers_that_train_nothing_are_refused() {
         }
     }
     refused("char_lm", &["--steps=0"]);
+    refused("ppo", &["--updates=0"]);
+    refused("ppo", &["--seeds=0"]);
     refused("cost", &["--rounds=0"]);
 }
 
@@ -149,6 +151,8 @@ fn a_bad_folder_or_text_is_found_before_the_training() {
             "{said}"
         );
     }
+    let said = refused("ppo", &["--updates", "1", "--out", file]);
+    assert!(said.starts_with("error: cannot write to"), "{said}");
 }
 
 #[test]
@@ -186,12 +190,49 @@ fn a_classifier_learns() {
 }
 
 #[test]
+fn the_pole_is_learnt_and_a_broken_reward_breaks_nothing_guarded() {
+    let out = folder("ppo");
+    let out = out.to_str().unwrap();
+    let text = printed("ppo", &["--updates", "2", "--seeds", "2", "--out", out]);
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.contains("| with"))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), 4, "{text}");
+    for row in &rows {
+        let stood: f64 = row[2].parse().unwrap();
+        assert!((8.0..=500.0).contains(&stood), "{text}");
+        assert_eq!(
+            row[1] == "with guard",
+            row[4] != "NaN" && row[5] != "0 of 32"
+        );
+    }
+    assert_eq!(rows[2][0], "2, reward broken");
+    let picture = fs::read_to_string(format!("{out}/ppo.svg")).unwrap();
+    assert!(picture.contains("steps the pole stood") && text.ends_with("ppo.svg\n"));
+}
+
+#[test]
 fn costs_are_finite() {
     let text = printed("cost", &["--small", "--rounds", "1"]);
     for row in ["clipped to half", "under the bound"] {
         for cell in &cells(&text, row)[1..] {
             assert!(cell.parse::<f64>().unwrap() > 0.0, "{text}");
         }
+    }
+    for row in [
+        "policy + value, 12 tensors, 9 k",
+        "accumulation of 4 micro-batches, LSTM, 8 tensors, 1.3 M",
+        "LSTM with AdamW, clip and step",
+    ] {
+        let cells: Vec<f64> = cells(&text, row)[1..]
+            .iter()
+            .map(|cell| cell.parse().unwrap())
+            .collect();
+        assert!(cells[0] > cells[1] && cells[1] >= 1.0, "{text}");
+        assert!(cells[2] > 0.0 && cells[3] > 0.0, "{text}");
+        assert!(cells[4] > 0.0 && cells[5] == 0.0, "{text}");
     }
 }
 
@@ -206,6 +247,17 @@ fn a_closed_pipe_is_quiet_and_a_full_disk_a_sentence() {
         ),
         ("facts", &[]),
         ("train", &[]),
+        (
+            "ppo",
+            &[
+                "--updates",
+                "1",
+                "--seeds",
+                "1",
+                "--out",
+                out.to_str().unwrap(),
+            ],
+        ),
         ("cost", &["--small", "--rounds", "1"]),
     ] {
         let ended = |stdout: Stdio| {

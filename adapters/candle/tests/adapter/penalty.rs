@@ -102,6 +102,16 @@ fn a_strength_must_be_a_number() {
             .to_string();
         assert!(error.contains("expected a finite number ≥ 0"), "{error}");
     }
-    let w = Var::zeros((1, 2), DType::U32, &Device::Cpu).unwrap();
-    assert!(l1(&[w], 1.0).is_err());
+}
+
+#[test]
+fn an_integer_is_no_weight() {
+    let counter = Var::ones((1, 2), DType::I64, &Device::Cpu).unwrap();
+    let w = Var::new(&[[3f32]], &Device::Cpu).unwrap();
+    let vars = [("steps", counter), ("w", w)];
+    assert_eq!(scalar(&l1(&vars, 1.0).unwrap()), 3.0);
+    assert_eq!(
+        scalar(&elastic_net_where(&vars, 1.0, 0.0, |_| true).unwrap()),
+        3.0
+    );
 }

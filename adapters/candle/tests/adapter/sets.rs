@@ -6,7 +6,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Init, VarMap};
 use steadygrad::{
-    Edits, Error, Factor, Guard, Measurement, Needs, TensorSet, TensorSetMut, Units, clip,
+    Edits, Error, Factor, Guard, Measurement, Needs, Step, TensorSet, TensorSetMut, Units, clip,
 };
 use steadygrad_candle::{CandleGrads, CandleParams, Vars};
 
@@ -55,6 +55,108 @@ fn every_list_of_variables_has_a_fixed_order() {
     let hashed = HashMap::from([("y".to_string(), y.clone()), ("x".to_string(), x.clone())]);
     assert_eq!(names(&hashed), ["x", "y"]);
     assert_eq!(names(&BTreeMap::from([("y", y), ("x", x)])), ["x", "y"]);
+}
+
+#[test]
+fn names_in_a_name_follow_it() {
+    let [policy, value] = [(); 2].map(|()| VarMap::new());
+    for (map, layers) in [(&policy, ["out.w", "in.w"]), (&value, ["in.w", "in.b"])] {
+        for name in layers {
+            map.get(2, name, Init::Const(1.0), DType::F32, &Device::Cpu)
+                .unwrap();
+        }
+    }
+    let both = [("policy", &policy), ("value", &value)];
+    let all = ["policy.in.w", "policy.out.w", "value.in.b", "value.in.w"];
+    assert_eq!(names(&both), all);
+    assert_eq!(names(&both.to_vec()), all);
+    assert_eq!(names(&BTreeMap::from(both)), all);
+    assert_eq!(
+        names(&HashMap::from(
+            both.map(|(name, map)| (name.to_owned(), map))
+        )),
+        all
+    );
+    assert_eq!(names(&both.filtered("policy.")), all[..2]);
+    let weights = both.filtered(|name: &str| name.ends_with('w'));
+    assert_eq!(names(&weights), [all[0], all[1], all[3]]);
+    assert_eq!(weights.list().len(), 3);
+    // Names of one's own, and none.
+    let w = var(&[1.0]);
+    assert_eq!(names(&("actor", &w)), ["actor"]);
+    assert_eq!(names(&("", both)), all);
+    assert_eq!(names(&w), [""]);
+    assert_eq!(
+        names(&("outer", [("inner", [w.clone()])])),
+        ["outer.inner.0"]
+    );
+    let lists: [(&str, &dyn Vars); 2] = [("map", &value), ("list", &[w])];
+    assert_eq!(names(&lists), ["map.in.b", "map.in.w", "list.0"]);
+}
+
+/// A `VarMap` that is filled as the layers are made, and counts its steps.
+#[test]
+fn parameters_follow_the_list_and_leave_integers_out() {
+    let map = VarMap::new();
+    for on_device in [false, true] {
+        let made = |name, value, dtype| {
+            map.get((), name, Init::Const(value), dtype, &Device::Cpu)
+                .unwrap()
+        };
+        let mut params = CandleParams::new(&map);
+        if on_device {
+            params = params.on_device();
+        }
+        let norm = || Measurement::of(&params).unwrap().total().l2();
+        assert_eq!(norm(), 0.0);
+        made("b", 3.0, DType::F32);
+        made("steps", 7.0, DType::I64);
+        assert_eq!(norm(), 3.0);
+        made("a", 4.0, DType::F16);
+        assert_eq!(norm(), 5.0);
+        assert_eq!(names(&map), ["a", "b"]);
+        // One that takes the place of another under its name.
+        let other = Var::new(12f32, &Device::Cpu).unwrap();
+        map.data().lock().unwrap().insert("b".into(), other);
+        assert_eq!(norm(), 160f64.sqrt());
+        assert_eq!(params.transfers() > 0, on_device);
+        // Both sets leave out the same, or a guard would not take them together.
+        let mut store = GradStore::default();
+        let mut set = CandleGrads::new(&mut store, &map);
+        let mut guard = Guard::new();
+        let report = guard.step(Step::new(&mut set).params(&params));
+        assert_eq!(report.unwrap().params().unwrap().len(), 2);
+        map.data().lock().unwrap().clear();
+        assert_eq!(norm(), 0.0);
+    }
+}
+
+#[test]
+fn a_bare_store_is_a_set_in_a_fixed_order() {
+    let (w, b) = (var(&[3.0]), var(&[4.0]));
+    let (x, y) = (
+        Tensor::new(&[12f32], &Device::Cpu).unwrap(),
+        Tensor::new(&[84f32], &Device::Cpu).unwrap(),
+    );
+    for _ in 0..20 {
+        let sum = (w.mul(&x).unwrap() + b.mul(&y).unwrap()).unwrap();
+        let mut store = sum.backward().unwrap();
+        let seen = Measurement::of(&CandleGrads::all(&mut store, &[("b", &b)])).unwrap();
+        let all: Vec<_> = (0..4)
+            .map(|i| (seen.name(i), seen.tensor(i).l2()))
+            .collect();
+        let expected = [
+            ("b", 84.0),
+            ("unnamed.0", 12.0),
+            ("unnamed.1", 3.0),
+            ("unnamed.2", 4.0),
+        ];
+        assert_eq!(all, expected);
+        let none: &[Var] = &[];
+        let clipped = clip::global_norm(&mut CandleGrads::all(&mut store, none), 1.0).unwrap();
+        assert!((clipped.before() - (84f64 * 84.0 + 144.0 + 25.0).sqrt()).abs() < 1e-9);
+        assert_eq!(values(&store, &w), [(12.0 / clipped.before()) as f32]);
+    }
 }
 
 #[test]
@@ -336,7 +438,7 @@ fn what_cannot_be_used_is_an_error() {
 fn sets_travel_between_threads() {
     fn check<T: Send + Sync + std::fmt::Debug>() {}
     check::<CandleGrads<'_>>();
-    check::<CandleParams>();
+    check::<CandleParams<VarMap>>();
 }
 
 #[test]
