@@ -12,7 +12,8 @@ fn var(values: &[f32]) -> Var {
 
 #[test]
 fn the_guard_sees_the_parameters() {
-    let (w, frozen) = (var(&[1.0]), var(&[0.0, f32::NAN]));
+    let matrix = |row: &[f32]| Var::from_slice(row, (1, row.len()), &Device::Cpu).unwrap();
+    let (w, frozen) = (matrix(&[1.0]), matrix(&[0.0, f32::NAN]));
     let vars = [("w", w.clone()), ("frozen", frozen)];
     let mut sgd = SGD::new(vec![w.clone()], 0.1).unwrap();
     let mut guard = Guard::new().detect(WeightGrowth::new(2.0).unwrap());
@@ -25,7 +26,7 @@ fn the_guard_sees_the_parameters() {
         (Some("frozen"), Verdict::Skip)
     );
     assert!(report.abstained().is_empty(), "{report}");
-    assert_eq!(w.to_vec1::<f32>().unwrap(), [1.0]);
+    assert_eq!(w.to_vec2::<f32>().unwrap(), [[1.0]]);
 }
 
 /// Whatever candle's `backward_step` takes: it differentiates the sum.
