@@ -1,78 +1,13 @@
 //! The commands of the README in a short form, and what they print.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::Mutex;
 
-/// The program of the README's command, as fast as this test was compiled. Both adapters have examples of these
-/// names and cargo puts them in one place, so it is asked for each of them once.
-fn command(example: &'static str, options: &[&str]) -> Command {
-    static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
-    let mut built = BUILT.lock().unwrap();
-    let program = built.entry(example).or_insert_with(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let (profile, folder) = if cfg!(debug_assertions) {
-            ("test", "debug")
-        } else {
-            ("release", "release")
-        };
-        // With the features that this test has, so that nothing is compiled again.
-        let train = if cfg!(feature = "train") { "train" } else { "" };
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--profile", profile, "--target-dir"])
-            .arg(target)
-            .args(["-p", env!("CARGO_PKG_NAME"), "--features", train])
-            .args(["--example", example])
-            .status();
-        assert!(status.unwrap().success());
-        let program = target.join(folder).join("examples").join(example);
-        program.with_extension(std::env::consts::EXE_EXTENSION)
-    });
-    let mut command = Command::new(program);
-    command.args(options);
-    command
-}
+#[path = "../../asked.rs"]
+mod asked;
 
-/// What an example prints, if it ends well and complains of nothing.
-fn printed(example: &'static str, options: &[&str]) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command(example, options).output().unwrap();
-    let complaint = String::from_utf8(stderr).unwrap();
-    assert!(status.success() && complaint.is_empty(), "{complaint}");
-    String::from_utf8(stdout).unwrap()
-}
-
-/// The sentence with which options are refused.
-fn refused(example: &'static str, options: &[&str]) -> String {
-    let output = command(example, options).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{options:?}: {said}");
-    assert!(output.stdout.is_empty(), "{options:?}");
-    said.lines().next().unwrap().to_owned()
-}
-
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("burn")
-        .join(name);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-/// The cells of the lines of the tables that begin with these words.
-fn cells<'t>(table: &'t str, first: &str) -> Vec<&'t str> {
-    let line = table
-        .lines()
-        .find(|line| line.starts_with(&format!("| {first} |")));
-    let line = line.unwrap_or_else(|| panic!("no {first} in {table}"));
-    line.trim_matches('|').split('|').map(str::trim).collect()
-}
+#[cfg(target_os = "linux")]
+use asked::is_heard_by_nobody;
+use asked::{cells, folder, printed, refused};
 
 #[test]
 fn char_lm_reads_steadygrads_sources() {
@@ -118,65 +53,6 @@ fn numbers_that_train_nothing_are_refused() {
     }
     refused("char_lm", &["--steps=0"]);
     refused("cost", &["--rounds=2"]);
-}
-
-/// Where the batches have no broken reading, the guard changes nothing but by its bound.
-#[test]
-#[cfg(feature = "train")]
-fn supervised_trains_by_burns_trainer() {
-    let out = folder("supervised");
-    let short = ["--epochs=2", "--batches=3", "--out", out.to_str().unwrap()];
-    let text = printed(
-        "supervised",
-        &[&short[..], &["--broken=0", "--max-norm=1e9"]].concat(),
-    );
-    let [without, with] = ["without guard", "with guard"].map(|run| cells(&text, run));
-    assert_eq!(without[1..], with[1..], "{text}");
-    assert_eq!(with[7..], ["0.0", "0.00", "the last epoch"], "{text}");
-    assert!(
-        with[1..7]
-            .iter()
-            .all(|cell| cell.parse::<f64>().unwrap() > 0.0),
-        "{text}"
-    );
-    assert!(out.join("with-guard/checkpoint/scheduler-2.bpk").exists());
-    assert!(
-        out.join("with-guard/train/epoch-2/Gradient_Norm.log")
-            .exists()
-    );
-
-    // Where every one is broken, the model is as it was, and the guard says stop at the eleventh.
-    let text = printed(
-        "supervised",
-        &[&["--batches=20"], &short[2..], &["--broken=1"]].concat(),
-    );
-    let with = cells(&text, "with guard");
-    assert_eq!(with[8], "100.00", "{text}");
-    assert!(
-        with[9].starts_with("step 11: ") && with[9].contains("stop"),
-        "{text}"
-    );
-    assert!(
-        with[4].parse::<f64>().unwrap().is_nan() && with[1] == "NaN",
-        "{text}"
-    );
-
-    for option in [
-        "--rate=1.5",
-        "--rate=0",
-        "--max-norm=nan",
-        "--epochs=0",
-        "--batches=0",
-    ] {
-        refused("supervised", &[option]);
-    }
-    let file = out.join("file");
-    fs::write(&file, "").unwrap();
-    let said = refused(
-        "supervised",
-        &["--epochs=1", "--out", file.to_str().unwrap()],
-    );
-    assert!(said.starts_with("error: cannot write to"), "{said}");
 }
 
 #[test]
@@ -243,26 +119,7 @@ fn a_closed_pipe_is_quiet_and_a_full_disk_a_sentence() {
         ),
         ("facts", &[]),
         ("cost", &["--small", "--rounds", "3"]),
-        #[cfg(feature = "train")]
-        (
-            "supervised",
-            &["--epochs=1", "--batches=1", "--out", out.to_str().unwrap()],
-        ),
     ] {
-        let ended = |stdout: Stdio| {
-            let output = command(example, options).stdout(stdout).output().unwrap();
-            (
-                output.status.code(),
-                String::from_utf8(output.stderr).unwrap(),
-            )
-        };
-        let (reader, writer) = io::pipe().unwrap();
-        drop(reader);
-        assert_eq!(ended(writer.into()), (Some(0), String::new()), "{example}");
-        let (code, said) = ended(fs::File::create("/dev/full").unwrap().into());
-        assert!(
-            code == Some(2) && said.starts_with("error: cannot write"),
-            "{example}: {said}"
-        );
+        is_heard_by_nobody(example, options);
     }
 }

@@ -2,7 +2,8 @@
 
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use steadygrad::{Guard, Measurement, Step, clip};
-use steadygrad_burn::{BurnGrads, SharedGuard};
+use steadygrad_burn::BurnGrads;
+use steadygrad_burn_train::SharedGuard;
 
 use crate::{Model, momentum, shared};
 

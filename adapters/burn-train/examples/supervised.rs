@@ -2,7 +2,7 @@
 //! guard that only watches, where NaN and a growing loss go on to the weights, and once with one that clips and skips.
 //!
 //! ```sh
-//! cargo run --release -p steadygrad-burn --features train --example supervised
+//! cargo run --release -p steadygrad-burn-train --example supervised
 //! ```
 //!
 //! An LSTM reads a sequence of readings and is to tell their sum. Now and then a reading is broken: NaN. With
@@ -43,7 +43,7 @@ use burn::train::{
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use steadygrad::{Guard, OnNonFinite, clip};
-use steadygrad_burn::{GradNormMetric, GuardedLr, SharedGuard};
+use steadygrad_burn_train::{GradNormMetric, GuardedLr, SharedGuard};
 
 #[path = "../../../examples/tell/mod.rs"]
 mod tell;

@@ -5,7 +5,6 @@ mod accumulation;
 mod checkpoint;
 mod schedule;
 mod shared;
-#[cfg(feature = "train")]
 mod trainer;
 
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use steadygrad::Guard;
-use steadygrad_burn::SharedGuard;
+use steadygrad_burn_train::SharedGuard;
 
 /// A matrix whose gradient is what it is multiplied by, and a matrix without gradient.
 #[derive(Module, Debug)]

@@ -5,7 +5,7 @@ use burn::lr_scheduler::module_lr_scheduler::{ModuleLrScheduler, ModuleLrSchedul
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use burn::module::ParamGroup;
 use steadygrad::{Guard, clip, detect};
-use steadygrad_burn::{GuardedLr, SharedGuard};
+use steadygrad_burn_train::{GuardedLr, SharedGuard};
 
 use crate::{Model, momentum, shared};
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use burn::module::Module;
 use steadygrad::{Guard, GuardState, Verdict, clip, detect};
-use steadygrad_burn::SharedGuard;
+use steadygrad_burn_train::SharedGuard;
 
 use crate::{Model, folder, momentum, shared};
 

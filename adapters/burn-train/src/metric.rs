@@ -28,7 +28,7 @@ use crate::{SharedGuard, StepSummary};
 /// use burn::train::metric::{Metric, MetricMetadata, Numeric};
 /// use burn::{nn::LinearConfig, optim::{GradientsParams, SgdConfig}, tensor::{Device, Tensor}};
 /// use steadygrad::{clip, Guard};
-/// use steadygrad_burn::{GradNormMetric, SharedGuard};
+/// use steadygrad_burn_train::{GradNormMetric, SharedGuard};
 ///
 /// let device = Device::flex().autodiff();
 /// let (mut model, mut optim) = (LinearConfig::new(2, 1).with_bias(false).init(&device), SgdConfig::new().init());

@@ -9,9 +9,9 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use steadygrad::{Guard, GuardState, Report, Step, Verdict};
+use steadygrad_burn::{BurnGrads, BurnParams};
 
 use crate::merged::Merged;
-use crate::{BurnGrads, BurnParams};
 
 /// What one step came to, in numbers.
 ///
@@ -20,7 +20,7 @@ use crate::{BurnGrads, BurnParams};
 /// ```
 /// use burn::{nn::LinearConfig, optim::{GradientsParams, SgdConfig}, tensor::{Device, Tensor}};
 /// use steadygrad::{clip, Guard, Verdict};
-/// use steadygrad_burn::SharedGuard;
+/// use steadygrad_burn_train::SharedGuard;
 ///
 /// let device = Device::flex().autodiff();
 /// let (model, mut optim) = (LinearConfig::new(2, 1).with_bias(false).init(&device), SgdConfig::new().init());
@@ -108,7 +108,7 @@ impl StepSummary {
 /// use burn::optim::{GradientsParams, SgdConfig};
 /// use burn::tensor::{Device, Tensor};
 /// use steadygrad::{clip, Guard, Verdict};
-/// use steadygrad_burn::SharedGuard;
+/// use steadygrad_burn_train::SharedGuard;
 ///
 /// #[derive(Module, Debug)]
 /// struct Model {
@@ -176,7 +176,7 @@ impl SharedGuard {
     /// ```
     /// use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
     /// use steadygrad::Guard;
-    /// use steadygrad_burn::SharedGuard;
+    /// use steadygrad_burn_train::SharedGuard;
     ///
     /// let over = Arc::new(AtomicBool::new(false));
     /// let tell = Arc::clone(&over);
@@ -206,14 +206,12 @@ impl SharedGuard {
     /// ```
     /// use burn::train::Interrupter;
     /// use steadygrad::Guard;
-    /// use steadygrad_burn::SharedGuard;
+    /// use steadygrad_burn_train::SharedGuard;
     ///
     /// let interrupter = Interrupter::new();
     /// let guard = SharedGuard::interrupting(Guard::new(), &interrupter);
     /// assert!(guard.stopped().is_none() && !interrupter.should_stop());
     /// ```
-    #[cfg(feature = "train")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "train")))]
     #[must_use]
     pub fn interrupting(guard: Guard, interrupter: &burn::train::Interrupter) -> Self {
         let interrupter = interrupter.clone();
@@ -232,7 +230,7 @@ impl SharedGuard {
     /// use burn::optim::{GradientsAccumulator, GradientsParams, SgdConfig};
     /// use burn::{nn::LinearConfig, tensor::{Device, Tensor}};
     /// use steadygrad::{clip, Guard};
-    /// use steadygrad_burn::SharedGuard;
+    /// use steadygrad_burn_train::SharedGuard;
     ///
     /// let device = Device::flex().autodiff();
     /// let (mut model, mut optim) = (LinearConfig::new(2, 1).with_bias(false).init(&device), SgdConfig::new().init());
@@ -263,7 +261,7 @@ impl SharedGuard {
     /// ```
     /// # use burn::{nn::LinearConfig, optim::{GradientsParams, SgdConfig}, tensor::{Device, Tensor}};
     /// # use steadygrad::{Guard, Verdict};
-    /// # use steadygrad_burn::SharedGuard;
+    /// # use steadygrad_burn_train::SharedGuard;
     /// # let device = Device::flex().autodiff();
     /// # let (model, mut optim) = (LinearConfig::new(2, 1).init(&device), SgdConfig::new().init());
     /// # let loss = model.forward(Tensor::<2>::ones([1, 2], &device)).sum();
@@ -290,7 +288,7 @@ impl SharedGuard {
     /// ```
     /// use burn::{nn::LinearConfig, optim::{GradientsParams, SgdConfig}, tensor::{Device, Tensor}};
     /// use steadygrad::{detect, Guard, Verdict};
-    /// use steadygrad_burn::SharedGuard;
+    /// use steadygrad_burn_train::SharedGuard;
     ///
     /// let device = Device::flex().autodiff();
     /// let (mut model, mut optim) = (LinearConfig::new(2, 1).init(&device), SgdConfig::new().init());
@@ -373,7 +371,7 @@ impl SharedGuard {
     ///
     /// ```
     /// use steadygrad::Guard;
-    /// use steadygrad_burn::SharedGuard;
+    /// use steadygrad_burn_train::SharedGuard;
     /// let guard = SharedGuard::new(Guard::new(), |why| eprintln!("{why}"));
     /// assert_eq!(guard.with(|guard| guard.report().alarms().len()), 0);
     /// ```
@@ -417,13 +415,11 @@ impl SharedGuard {
     }
 
     /// How many steps there were.
-    #[cfg(feature = "train")]
     pub(crate) fn count(&self) -> u64 {
         self.lock().count
     }
 
     /// Calls `f` with each step behind the first `seen`, of which a few hundred are remembered.
-    #[cfg(feature = "train")]
     pub(crate) fn since(&self, seen: &mut u64, f: impl FnMut(&StepSummary)) {
         let inner = self.lock();
         let unseen = usize::try_from(inner.count - *seen).unwrap_or(usize::MAX);

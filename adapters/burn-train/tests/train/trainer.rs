@@ -20,7 +20,7 @@ use burn::train::{
     RegressionOutput, SupervisedTraining, TrainOutput, TrainStep, TrainingStrategy,
 };
 use steadygrad::{Guard, Verdict, clip, detect};
-use steadygrad_burn::{GradNormMetric, GuardedLr, SharedGuard};
+use steadygrad_burn_train::{GradNormMetric, GuardedLr, SharedGuard};
 
 use crate::{folder, momentum};
 

@@ -6,7 +6,8 @@ use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, MultiGradientsParams};
 use burn::tensor::{Device, Tensor};
 use steadygrad::{Guard, OnNonFinite, Step, Verdict, clip, detect};
-use steadygrad_burn::{BurnGrads, BurnParams, GuardedLr, SharedGuard};
+use steadygrad_burn::{BurnGrads, BurnParams};
+use steadygrad_burn_train::{GuardedLr, SharedGuard};
 
 use crate::{Model, momentum, shared};
 

@@ -29,7 +29,7 @@ use crate::SharedGuard;
 /// use burn::lr_scheduler::{LrScheduler, linear::LinearLrSchedulerConfig};
 /// use burn::{nn::LinearConfig, optim::{GradientsParams, SgdConfig}, tensor::{Device, Tensor}};
 /// use steadygrad::Guard;
-/// use steadygrad_burn::{GuardedLr, SharedGuard};
+/// use steadygrad_burn_train::{GuardedLr, SharedGuard};
 ///
 /// let device = Device::flex().autodiff();
 /// let (mut model, mut optim) = (LinearConfig::new(2, 1).init(&device), SgdConfig::new().init());
