@@ -5,7 +5,7 @@ use std::mem;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use steadygrad::{Reading, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
+use steadygrad::{Covers, Reading, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
 
 use crate::path::Path;
 use crate::places::{Place, Places, into_tensor, on_device, place};
@@ -91,8 +91,34 @@ impl<'g> BurnGrads<'g> {
     /// Takes the gradients of `model`'s parameters out of `grads` until it is dropped.
     #[must_use]
     pub fn new<M: Module>(grads: &'g mut GradientsParams, model: &M) -> Self {
+        Self::filtered(grads, model, |_: &str| true)
+    }
+
+    /// Those of them whose names `covers` picks: a function, or how the names begin. The others stay where they are.
+    ///
+    /// ```
+    /// use burn::{nn::LinearConfig, optim::GradientsParams, tensor::{Device, Tensor}};
+    /// use steadygrad::Measurement;
+    /// use steadygrad_burn::BurnGrads;
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let model = LinearConfig::new(2, 1).init(&device);
+    /// let loss = model.forward(Tensor::<2>::from_floats([[3.0, 4.0]], &device)).sum();
+    /// let mut grads = GradientsParams::from_grads(loss.backward(), &model);
+    /// assert_eq!(Measurement::of(&BurnGrads::filtered(&mut grads, &model, "weight"))?.total().l2(), 5.0);
+    /// assert_eq!(grads.len(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn filtered<M: Module>(
+        grads: &'g mut GradientsParams,
+        model: &M,
+        covers: impl Into<Covers>,
+    ) -> Self {
         let count = grads.len();
         let mut visitor = TakeOut {
+            covers: covers.into(),
+            others: 0,
             grads,
             path: Path::with_capacity(count),
             places: Places::with_capacity(count),
@@ -103,9 +129,12 @@ impl<'g> BurnGrads<'g> {
             grads,
             mut places,
             ways,
+            others,
             ..
         } = visitor;
-        places.unmatched(grads.len());
+        // Where nothing is found under the names that are covered, what is under the others does not excuse it.
+        let found = grads.len() < count;
+        places.unmatched(grads.len() - if found { others } else { 0 });
         Self {
             grads,
             places,
@@ -158,7 +187,10 @@ impl Drop for BurnGrads<'_> {
 }
 
 struct TakeOut<'v> {
+    covers: Covers,
     grads: &'v mut GradientsParams,
+    /// How many gradients of the module were left, as not covered.
+    others: usize,
     path: Path,
     places: Places,
     ways: Vec<Way>,
@@ -166,11 +198,16 @@ struct TakeOut<'v> {
 
 impl ModuleVisitor for TakeOut<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(name) = self.path.name(param.id) {
-            let grad = self.grads.remove::<D>(param.id);
-            self.places.push(name, place(grad));
-            self.ways.push(Way::of_rank::<D>(param.id));
+        let Some(name) = self.path.name(param.id) else {
+            return;
+        };
+        if !self.covers.covers(name) {
+            self.others += usize::from(self.grads.get::<D>(param.id).is_some());
+            return;
         }
+        let grad = self.grads.remove::<D>(param.id);
+        self.places.push(name, place(grad));
+        self.ways.push(Way::of_rank::<D>(param.id));
     }
 
     fn enter_module(&mut self, name: &str, _container_type: &str) {

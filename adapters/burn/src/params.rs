@@ -2,7 +2,7 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use steadygrad::{Reading, Result, TensorSet, Visitor};
+use steadygrad::{Covers, Reading, Result, TensorSet, Visitor};
 
 use crate::path::Path;
 use crate::places::{Place, Places, on_device, place};
@@ -38,7 +38,25 @@ impl BurnParams {
     /// The parameters as they are now.
     #[must_use]
     pub fn new<M: Module>(model: &M) -> Self {
+        Self::filtered(model, |_: &str| true)
+    }
+
+    /// Those of them whose names `covers` picks: a function, or how the names begin.
+    ///
+    /// ```
+    /// use burn::{nn::LinearConfig, tensor::Device};
+    /// use steadygrad::Measurement;
+    /// use steadygrad_burn::BurnParams;
+    ///
+    /// let model = LinearConfig::new(3, 2).init(&Device::flex());
+    /// let biases = BurnParams::filtered(&model, |name: &str| name.ends_with("bias"));
+    /// assert_eq!(Measurement::of(&biases)?.total().len(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn filtered<M: Module>(model: &M, covers: impl Into<Covers>) -> Self {
         let mut visitor = Collect {
+            covers: covers.into(),
             path: Path::default(),
             places: Places::default(),
             on_device: vec![],
@@ -83,6 +101,7 @@ impl BurnParams {
 }
 
 struct Collect {
+    covers: Covers,
     path: Path,
     places: Places,
     on_device: Vec<fn(Place) -> Place>,
@@ -90,7 +109,8 @@ struct Collect {
 
 impl ModuleVisitor for Collect {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(name) = self.path.name(param.id) {
+        let name = self.path.name(param.id);
+        if let Some(name) = name.filter(|name| self.covers.covers(name)) {
             self.places.push(name, place(Some(param.val())));
             self.on_device.push(on_device::<D>);
         }

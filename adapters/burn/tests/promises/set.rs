@@ -285,3 +285,30 @@ fn gradients_of_another_module_are_an_error_and_of_a_larger_one_are_counted() {
     );
     assert_eq!(grads.len(), 5);
 }
+
+#[test]
+fn a_filter_leaves_the_others_alone_and_must_find_something() {
+    let (model, mut grads, _) = setup();
+    let (before, count) = (all(&grads, &model), grads.len());
+    let mut guard = Guard::new().clip(clip::GlobalNorm::new(1e-3).unwrap());
+    let mut set = BurnGrads::filtered(&mut grads, &model, "encoder.layers.");
+    let names = names(&set);
+    assert_eq!(names, [("encoder.layers.0.weight".to_owned(), 9)]);
+    let report = guard.step(&mut set).unwrap();
+    assert_eq!((report.unmatched(), report.is_clipped()), (0, true));
+    drop(set);
+    assert_eq!(grads.len(), count);
+    let changed = all(&grads, &model)
+        .iter()
+        .zip(&before)
+        .filter(|(now, before)| now != before)
+        .count();
+    assert_eq!(changed, 9);
+
+    let mut none = BurnGrads::filtered(&mut grads, &model, "encodr.");
+    let error = Guard::new().step(&mut none).unwrap_err();
+    assert!(
+        matches!(error, steadygrad::Error::Unmatched { .. }),
+        "{error}"
+    );
+}
