@@ -224,7 +224,7 @@ impl Engine for Queue {
         Ok(())
     }
 
-    fn to_host(&self, all: &[Handle]) -> Result<Vec<f64>> {
+    fn to_host(&self, all: Vec<Handle>) -> Result<Vec<f64>> {
         let (answer, numbers) = mpsc::channel();
         let from: Vec<u64> = all.iter().map(|x| x.slot.ticket).collect();
         self.queue(move |memory| {

@@ -226,8 +226,13 @@ pub(super) fn carry_out<E: Engine>(
     edit: &Edit<'_>,
 ) -> Result<()> {
     let (kind, arithmetic) = (engine.kind(x)?, carried_out_in(engine, x, edit));
+    let len = dims.iter().product();
     for run in Run::all(dims, edit, kind, arithmetic) {
-        let new = run.read(engine, x)?;
+        let new = if run.len() == len {
+            engine.cast(engine.take(x), arithmetic)?
+        } else {
+            run.read(engine, x)?
+        };
         let new = run.edited(engine, new, edit)?;
         engine.put(x, run.start(), engine.cast(new, kind)?)?;
     }

@@ -48,6 +48,12 @@ pub trait Engine: Clone + fmt::Debug {
         true
     }
 
+    /// A tensor that is to be changed and [put](Engine::put) back whole. A device that changes in place what nobody else
+    /// holds leaves something small in `x`, which nobody looks at until then.
+    fn take(&self, x: &mut Self::Array) -> Self::Array {
+        x.clone()
+    }
+
     /// The places `range` along the middle axis, flat, in the type they have.
     ///
     /// # Errors
@@ -114,12 +120,13 @@ pub trait Engine: Clone + fmt::Debug {
     /// As [`Engine::part`].
     fn put(&self, x: &mut Self::Array, start: usize, values: Self::Array) -> Result<()>;
 
-    /// All numbers of arrays that lie [together](Engine::together), one after the other. This alone waits for the device.
+    /// All numbers of arrays that lie [together](Engine::together), of whatever types, one after the other. This alone
+    /// waits for the device.
     ///
     /// # Errors
     ///
     /// As [`Engine::part`].
-    fn to_host(&self, all: &[Self::Array]) -> Result<Vec<f64>>;
+    fn to_host(&self, all: Vec<Self::Array>) -> Result<Vec<f64>>;
 }
 
 /// A block of three axes in row-major order: how many before the one that is looked at, along it, and behind it. A

@@ -101,11 +101,7 @@ impl Row {
 impl<E: Engine> Job<'_, E> {
     /// Takes this job's numbers off those that have come to the host. `None` if they are not to be trusted, and the
     /// job has learned how to look closer.
-    pub(super) fn settle(
-        &mut self,
-        sheets: &[Sheet<E::Array>],
-        numbers: &mut &[f64],
-    ) -> Option<Found> {
+    pub(super) fn settle(&mut self, sheets: &[Sheet], numbers: &mut &[f64]) -> Option<Found> {
         let mut rows = vec![];
         for sheet in sheets {
             self.read(sheet, numbers, &mut rows);
@@ -127,7 +123,7 @@ impl<E: Engine> Job<'_, E> {
     }
 
     /// The rows of a sheet.
-    fn read(&self, sheet: &Sheet<E::Array>, numbers: &mut &[f64], rows: &mut Vec<Row>) {
+    fn read(&self, sheet: &Sheet, numbers: &mut &[f64], rows: &mut Vec<Row>) {
         let begin = rows.len();
         rows.resize(
             begin + sheet.rows,
@@ -144,10 +140,15 @@ impl<E: Engine> Job<'_, E> {
             },
         );
         for (field, pieces) in self.fields().zip(&sheet.fields) {
-            let (now, later) = numbers.split_at((pieces.len() * sheet.rows).min(numbers.len()));
-            *numbers = later;
-            for (index, row) in rows[begin..].iter_mut().enumerate() {
-                let x = now.iter().skip(index).step_by(sheet.rows).sum::<f64>();
+            let mut sums = vec![0.0; sheet.rows];
+            for len in pieces {
+                let (now, later) = numbers.split_at((sheet.rows * len).min(numbers.len()));
+                *numbers = later;
+                for (sum, of_row) in sums.iter_mut().zip(now.chunks_exact(*len)) {
+                    *sum += of_row.iter().sum::<f64>();
+                }
+            }
+            for (row, x) in rows[begin..].iter_mut().zip(sums) {
                 match field {
                     Field::Low => row.low = x,
                     Field::High => row.high = x,

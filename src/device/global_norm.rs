@@ -39,7 +39,7 @@ impl<E: Engine> Deferred<E> {
     pub fn wait(&self) -> Result<(f64, f64)> {
         match self
             .engine
-            .to_host(&[self.norm.clone(), self.factor.clone()])?[..]
+            .to_host(vec![self.norm.clone(), self.factor.clone()])?[..]
         {
             [norm, factor] => Ok((norm, factor)),
             ref numbers => Err(Error::Count {
@@ -209,13 +209,8 @@ fn norm<E: Engine>(engine: &E, targets: &[Target<'_, E::Array>]) -> Result<Optio
                 let scale = engine.cast(scale.clone(), run.arithmetic)?;
                 x = engine.zip(x, [1, 1, run.len()], &scale, Zip::Over)?;
             }
-            for piece in total(
-                engine,
-                target.array,
-                engine.map(x, Map::Square)?,
-                1,
-                run.len(),
-            )? {
+            let squares = engine.map(x, Map::Square)?;
+            for piece in total(engine, target.array, squares, run.len())? {
                 sum = Some(plus(engine, sum, piece)?);
             }
         }

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use super::edited::Run;
 use super::engine::{Engine, Map, Zip};
 use super::found::Found;
-use super::sums::{Job, total};
+use super::sums::{Job, Sheet, total};
 use crate::edit::Edit;
 use crate::{Clamped, Error, Result};
 
@@ -24,7 +24,7 @@ impl Transfers {
     pub(super) fn take<E: Engine>(
         &self,
         engine: &E,
-        all: &[E::Array],
+        all: Vec<E::Array>,
         expected: usize,
     ) -> Result<Vec<f64>> {
         if all.is_empty() {
@@ -84,18 +84,13 @@ pub(super) fn measure<E: Engine>(
         }
         // As it is, then with what is not finite counted, then scaled.
         for _ in 0..3 {
+            let mut all = vec![];
             let sheets = open
                 .iter()
-                .map(|&index| jobs[index].sheets(engine))
+                .map(|&index| jobs[index].sheets(engine, &mut all))
                 .collect::<Result<Vec<_>>>()?;
-            let (mut all, mut expected) = (vec![], 0);
-            for sheet in sheets.iter().flatten() {
-                for piece in sheet.fields.iter().flatten() {
-                    all.push(piece.clone());
-                    expected += sheet.rows;
-                }
-            }
-            let numbers = transfers.take(engine, &all, expected)?;
+            let expected = sheets.iter().flatten().map(Sheet::len).sum();
+            let numbers = transfers.take(engine, all, expected)?;
             let mut numbers = &numbers[..];
             for (&index, sheets) in open.iter().zip(&sheets) {
                 found[index] = jobs[index].settle(sheets, &mut numbers);
@@ -125,7 +120,8 @@ pub(super) fn count<E: Engine>(
             counts(engine, array, dims, clamp, &mut all)?;
             ends.push((index, all.len() - begin));
         }
-        let numbers = transfers.take(engine, &all, all.len())?;
+        let expected = all.len();
+        let numbers = transfers.take(engine, all, expected)?;
         let mut numbers = numbers.into_iter();
         for (index, pieces) in ends {
             let len = clamps[index].1.iter().product::<usize>();
@@ -163,7 +159,7 @@ fn counts<E: Engine>(
         let outside = engine.zip(which(Map::Above(max))?, axes, &below, Zip::Plus)?;
         let infinite = engine.map(which(Map::Abs)?, Map::Above(arithmetic.largest()))?;
         for counted in [outside, which(Map::IsNan)?, infinite] {
-            let pieces = total(engine, array, counted, 1, len)?;
+            let pieces = total(engine, array, counted, len)?;
             let sum = |sum, piece: &E::Array| engine.zip(sum, [1, 1, 1], piece, Zip::Plus);
             let (first, rest) = pieces
                 .split_first()

@@ -1,6 +1,7 @@
 //! A tensor on a device.
 
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::edited::{carry_out, check};
@@ -18,7 +19,8 @@ use crate::{Error, Result, Stats};
 /// # What is measured
 ///
 /// Sums are taken along rows of at most 256 numbers, in [`Engine::arithmetic`]'s type, then along rows of their sums, in
-/// [`Engine::widest`]'s, and so on: the relative error of a sum of n numbers is at most
+/// [`Engine::widest`]'s, and so on, until no more than 256 are left of a tensor (or one of each unit), which the host adds
+/// up: the relative error of a sum of n numbers is at most
 ///
 /// ```text
 /// 257·u + 256·⌈log₂₅₆ n⌉·v        u and v: 2⁻²⁴ for f32, 2⁻⁵³ for f64
@@ -157,7 +159,7 @@ impl<E: Engine> Tensor for Remote<E> {
             return Ok(());
         }
         let part = self.part(start, out.len())?;
-        out.copy_from_slice(&self.transfers.take(&self.engine, &[part], out.len())?);
+        out.copy_from_slice(&self.transfers.take(&self.engine, vec![part], out.len())?);
         Ok(())
     }
 }

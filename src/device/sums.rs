@@ -38,12 +38,23 @@ pub(super) struct Job<'a, E: Engine> {
     pub(super) scales: Vec<(f64, f64)>,
 }
 
-/// What is summed up of some rows of the same length: lists of one number for each row, in pieces.
-pub(super) struct Sheet<A> {
+/// What is summed up of some rows of the same length: for each field lists of numbers, row by row.
+pub(super) struct Sheet {
     pub(super) rows: usize,
     pub(super) row_len: usize,
-    pub(super) fields: Vec<Vec<A>>,
+    /// How many numbers each list has for a row.
+    pub(super) fields: Vec<Vec<usize>>,
 }
+
+impl Sheet {
+    /// How many numbers there are in all.
+    pub(super) fn len(&self) -> usize {
+        self.rows * self.fields.iter().flatten().sum::<usize>()
+    }
+}
+
+/// A list of numbers, row by row, and how many there are for each.
+type Piece<A> = (A, usize);
 
 /// What one list of numbers is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,8 +124,8 @@ impl<'a, E: Engine> Job<'a, E> {
             .chain([Field::Squares])
     }
 
-    /// The sums, still on the device.
-    pub(super) fn sheets(&self, engine: &E) -> Result<Vec<Sheet<E::Array>>> {
+    /// What is summed up, the sums of which go to `all`, still on the device.
+    pub(super) fn sheets(&self, engine: &E, all: &mut Vec<E::Array>) -> Result<Vec<Sheet>> {
         let len = self.len();
         if len == 0 {
             return Ok(vec![]);
@@ -124,7 +135,7 @@ impl<'a, E: Engine> Job<'a, E> {
             let runs = Run::all(self.dims, &self.after, self.kind, carried_out_in);
             let sheet = |(index, run): (usize, Run<'_>)| {
                 let x = run.as_if(engine, self.array, &self.after, self.arithmetic)?;
-                self.sheet(engine, x, 1, run.len(), index)
+                self.sheet(engine, x, [1, run.len()], index, all)
             };
             return runs.enumerate().map(sheet).collect();
         };
@@ -147,13 +158,8 @@ impl<'a, E: Engine> Job<'a, E> {
             .map(|range| {
                 let (first, rows_here) = (range.start, range.len());
                 let x = engine.part(&rows, [1, count, size], range)?;
-                self.sheet(
-                    engine,
-                    engine.cast(x, self.arithmetic)?,
-                    rows_here,
-                    size,
-                    first,
-                )
+                let x = engine.cast(x, self.arithmetic)?;
+                self.sheet(engine, x, [rows_here, size], first, all)
             })
             .collect()
     }
@@ -176,41 +182,37 @@ impl<'a, E: Engine> Job<'a, E> {
         &self,
         engine: &E,
         x: E::Array,
-        rows: usize,
-        len: usize,
+        [rows, len]: [usize; 2],
         first: usize,
-    ) -> Result<Sheet<E::Array>> {
-        let mut fields = vec![];
+        all: &mut Vec<E::Array>,
+    ) -> Result<Sheet> {
+        let mut fields: Vec<Vec<Piece<E::Array>>> = vec![];
         let largest = self.arithmetic.largest();
+        // What is left of a row is added up by the host, in `f64`.
+        let sums = |x| partial(engine, self.array, x, rows, len, (ROW / rows).max(1));
         if self.asked.look.range {
             // What is not finite is no end of the range.
             for (end, fold) in [(f64::INFINITY, Fold::Min), (f64::NEG_INFINITY, Fold::Max)] {
                 let x = engine.map(x.clone(), Map::FiniteOr(end))?;
-                fields.push(vec![engine.fold(x, rows, fold)?]);
+                fields.push(vec![(engine.fold(x, rows, fold)?, 1)]);
             }
         }
         let mut x = x;
         if self.counts {
             for which in [Map::IsNan, Map::Above(largest), Map::Below(-largest)] {
-                fields.push(total(
-                    engine,
-                    self.array,
-                    engine.map(x.clone(), which)?,
-                    rows,
-                    len,
-                )?);
+                fields.push(sums(engine.map(x.clone(), which)?)?);
             }
             // Where it is finite, an index past the end.
             let finite = engine.map(x.clone(), Map::IsFinite)?;
             let past = engine.map(finite, Map::Times(len as f64))?;
             let indices = engine.cast(engine.count(len, self.array)?, self.arithmetic)?;
             let at = engine.zip(past, [rows, len, 1], &indices, Zip::Plus)?;
-            fields.push(vec![engine.fold(at, rows, Fold::Min)?]);
+            fields.push(vec![(engine.fold(at, rows, Fold::Min)?, 1)]);
             x = engine.map(x, Map::FiniteOr(0.0))?;
         }
         if self.fields().any(|field| field == Field::Largest) {
             let magnitudes = engine.map(x.clone(), Map::Abs)?;
-            fields.push(vec![engine.fold(magnitudes, rows, Fold::Max)?]);
+            fields.push(vec![(engine.fold(magnitudes, rows, Fold::Max)?, 1)]);
         }
         let scales = self.scales.get(first..first + rows);
         let by_row = |numbers: Vec<f64>, x, zip| {
@@ -225,13 +227,7 @@ impl<'a, E: Engine> Job<'a, E> {
             )?;
         }
         if self.asked.look.l1 {
-            fields.push(total(
-                engine,
-                self.array,
-                engine.map(x.clone(), Map::Abs)?,
-                rows,
-                len,
-            )?);
+            fields.push(sums(engine.map(x.clone(), Map::Abs)?)?);
         }
         if let Some(p) = self.asked.look.power {
             let mut magnitudes = engine.map(x.clone(), Map::Abs)?;
@@ -242,21 +238,15 @@ impl<'a, E: Engine> Job<'a, E> {
                     Zip::Over,
                 )?;
             }
-            fields.push(total(
-                engine,
-                self.array,
-                engine.map(magnitudes, Map::Power(p))?,
-                rows,
-                len,
-            )?);
+            fields.push(sums(engine.map(magnitudes, Map::Power(p))?)?);
         }
-        fields.push(total(
-            engine,
-            self.array,
-            engine.map(x, Map::Square)?,
-            rows,
-            len,
-        )?);
+        fields.push(sums(engine.map(x, Map::Square)?)?);
+        let mut hand_over = |(numbers, len)| {
+            all.push(numbers);
+            len
+        };
+        let lens = |pieces: Vec<Piece<_>>| pieces.into_iter().map(&mut hand_over).collect();
+        let fields = fields.into_iter().map(lens).collect();
         Ok(Sheet {
             rows,
             row_len: len,
@@ -265,31 +255,48 @@ impl<'a, E: Engine> Job<'a, E> {
     }
 }
 
-/// Row sums, none of which adds more than [`ROW`] numbers at a time: lists that add up to them, in the widest type. `like` is the
-/// tensor that they are of.
-pub(super) fn total<E: Engine>(
+/// Row sums, none of which adds more than [`ROW`] numbers at a time, the first in the type of `x` and the others in the
+/// widest: lists of numbers that add up to them, and how many each list has for a row, at most `left`. `like` is the tensor
+/// that they are of.
+fn partial<E: Engine>(
     engine: &E,
     like: &E::Array,
     mut x: E::Array,
     rows: usize,
     mut len: usize,
-) -> Result<Vec<E::Array>> {
-    let sum = |x, rows| engine.cast(engine.fold(x, rows, Fold::Sum)?, engine.widest(like));
+    left: usize,
+) -> Result<Vec<Piece<E::Array>>> {
     let mut pieces = vec![];
-    while len > ROW {
-        let width = (ROW / 2..=ROW)
-            .rev()
-            .find(|width| len.is_multiple_of(*width))
-            .unwrap_or(ROW);
+    loop {
+        let divides = |width: &usize| len.is_multiple_of(*width);
+        let width = len.min(ROW);
+        let width = (ROW / 2..=width).rev().find(divides).unwrap_or(width);
         let whole = len - len % width;
         if whole < len {
             let rest = engine.part(&x, [rows, len, 1], whole..len)?;
-            pieces.push(sum(rest, rows)?);
+            pieces.push((engine.fold(rest, rows, Fold::Sum)?, 1));
             x = engine.part(&x, [rows, len, 1], 0..whole)?;
         }
         len = whole / width;
-        x = sum(x, rows * len)?;
+        x = engine.fold(x, rows * len, Fold::Sum)?;
+        if len <= left {
+            pieces.push((x, len));
+            return Ok(pieces);
+        }
+        x = engine.cast(x, engine.widest(like))?;
     }
-    pieces.push(sum(x, rows)?);
-    Ok(pieces)
+}
+
+/// Sums of a flat list, taken as those of rows are: numbers in the widest type that add up to its sum.
+pub(super) fn total<E: Engine>(
+    engine: &E,
+    like: &E::Array,
+    x: E::Array,
+    len: usize,
+) -> Result<Vec<E::Array>> {
+    let pieces = partial(engine, like, x, 1, len, 1)?;
+    pieces
+        .into_iter()
+        .map(|(piece, _)| engine.cast(piece, engine.widest(like)))
+        .collect()
 }

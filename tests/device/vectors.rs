@@ -199,7 +199,7 @@ impl Engine for Vectors {
         Ok(())
     }
 
-    fn to_host(&self, all: &[Numbers]) -> Result<Vec<f64>> {
+    fn to_host(&self, all: Vec<Numbers>) -> Result<Vec<f64>> {
         Ok(all.iter().flat_map(|x| x.values.iter().copied()).collect())
     }
 }

@@ -1,5 +1,6 @@
 //! What burn can do with its own tensors, on any back end.
 
+use std::mem;
 use std::ops::Range;
 
 use burn::tensor::{DType, Int, Tensor, TensorData, Transaction};
@@ -98,6 +99,14 @@ impl Engine for Operations {
 
     fn together(&self, x: &Array, y: &Array) -> bool {
         x.flat.device() == y.flat.device()
+    }
+
+    fn take(&self, x: &mut Array) -> Array {
+        let none = Tensor::empty([0], &x.flat.device());
+        Array {
+            flat: mem::replace(&mut x.flat, none),
+            dims: x.dims.clone(),
+        }
     }
 
     fn part(&self, x: &Array, axes: Axes, range: Range<usize>) -> Result<Array> {
@@ -216,13 +225,20 @@ impl Engine for Operations {
         Ok(())
     }
 
-    fn to_host(&self, all: &[Array]) -> Result<Vec<f64>> {
-        let numbers = all.iter().map(|x| x.flat.clone());
+    fn to_host(&self, all: Vec<Array>) -> Result<Vec<f64>> {
+        let numbers = all.into_iter().map(|x| x.flat);
         let transaction = numbers.fold(Transaction::default(), Transaction::register);
         let data = transaction
             .try_execute()
             .map_err(|error| Error::Storage(format!("{error:?}")))?;
-        Ok(data.iter().flat_map(TensorData::iter::<f64>).collect())
+        let mut numbers = Vec::with_capacity(data.iter().map(TensorData::num_elements).sum());
+        for data in &data {
+            match data.as_slice::<f32>() {
+                Ok(narrow) => numbers.extend(narrow.iter().map(|&x| f64::from(x))),
+                Err(_) => numbers.extend(data.iter::<f64>()),
+            }
+        }
+        Ok(numbers)
     }
 }
 

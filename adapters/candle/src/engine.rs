@@ -103,12 +103,12 @@ fn beside(x: &Tensor, numbers: Candle<Tensor>) -> Candle<Tensor> {
     numbers?.to_dtype(dtype(widest(x)))?.to_device(x.device())
 }
 
-fn to_host(all: &[Tensor]) -> Candle<Vec<f64>> {
+fn to_host(all: Vec<Tensor>) -> Candle<Vec<f64>> {
     // Of tensors of several types the sums are, too.
     let wide = all.iter().any(|x| x.dtype() == DType::F64);
     let dtype = if wide { DType::F64 } else { DType::F32 };
     let all = all
-        .iter()
+        .into_iter()
         .map(|x| x.to_dtype(dtype))
         .collect::<Candle<Vec<_>>>()?;
     let all = Tensor::cat(&all, 0)?;
@@ -204,7 +204,7 @@ impl Engine for Operations {
         put.map_err(crate::storage)
     }
 
-    fn to_host(&self, all: &[Tensor]) -> Result<Vec<f64>> {
+    fn to_host(&self, all: Vec<Tensor>) -> Result<Vec<f64>> {
         to_host(all).map_err(crate::storage)
     }
 }
