@@ -14,7 +14,7 @@ use crate::tell::Told;
 use crate::{Shapes, timed};
 
 const MICRO_BATCHES: u32 = 4;
-/// The rate of AdamW's steps.
+/// Of the steps behind a clip.
 const RATE: f64 = 1e-3;
 
 /// Modules that have one norm.

@@ -46,7 +46,7 @@ struct Shapes {
 }
 
 fn param<const D: usize>(shape: [usize; D]) -> Param<Tensor<D>> {
-    Param::from_tensor(Tensor::zeros(shape, &Device::flex()))
+    Param::from_tensor(Tensor::zeros(shape, &Device::flex().autodiff()))
 }
 
 impl Shapes {
