@@ -264,7 +264,7 @@ fn costs_are_finite() {
     for row in [
         "policy + value, 12 tensors, 9 k",
         "accumulation of 4 micro-batches, LSTM, 8 tensors, 1.3 M",
-        "LSTM with AdamW, clip and step",
+        "LSTM with `AdamW`, clip and step",
     ] {
         let cells: Vec<f64> = cells(&text, row)[1..]
             .iter()

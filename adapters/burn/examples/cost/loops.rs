@@ -13,7 +13,7 @@ use steadygrad_burn::{BurnGrads, SharedGuard};
 use crate::tell::Told;
 use crate::{Shapes, timed};
 
-const MICRO_BATCHES: u32 = 4;
+const MICRO_BATCHES: usize = 4;
 /// Of the steps behind a clip.
 const RATE: f64 = 1e-3;
 
@@ -58,7 +58,7 @@ fn by_hand(grads: &mut GradientsParams, model: &Model, max: f32, parts: f32) {
 /// Gradients of some modules, from one backward pass or several.
 struct Case {
     model: Model,
-    passes: u32,
+    passes: Vec<GradientsParams>,
     max: f64,
 }
 
@@ -66,24 +66,44 @@ struct Case {
 type Way<'w, R> = &'w mut dyn FnMut(Vec<GradientsParams>) -> R;
 
 impl Case {
-    /// The same ones each time, since a step uses them up.
-    fn grads(&self) -> Vec<GradientsParams> {
+    fn new(model: Model, passes: usize, max: f64) -> Self {
         Device::flex().seed(1);
         let pass = |_| {
             let mut grads = GradientsParams::new();
-            self.model.iter().for_each(|part| part.draw(&mut grads));
+            model.iter().for_each(|part| part.draw(&mut grads));
             grads
         };
-        (0..self.passes).map(pass).collect()
+        let passes = (0..passes).map(pass).collect();
+        Self { model, passes, max }
+    }
+
+    /// Copies, since a step uses them up.
+    fn grads(&self) -> Vec<GradientsParams> {
+        struct Copied<'g>(&'g GradientsParams, GradientsParams);
+
+        impl ModuleVisitor for Copied<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if let Some(grad) = self.0.get::<D>(param.id) {
+                    self.1.register(param.id, grad * 1.0);
+                }
+            }
+        }
+
+        let copied = |grads| {
+            let mut copied = Copied(grads, GradientsParams::new());
+            self.model.visit(&mut copied);
+            copied.1
+        };
+        self.passes.iter().map(copied).collect()
     }
 
     /// The mean of the passes, as burn sums them, clipped in `f64`.
     fn exact(&self) -> Vec<f32> {
-        let passes = self.grads().into_iter();
-        let passes = passes.map(|grads| values(&self.model, Some(&grads)));
+        let passes = self.passes.iter();
+        let passes = passes.map(|grads| values(&self.model, Some(grads)));
         let add = |sum: Vec<f32>, grads| sum.iter().zip(grads).map(|(x, y)| x + y).collect();
         let sums: Vec<f32> = passes.reduce(add).unwrap_or_default();
-        let mean = |x: f32| f64::from(x) / f64::from(self.passes);
+        let mean = |x: f32| f64::from(x) / self.passes.len() as f64;
         let norm = sum(sums.iter().map(|&x| mean(x) * mean(x))).sqrt();
         let clipped = |x| (mean(x) * self.max / norm) as f32;
         sums.into_iter().map(clipped).collect()
@@ -246,11 +266,7 @@ pub(crate) fn measure(out: &mut dyn Write, rounds: u32) -> Told {
     )?;
     writeln!(out, "|---|---:|---:|---:|---:|---:|---:|")?;
 
-    let case = Case {
-        model: vec![Shapes::mlp(2), Shapes::mlp(1)],
-        passes: 1,
-        max: 0.5,
-    };
+    let case = Case::new(vec![Shapes::mlp(2), Shapes::mlp(1)], 1, 0.5);
     let (model, max) = (&case.model, case.max);
     let mut hand = |passes| {
         let mut grads = first(passes);
@@ -274,11 +290,7 @@ pub(crate) fn measure(out: &mut dyn Write, rounds: u32) -> Told {
         offs.map(|grads| case.off(&values(model, Some(&grads)))),
     )?;
 
-    let case = Case {
-        model: vec![Shapes::lstm()],
-        passes: MICRO_BATCHES,
-        max: 0.25,
-    };
+    let case = Case::new(vec![Shapes::lstm()], MICRO_BATCHES, 0.25);
     let (model, max) = (&case.model, case.max);
     // adapter: guard
     let mut guard = Guard::new().clip(clip::GlobalNorm::new(max)?);
@@ -297,7 +309,8 @@ pub(crate) fn measure(out: &mut dyn Write, rounds: u32) -> Told {
         offs.map(|grads| case.off(&values(model, Some(&grads)))),
     )?;
 
-    let case = Case { passes: 1, ..case };
+    let case = Case::new(vec![Shapes::lstm()], 1, 0.25);
+    let max = case.max;
     // adapter: shared guard
     let guard = Guard::new().clip(clip::GlobalNorm::new(max)?);
     let guard = SharedGuard::new(guard, |why| eprintln!("{why}"));
@@ -321,7 +334,7 @@ pub(crate) fn measure(out: &mut dyn Write, rounds: u32) -> Told {
     };
     row(
         out,
-        "LSTM with AdamW, clip and step",
+        "LSTM with `AdamW`, clip and step",
         [
             &["by hand: visitors", "by hand: clip", "by hand: step"],
             &["adapter: shared guard", "adapter: step"],
