@@ -23,7 +23,7 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use steadygrad::{Guard, Measurement, Step, clip};
+use steadygrad::{Guard, Measurement, Step, Verdict, clip};
 use steadygrad_burn::BurnGrads;
 
 #[path = "../../../examples/tell/curves.rs"]
@@ -208,12 +208,7 @@ struct Run {
     seconds: f64,
 }
 
-fn train(
-    name: &'static str,
-    corpus: &Corpus,
-    args: &Args,
-    guarded: bool,
-) -> steadygrad::Result<Run> {
+fn train(name: &'static str, corpus: &Corpus, args: &Args, guarded: bool) -> Result<Run> {
     let device = Device::flex().autodiff();
     device.seed(args.seed);
     let mut model = Model::new(corpus.letters.len(), &device);
@@ -248,10 +243,16 @@ fn train(
         let mut apply = true;
         if guarded {
             let mut set = BurnGrads::new(&mut grads, &model);
-            let report = guard.step(Step::new(&mut set).loss(value))?;
+            let report = guard
+                .step(Step::new(&mut set).loss(value))
+                .map_err(|error| error.to_string())?;
             run.norms.push(report.before());
             run.clipped += usize::from(report.is_clipped());
-            apply = report.verdict().is_apply();
+            match report.verdict() {
+                Verdict::Apply => (),
+                Verdict::Skip => apply = false,
+                Verdict::Rollback | Verdict::Stop => return Err(report.to_string()),
+            }
             run.skipped += usize::from(!apply);
         } else {
             let seen = Measurement::of(&BurnGrads::new(&mut grads, &model))?;

@@ -52,6 +52,8 @@ fn numbers_that_train_nothing_are_refused() {
         }
     }
     refused("char_lm", &["--steps=0"]);
+    refused("ppo", &["--updates=0"]);
+    refused("ppo", &["--seeds=0"]);
     refused("cost", &["--rounds=2"]);
 }
 
@@ -71,6 +73,8 @@ fn a_bad_folder_or_text_is_found_before_the_training() {
             "{said}"
         );
     }
+    let said = refused("ppo", &["--updates", "1", "--out", file]);
+    assert!(said.starts_with("error: cannot write to"), "{said}");
 }
 
 /// As the README's table has it.
@@ -100,11 +104,51 @@ fn burn_clips_each_tensor_by_itself() {
 }
 
 #[test]
+fn the_pole_is_learnt_and_a_broken_reward_breaks_nothing_guarded() {
+    let out = folder("ppo");
+    let out = out.to_str().unwrap();
+    let text = printed("ppo", &["--updates", "1", "--seeds", "5", "--out", out]);
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.contains("| with"))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), 10, "{text}");
+    for row in &rows {
+        let stood: f64 = row[2].parse().unwrap();
+        assert!((8.0..=500.0).contains(&stood), "{text}");
+    }
+    for row in &rows[..8] {
+        assert!(row[4].parse::<f64>().unwrap() > 0.5, "{text}");
+        assert_eq!(row[1] == "with guard", row[5] != "0 of 16", "{text}");
+        assert_eq!(row[6], "0", "{text}");
+    }
+    // A reward is NaN in the first update already, and NaN is in each of its mini-batches.
+    assert!(rows[8..].iter().all(|row| row[0] == "5, reward broken"));
+    assert_eq!(rows[8][4..], ["NaN", "0 of 16", "0"]);
+    assert_eq!(rows[9][4..], ["0", "0 of 0", "16"]);
+    let picture = fs::read_to_string(format!("{out}/ppo.svg")).unwrap();
+    assert!(picture.contains("steps the pole stood") && text.ends_with("ppo.svg\n"));
+}
+
+#[test]
 fn costs_are_finite() {
     let text = printed("cost", &["--small", "--rounds", "3"]);
-    let cells = cells(&text, "LSTM, 8 tensors, 1.3 M f32");
-    for cell in &cells[2..] {
+    for cell in &cells(&text, "LSTM, 8 tensors, 1.3 M f32")[2..] {
         assert!(cell.parse::<f64>().unwrap() > 0.0, "{text}");
+    }
+    for row in [
+        "policy + value, 12 tensors, 9 k",
+        "accumulation of 4 micro-batches, LSTM, 8 tensors, 1.3 M",
+        "LSTM with `AdamW`, clip and step",
+    ] {
+        let cells: Vec<f64> = cells(&text, row)[1..]
+            .iter()
+            .map(|cell| cell.parse().unwrap())
+            .collect();
+        assert!(cells[0] > cells[1] && cells[1] >= 1.0, "{text}");
+        assert!(cells[2] > 0.0 && cells[3] > 0.0, "{text}");
+        assert!(cells[4] > 0.0 && cells[5] == 0.0, "{text}");
     }
 }
 
@@ -118,6 +162,17 @@ fn a_closed_pipe_is_quiet_and_a_full_disk_a_sentence() {
             &["--steps", "1", "--out", out.to_str().unwrap()][..],
         ),
         ("facts", &[]),
+        (
+            "ppo",
+            &[
+                "--updates",
+                "1",
+                "--seeds",
+                "1",
+                "--out",
+                out.to_str().unwrap(),
+            ],
+        ),
         ("cost", &["--small", "--rounds", "3"]),
     ] {
         is_heard_by_nobody(example, options);

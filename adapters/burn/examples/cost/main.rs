@@ -1,4 +1,4 @@
-//! What a guarded step costs beside burn's own per-tensor clipping.
+//! What a guarded step costs beside burn's own per-tensor clipping, and beside loops written by hand.
 //!
 //! ```sh
 //! cargo run --release -p steadygrad-burn --example cost
@@ -6,6 +6,7 @@
 //!
 //! Gradients in the shapes of GPT-2 small (148 tensors, 124 million `f32`) and of a small LSTM
 //! (8 tensors, 1.3 million). All that is compared runs in turn in every round; medians over rounds.
+//! A second table is of whole loops written by hand, with their lines and with how far the worst element is from the exact result.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,12 +22,13 @@ use steadygrad::clip::{self, Clipper};
 use steadygrad::{Guard, Measurement, Pen};
 use steadygrad_burn::BurnGrads;
 
-#[path = "../../../examples/tell/mod.rs"]
+mod loops;
+#[path = "../../../../examples/tell/mod.rs"]
 mod tell;
 
 use tell::{Told, tell};
 
-/// Measures a guarded step on burn's gradients beside burn's own clipping.
+/// Measures a guarded step on burn's gradients beside burn's own clipping and loops written by hand.
 #[derive(Parser)]
 struct Args {
     /// Rounds, each running everything once
@@ -44,7 +46,7 @@ struct Shapes {
 }
 
 fn param<const D: usize>(shape: [usize; D]) -> Param<Tensor<D>> {
-    Param::from_tensor(Tensor::zeros(shape, &Device::flex()))
+    Param::from_tensor(Tensor::zeros(shape, &Device::flex().autodiff()))
 }
 
 impl Shapes {
@@ -71,11 +73,20 @@ impl Shapes {
         Self::new(&[gates, recurrent, upper, recurrent], &[4 * hidden; 4])
     }
 
-    /// A gradient of norm 1 for each tensor, near enough.
+    fn mlp(outputs: usize) -> Self {
+        Self::new(&[[4, 64], [64, 64], [64, outputs]], &[64, 64, outputs])
+    }
+
     fn grads(&self) -> GradientsParams {
         let mut grads = GradientsParams::new();
+        Device::flex().seed(1);
+        self.draw(&mut grads);
+        grads
+    }
+
+    /// A gradient of norm 1 for each tensor, near enough.
+    fn draw(&self, grads: &mut GradientsParams) {
         let device = Device::flex();
-        device.seed(1);
         for matrix in &self.matrices {
             let [rows, columns] = matrix.dims();
             let deviation = 1.0 / ((rows * columns) as f64).sqrt();
@@ -94,7 +105,6 @@ impl Shapes {
                 Tensor::<1>::random([len], Distribution::Normal(0.0, deviation), &device),
             );
         }
-        grads
     }
 
     /// What an optimizer with `GradientClippingConfig::Norm(max)` does before it steps.
@@ -196,7 +206,8 @@ fn program(args: &Args, out: &mut dyn Write) -> Told {
         &Shapes::lstm(),
         args.rounds,
         20,
-    )
+    )?;
+    loops::measure(out, args.rounds)
 }
 
 fn main() -> ExitCode {
