@@ -9,6 +9,7 @@
 //! An embedding, burn's LSTM with 128 hidden units and a linear layer; plain SGD with momentum. The default text is
 //! the sources of steadygrad itself.
 
+use std::error::Error;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -208,7 +209,12 @@ struct Run {
     seconds: f64,
 }
 
-fn train(name: &'static str, corpus: &Corpus, args: &Args, guarded: bool) -> Result<Run> {
+fn train(
+    name: &'static str,
+    corpus: &Corpus,
+    args: &Args,
+    guarded: bool,
+) -> std::result::Result<Run, Box<dyn Error>> {
     let device = Device::flex().autodiff();
     device.seed(args.seed);
     let mut model = Model::new(corpus.letters.len(), &device);
@@ -243,15 +249,13 @@ fn train(name: &'static str, corpus: &Corpus, args: &Args, guarded: bool) -> Res
         let mut apply = true;
         if guarded {
             let mut set = BurnGrads::new(&mut grads, &model);
-            let report = guard
-                .step(Step::new(&mut set).loss(value))
-                .map_err(|error| error.to_string())?;
+            let report = guard.step(Step::new(&mut set).loss(value))?;
             run.norms.push(report.before());
             run.clipped += usize::from(report.is_clipped());
             match report.verdict() {
                 Verdict::Apply => (),
                 Verdict::Skip => apply = false,
-                Verdict::Rollback | Verdict::Stop => return Err(report.to_string()),
+                Verdict::Rollback | Verdict::Stop => return Err(report.to_string().into()),
             }
             run.skipped += usize::from(!apply);
         } else {
