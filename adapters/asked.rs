@@ -88,3 +88,13 @@ pub(crate) fn is_heard_by_nobody(example: &'static str, options: &[&str]) {
         "{example}: {said}"
     );
 }
+
+/// Every piece of code in a README that asks a guard for its verdict says what becomes of a stop.
+pub(crate) fn hears_a_stop(readme: &str) {
+    let pieces = readme.split("```").skip(1).step_by(2);
+    let asking: Vec<&str> = pieces.filter(|code| code.contains("verdict()")).collect();
+    assert!(!asking.is_empty());
+    for code in asking {
+        assert!(code.contains("Verdict::Stop"), "{code}");
+    }
+}

@@ -279,6 +279,13 @@ impl<'w> Writing<'w> {
         read
     }
 
+    /// Whether each tensor has an edit of its own, made after a reading of the set; else all have the same, and nobody has
+    /// looked yet whether these are the tensors that are meant.
+    #[must_use]
+    pub fn is_planned(&self) -> bool {
+        matches!(self.edits, Source::Each(_))
+    }
+
     /// The counts to which a set adds what a clamp did, if that is what is to be told; it looks for
     /// itself, beside the [edits](Writing::next).
     ///

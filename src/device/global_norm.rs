@@ -69,7 +69,7 @@ impl<E: Engine> Deferred<E> {
 /// # Errors
 ///
 /// [`Error::Setting`] if `max` is negative or NaN, [`Error::Storage`] if a tensor is not on the device, or if they lie on
-/// several.
+/// several, [`Error::Unmatched`] if gradients were found and none belongs to a tensor of the set.
 pub fn global_norm<H, E: Engine>(set: &mut Places<H, E>, max: f64) -> Result<Option<Deferred<E>>> {
     if max.is_nan() || max < 0.0 {
         return Err(Error::Setting {
@@ -78,6 +78,7 @@ pub fn global_norm<H, E: Engine>(set: &mut Places<H, E>, max: f64) -> Result<Opt
             found: max,
         });
     }
+    set.matched()?;
     let Some((engine, targets)) = targets(set)? else {
         return Ok(None);
     };

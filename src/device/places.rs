@@ -146,6 +146,17 @@ impl<H, E: Engine> Places<H, E> {
         self.unmatched = gradients;
     }
 
+    /// Refuses gradients of which none belongs to a tensor of the set.
+    pub(super) fn matched(&self) -> Result<()> {
+        let is_missing = |(_, place): &(_, Place<H, E>)| matches!(place, Place::Missing);
+        if self.unmatched > 0 && self.list.iter().all(is_missing) {
+            return Err(Error::Unmatched {
+                found: self.unmatched,
+            });
+        }
+        Ok(())
+    }
+
     /// Has the transfers of a tensor counted with those of the set.
     fn counted(&self, place: Place<H, E>) -> Place<H, E> {
         match place {
@@ -268,6 +279,9 @@ impl<H: TensorMut, E: Engine> TensorSetMut for Places<H, E> {
 
     /// Tensor by tensor in host memory. On a device what is to be told is told of all with one transfer.
     fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+        if !writing.is_planned() {
+            self.matched()?;
+        }
         if self.remote().next().is_none() {
             return self.visit_mut(&mut |name, place| writing.tensor(name, place));
         }

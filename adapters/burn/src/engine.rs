@@ -35,6 +35,11 @@ impl Array {
         self.flat.reshape(dims)
     }
 
+    /// Its elements in a row.
+    pub(crate) fn tensor(&self) -> Tensor<1> {
+        self.flat.clone()
+    }
+
     fn of(flat: Tensor<1>) -> Self {
         Self {
             dims: flat.dims().to_vec(),

@@ -5,6 +5,7 @@ use std::mem;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use steadygrad::device;
 use steadygrad::{Covers, Reading, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
 
 use crate::path::Path;
@@ -16,8 +17,7 @@ use crate::places::{Place, Places, into_tensor, on_device, place};
 /// parameter that stands in several places is there once, under its first name; one without gradient
 /// (frozen, of another parameter group, a running statistic) keeps its place and has no elements.
 /// Gradients in `grads` that belong to no parameter of the module are left alone and counted in the report; if there
-/// are some and no parameter has one, as with the gradients of another module, every step and every clip by norm is
-/// an error.
+/// are some and no parameter has one, as with the gradients of another module, every step and every clip is an error.
 ///
 /// The gradients are taken out of `grads` and put back under their ids when the `BurnGrads` is
 /// dropped, also after an error. One that still belonged to an autodiff graph comes back as a plain
@@ -171,11 +171,52 @@ impl<'g> BurnGrads<'g> {
         self
     }
 
+    /// Scales all gradients by `min(1, max/‖g‖₂)` without waiting for the device; for loops that may not stop for a guard.
+    ///
+    /// By burn's own operations everywhere, as [`steadygrad::device::global_norm`] says: what is not finite stays as it
+    /// is, and shows in the norm. `None` if there is no gradient with elements.
+    ///
+    /// ```
+    /// use burn::{nn::LinearConfig, optim::GradientsParams, tensor::{Device, Tensor}};
+    /// use steadygrad_burn::BurnGrads;
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let model = LinearConfig::new(2, 1).with_bias(false).init(&device);
+    /// let loss = model.forward(Tensor::<2>::from_floats([[3.0, 4.0]], &device)).sum();
+    /// let mut grads = GradientsParams::from_grads(loss.backward(), &model);
+    /// let deferred = BurnGrads::new(&mut grads, &model).global_norm_deferred(1.0)?.unwrap();
+    /// // Some steps later, to be logged:
+    /// assert_eq!(deferred.norm.into_scalar::<f64>(), 5.0);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`steadygrad::device::global_norm`].
+    pub fn global_norm_deferred(self, max: f64) -> Result<Option<Deferred>> {
+        let mut set = self.on_device();
+        let deferred = device::global_norm(&mut set.places, max)?;
+        Ok(deferred.map(|deferred| Deferred {
+            norm: deferred.norm().tensor(),
+            factor: deferred.factor().tensor(),
+        }))
+    }
+
     /// How many times numbers went from a device to the host so far.
     #[must_use]
     pub fn transfers(&self) -> usize {
         self.places.transfers()
     }
+}
+
+/// What [`BurnGrads::global_norm_deferred`] came to, one number each, still on the device.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Deferred {
+    /// The norm before.
+    pub norm: Tensor<1>,
+    /// What every element was multiplied by.
+    pub factor: Tensor<1>,
 }
 
 impl Drop for BurnGrads<'_> {

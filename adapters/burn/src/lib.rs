@@ -10,7 +10,7 @@ mod path;
 mod penalty;
 mod places;
 
-pub use grads::BurnGrads;
+pub use grads::{BurnGrads, Deferred};
 pub use params::BurnParams;
 pub use penalty::{elastic_net, elastic_net_where, l1, l2};
 pub use steadygrad;

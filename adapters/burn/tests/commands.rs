@@ -7,7 +7,7 @@ mod asked;
 
 #[cfg(target_os = "linux")]
 use asked::is_heard_by_nobody;
-use asked::{cells, folder, printed, refused};
+use asked::{cells, folder, hears_a_stop, printed, refused};
 
 #[test]
 fn char_lm_reads_steadygrads_sources() {
@@ -41,6 +41,11 @@ fn char_lm_reads_steadygrads_sources() {
     for size in picture.split("font-size=\"").skip(1) {
         assert!(size.split('"').next().unwrap().parse::<f64>().unwrap() >= 11.0);
     }
+}
+
+#[test]
+fn the_readmes_loops_hear_a_stop() {
+    hears_a_stop(include_str!("../README.md"));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::marker::PhantomData;
 
-use candle_core::TensorId;
 use candle_core::backprop::GradStore;
+use candle_core::{Tensor, TensorId};
+use steadygrad::device;
 use steadygrad::{Reading, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
 
 use crate::Vars;
@@ -15,7 +16,7 @@ use crate::shared::{Pair, Shared};
 ///
 /// Goes between `backward()` and `opt.step(&grads)`. A variable without a gradient keeps its place
 /// with no elements, unless it is an integer (if none has one though the store holds some, as with another model's
-/// variables, every step and every clip by norm is an error); one that is listed under two names is counted and
+/// variables, every step and every clip is an error); one that is listed under two names is counted and
 /// scaled once, under the first.
 /// F32, F64, F16 and BF16 may be mixed.
 ///
@@ -164,11 +165,51 @@ impl<'g> CandleGrads<'g> {
         self
     }
 
+    /// Scales all gradients by `min(1, max/‖g‖₂)` without waiting for the device; for loops that may not stop for a guard.
+    ///
+    /// By candle's own operations everywhere, as [`steadygrad::device::global_norm`] says: what is not finite stays as it
+    /// is, and shows in the norm. `None` if there is no gradient with elements.
+    ///
+    /// ```
+    /// use candle_core::{Device, Var};
+    /// use steadygrad_candle::CandleGrads;
+    ///
+    /// let w = Var::new(&[3f32, 4.0], &Device::Cpu)?;
+    /// let mut grads = (w.sqr()? * 0.5)?.sum_all()?.backward()?;
+    /// let deferred = CandleGrads::new(&mut grads, &w).global_norm_deferred(1.0)?.unwrap();
+    /// assert_eq!(grads.get(&w).unwrap().to_vec1::<f32>()?, [0.6, 0.8]);
+    /// // Some steps later, to be logged:
+    /// assert_eq!(deferred.norm.to_vec1::<f64>()?, [5.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`steadygrad::device::global_norm`].
+    pub fn global_norm_deferred(self, max: f64) -> Result<Option<Deferred>> {
+        let mut places = self.places.map(on_device);
+        let deferred = device::global_norm(&mut places, max)?;
+        Ok(deferred.map(|deferred| Deferred {
+            norm: deferred.norm().clone(),
+            factor: deferred.factor().clone(),
+        }))
+    }
+
     /// How often values were brought from a device to the host since the set was built.
     #[must_use]
     pub fn transfers(&self) -> usize {
         self.places.transfers()
     }
+}
+
+/// What [`CandleGrads::global_norm_deferred`] came to, one number each, still on the device.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Deferred {
+    /// The norm before.
+    pub norm: Tensor,
+    /// What every element was multiplied by.
+    pub factor: Tensor,
 }
 
 /// Variables with their gradients, before it is known which of them share memory.

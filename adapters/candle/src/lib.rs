@@ -52,7 +52,7 @@ mod vars;
 use error::storage;
 
 pub use error::IntoCandle;
-pub use grads::CandleGrads;
+pub use grads::{CandleGrads, Deferred};
 pub use guarded::Guarded;
 pub use params::CandleParams;
 pub use penalty::{elastic_net, elastic_net_where, l1, l2};

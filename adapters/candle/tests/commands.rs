@@ -7,7 +7,7 @@ mod asked;
 
 #[cfg(target_os = "linux")]
 use asked::is_heard_by_nobody;
-use asked::{cells, folder, printed, refused};
+use asked::{cells, folder, hears_a_stop, printed, refused};
 
 #[test]
 fn char_lm_reads_its_own_sources() {
@@ -57,6 +57,11 @@ fn one_step_is_not_called_diverged() {
         text.contains("| last step |") && !text.contains("diverged"),
         "{text}"
     );
+}
+
+#[test]
+fn the_readmes_loops_hear_a_stop() {
+    hears_a_stop(include_str!("../README.md"));
 }
 
 #[test]

@@ -13,12 +13,12 @@ use crate::places::{self, Places};
 ///
 /// ```
 /// use dlpark::{allocation::dynamic, versioned};
-/// use ndarray::arr1;
+/// use ndarray::arr2;
 /// use steadygrad::{Guard, Step, detect};
 /// use steadygrad_dlpack::{DlpackGrads, DlpackParams};
 ///
 /// let made = |x: f32| -> Result<versioned::Dlpack, Box<dyn std::error::Error>> {
-///     let made: dynamic::Initialized<_> = Box::new(arr1(&[x, x])).try_into()?;
+///     let made: dynamic::Initialized<_> = Box::new(arr2(&[[x, x]])).try_into()?;
 ///     // SAFETY: an array in a box is what it says.
 ///     Ok(unsafe { made.finish() })
 /// };

@@ -274,6 +274,16 @@ fn gradients_of_another_module_are_an_error_and_of_a_larger_one_are_counted() {
         matches!(error, steadygrad::Error::Unmatched { found: 5 }),
         "{error}"
     );
+    let error = clip::value(&mut BurnGrads::new(&mut grads, &other), 1.0).unwrap_err();
+    assert!(
+        matches!(error, steadygrad::Error::Unmatched { found: 5 }),
+        "{error}"
+    );
+    let error = BurnGrads::new(&mut grads, &other).global_norm_deferred(1.0);
+    assert!(
+        matches!(error, Err(steadygrad::Error::Unmatched { found: 5 })),
+        "{error:?}"
+    );
     // One part of the model that the gradients are of.
     let report = guard
         .step(&mut BurnGrads::new(&mut grads, &model.encoder))

@@ -197,6 +197,12 @@ fn gradients_of_other_variables_are_an_error() {
         .step(&mut CandleGrads::new(&mut store, &vars))
         .unwrap_err();
     assert!(matches!(error, Error::Unmatched { .. }), "{error}");
+    let error = clip::value(&mut CandleGrads::new(&mut store, &vars), 1.0).unwrap_err();
+    assert!(matches!(error, Error::Unmatched { .. }), "{error}");
+    let error = CandleGrads::new(&mut store, &vars)
+        .global_norm_deferred(1.0)
+        .unwrap_err();
+    assert!(matches!(error, Error::Unmatched { .. }), "{error}");
     // No gradient at all is nothing to be said of.
     let mut nothing = GradStore::default();
     assert!(
