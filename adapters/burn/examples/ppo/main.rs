@@ -23,7 +23,9 @@ use clap::Parser;
 use steadygrad::{Guard, OnNonFinite, Step, Verdict, Wide, clip};
 use steadygrad_burn::BurnGrads;
 
+#[path = "../../../ppo/cart.rs"]
 mod cart;
+#[path = "../../../ppo/picture.rs"]
 mod picture;
 #[path = "../../../../examples/tell/mod.rs"]
 mod tell;

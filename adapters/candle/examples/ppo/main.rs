@@ -20,7 +20,9 @@ use clap::Parser;
 use steadygrad::{Guard, OnNonFinite, Verdict, Wide, clip};
 use steadygrad_candle::{Vars, guarded_backward};
 
+#[path = "../../../ppo/cart.rs"]
 mod cart;
+#[path = "../../../ppo/picture.rs"]
 mod picture;
 #[path = "../../../../examples/tell/mod.rs"]
 mod tell;
