@@ -229,7 +229,8 @@ pub(super) fn carry_out<E: Engine>(
     let len = dims.iter().product();
     for run in Run::all(dims, edit, kind, arithmetic) {
         let new = if run.len() == len {
-            engine.cast(engine.take(x), arithmetic)?
+            let whole = engine.take(x);
+            run.read(engine, &whole)?
         } else {
             run.read(engine, x)?
         };
