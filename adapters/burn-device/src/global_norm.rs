@@ -25,7 +25,8 @@ use steadygrad_burn::{BurnGrads, Deferred};
 ///
 /// and that of the norm half as much, on devices that round sums and products to the nearest; roots and divisions of a
 /// device may be off by a few units in the last place more. Subnormal numbers count, but devices may take them for 0 where
-/// they are results. What is not finite is left as it is, and shows in the norm.
+/// they are results. What is not finite is left as it is, and shows in the norm, which is infinite as well where it lies
+/// beyond the range of `f32`.
 ///
 /// `None` if there is no gradient with elements.
 ///

@@ -15,7 +15,7 @@
 use cubecl::prelude::*;
 use cubecl::std::tensor::layout::linear::{LinearView, LinearViewMut};
 
-/// Units of a cube: what every device has.
+/// Units of a cube: as many as WebGPU asks of every device.
 pub(crate) const UNITS: usize = 256;
 const LEVELS: u32 = UNITS.ilog2();
 /// Elements that a unit adds up one after the other.
