@@ -196,10 +196,8 @@ impl<'g> BurnGrads<'g> {
     pub fn global_norm_deferred(self, max: f64) -> Result<Option<Deferred>> {
         let mut set = self.on_device();
         let deferred = device::global_norm(&mut set.places, max)?;
-        Ok(deferred.map(|deferred| Deferred {
-            norm: deferred.norm().tensor(),
-            factor: deferred.factor().tensor(),
-        }))
+        Ok(deferred
+            .map(|deferred| Deferred::new(deferred.norm().tensor(), deferred.factor().tensor())))
     }
 
     /// How many times numbers went from a device to the host so far.
@@ -217,6 +215,14 @@ pub struct Deferred {
     pub norm: Tensor<1>,
     /// What every element was multiplied by.
     pub factor: Tensor<1>,
+}
+
+impl Deferred {
+    /// Of what kernels outside this package have found.
+    #[must_use]
+    pub fn new(norm: Tensor<1>, factor: Tensor<1>) -> Self {
+        Self { norm, factor }
+    }
 }
 
 impl Drop for BurnGrads<'_> {
