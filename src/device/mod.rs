@@ -15,6 +15,8 @@ mod edited;
 mod engine;
 mod found;
 mod global_norm;
+#[cfg(feature = "ndarray")]
+mod host;
 mod measure;
 mod places;
 mod remote;
@@ -23,5 +25,7 @@ mod sums;
 pub use conformance::conformance;
 pub use engine::{Axes, Engine, Fold, Kind, Map, Zip};
 pub use global_norm::{Deferred, global_norm};
+#[cfg(feature = "ndarray")]
+pub use host::{InHost, Lend};
 pub use places::{Place, Places};
 pub use remote::Remote;

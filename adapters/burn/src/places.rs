@@ -2,13 +2,13 @@
 
 use burn::backend::{BackendTensor, DispatchTensor, DispatchTensorKind, Flex};
 use burn::tensor::{DType, Tensor};
-use steadygrad::device::{self, Remote};
+use steadygrad::device::{self, InHost, Remote};
 
 use crate::engine::{Array, Operations};
 use crate::host::Host;
 
-pub(crate) type Place = device::Place<Host, Operations>;
-pub(crate) type Places = device::Places<Host, Operations>;
+pub(crate) type Place = device::Place<InHost<Host>, Operations>;
+pub(crate) type Places = device::Places<InHost<Host>, Operations>;
 
 /// A tensor, or the lack of it.
 pub(crate) fn place<const D: usize>(tensor: Option<Tensor<D>>) -> Place {
@@ -24,7 +24,7 @@ pub(crate) fn place<const D: usize>(tensor: Option<Tensor<D>>) -> Place {
         DispatchTensor {
             kind: DispatchTensorKind::Flex(BackendTensor::Float(tensor)),
             ..
-        } => Place::Host(Host::new(tensor)),
+        } => Place::Host(InHost(Host::new(tensor))),
         other => remote(Tensor::<D>::from_dispatch(other)),
     }
 }
@@ -36,7 +36,7 @@ fn remote<const D: usize>(tensor: Tensor<D>) -> Place {
 /// Of rank `D` as it was.
 pub(crate) fn into_tensor<const D: usize>(place: Place) -> Option<Tensor<D>> {
     match place {
-        Place::Host(host) => Some(Tensor::from_primitive::<Flex>(host.into_inner())),
+        Place::Host(InHost(host)) => Some(Tensor::from_primitive::<Flex>(host.into_inner())),
         Place::Remote(remote) => Some(remote.into_array().into_tensor()),
         _ => None,
     }
