@@ -1,7 +1,7 @@
 //! Tensors of the flex back end, lent where they lie.
 
 use burn::backend::{BackendTypes, Flex};
-use burn::tensor::{DType, Element, bf16, f16};
+use burn::tensor::DType;
 use steadygrad::device::Lend;
 use steadygrad::{Error, Result, SliceMut, SliceRef};
 
@@ -36,21 +36,17 @@ impl Host {
         slice.ok_or_else(scattered)
     }
 
+    /// Copies first if someone else holds the same storage, so that an edit never shows elsewhere.
     fn slice_mut(&mut self) -> Result<SliceMut<'_>> {
+        let (start, end) = self.0.layout().contiguous_offsets().ok_or_else(scattered)?;
         let slice = match self.0.dtype() {
-            DType::F32 => self.elements_mut::<f32>().map(SliceMut::F32),
-            DType::F64 => self.elements_mut::<f64>().map(SliceMut::F64),
-            DType::F16 => self.elements_mut::<f16>().map(SliceMut::F16),
-            DType::BF16 => self.elements_mut::<bf16>().map(SliceMut::BF16),
+            DType::F32 => self.0.storage_mut().get_mut(start..end).map(SliceMut::F32),
+            DType::F64 => self.0.storage_mut().get_mut(start..end).map(SliceMut::F64),
+            DType::F16 => self.0.storage_mut().get_mut(start..end).map(SliceMut::F16),
+            DType::BF16 => self.0.storage_mut().get_mut(start..end).map(SliceMut::BF16),
             other => return Err(unknown(other)),
         };
         slice.ok_or_else(scattered)
-    }
-
-    /// Copies first if someone else holds the same storage, so that an edit never shows elsewhere.
-    fn elements_mut<E: Element>(&mut self) -> Option<&mut [E]> {
-        let (start, end) = self.0.layout().contiguous_offsets()?;
-        self.0.storage_mut().get_mut(start..end)
     }
 }
 
