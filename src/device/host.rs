@@ -8,8 +8,8 @@ use ndarray::{ArrayViewD, ArrayViewMutD};
 use crate::edit::Edit;
 use crate::slice::{SliceMut, SliceRef, each_slice};
 use crate::tell::{Clamped, Tell};
-use crate::tensor::{Ask, Tensor, TensorMut};
-use crate::{Error, Result, Stats};
+use crate::tensor::{Ask, Tensor, TensorMut, TensorRef};
+use crate::{Error, Result, Stats, TensorSet, TensorSetMut, Visitor, VisitorMut};
 
 /// Host memory that another library owns and lends: contiguous, in row-major order.
 ///
@@ -183,5 +183,17 @@ impl<L: Lend> TensorMut for InHost<L> {
 
     fn add(&mut self, start: usize, values: &[f64]) -> Result<()> {
         self.lend_mut(false, |tensor| tensor.add(start, values))
+    }
+}
+
+impl<L: Lend> TensorSet for InHost<L> {
+    fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
+        f("", TensorRef::Other(self))
+    }
+}
+
+impl<L: Lend> TensorSetMut for InHost<L> {
+    fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
+        f("", self)
     }
 }
