@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Storage, Tensor};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Storage, Tensor};
 use steadygrad::device::Lend;
 use steadygrad::{Ask, Element, Error, Result, SliceMut, SliceRef, Stats, Tensor as _};
 
@@ -10,9 +11,7 @@ fn not_here() -> Error {
     Error::Storage("expected contiguous memory of the host, found something else".into())
 }
 
-fn unknown(storage: &CpuStorage) -> Error {
-    use candle_core::backend::BackendStorage;
-    let found = storage.dtype();
+fn unknown(found: DType) -> Error {
     Error::Storage(format!("expected F32, F64, F16 or BF16, found {found:?}"))
 }
 
@@ -24,22 +23,19 @@ fn elements<'s>(storage: &'s CpuStorage, layout: &Layout) -> Result<SliceRef<'s>
         CpuStorage::F64(xs) => xs.get(start..end).map(SliceRef::F64),
         CpuStorage::F16(xs) => xs.get(start..end).map(SliceRef::F16),
         CpuStorage::BF16(xs) => xs.get(start..end).map(SliceRef::BF16),
-        other => return Err(unknown(other)),
+        other => return Err(unknown(other.dtype())),
     };
     slice.ok_or_else(not_here)
 }
 
 fn elements_mut<'s>(storage: &'s mut CpuStorage, layout: &Layout) -> Result<SliceMut<'s>> {
-    // candle takes strides of 0 for repeated elements, also where there is none.
-    let none = (layout.shape().elem_count() == 0).then_some((0, 0));
-    let offsets = none.or_else(|| layout.contiguous_offsets());
-    let (start, end) = offsets.ok_or_else(not_here)?;
+    let (start, end) = layout.contiguous_offsets().ok_or_else(not_here)?;
     let slice = match storage {
         CpuStorage::F32(xs) => xs.get_mut(start..end).map(SliceMut::F32),
         CpuStorage::F64(xs) => xs.get_mut(start..end).map(SliceMut::F64),
         CpuStorage::F16(xs) => xs.get_mut(start..end).map(SliceMut::F16),
         CpuStorage::BF16(xs) => xs.get_mut(start..end).map(SliceMut::BF16),
-        other => return Err(unknown(other)),
+        other => return Err(unknown(other.dtype())),
     };
     slice.ok_or_else(not_here)
 }
@@ -62,6 +58,13 @@ impl InplaceOp1 for InPlace<'_> {
 }
 
 fn change(tensor: &Tensor, f: &mut ToChange<'_>) -> Result<()> {
+    if tensor.elem_count() == 0 {
+        // candle takes strides of 0 for repeated elements, also where there is none.
+        return match tensor.dtype() {
+            DType::F32 | DType::F64 | DType::F16 | DType::BF16 => f(SliceMut::F32(&mut [])),
+            other => Err(unknown(other)),
+        };
+    }
     let op = InPlace(RefCell::new((f, Err(not_here()))));
     tensor.inplace_op1(&op).map_err(crate::storage)?;
     op.0.into_inner().1
