@@ -305,3 +305,20 @@ fn extreme_factors_reach_the_end_of_the_range() {
         }
     }
 }
+
+/// The room that rows in `f32` need is not given to elements that are wider, nor to a largest magnitude.
+#[test]
+fn what_is_f64_is_summed_in_f64_and_a_largest_magnitude_is_exact() {
+    let values: Vec<f64> = (1..=70_001).map(|i| f64::from(i).sin() / 3.0).collect();
+    let w = Var::from_slice(&values, values.len(), &Device::Cpu).unwrap();
+    let mut store = GradStore::default();
+    store.insert(&w, w.copy().unwrap());
+    let vars = [("w", w)];
+    let host = Measurement::of(&CandleGrads::new(&mut store, &vars)).unwrap();
+    let seen = Measurement::of(&CandleGrads::new(&mut store, &vars).on_device()).unwrap();
+    let (host, seen) = (host.total(), seen.total());
+    for (found, right) in [(seen.l2(), host.l2()), (seen.l1(), host.l1())] {
+        assert!((found / right - 1.0).abs() <= 1e-13, "{found} and {right}");
+    }
+    assert_eq!(seen.max_abs(), host.max_abs());
+}
