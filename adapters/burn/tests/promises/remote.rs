@@ -299,3 +299,17 @@ fn elements_are_read_and_added_to() {
     }
     assert_eq!(pairs[0], pairs[1]);
 }
+
+/// The room that rows in `f32` need is not given to elements that are wider, nor to a largest magnitude.
+#[test]
+fn what_is_f64_is_summed_in_f64_and_a_largest_magnitude_is_exact() {
+    let values: Vec<f64> = (1..=70_001).map(|i| f64::from(i).sin() / 3.0).collect();
+    let One { model, mut grads } = One::new(&values);
+    let host = Measurement::of(&BurnGrads::new(&mut grads, &model)).unwrap();
+    let seen = Measurement::of(&BurnGrads::new(&mut grads, &model).on_device()).unwrap();
+    let (host, seen) = (host.total(), seen.total());
+    for (found, right) in [(seen.l2(), host.l2()), (seen.l1(), host.l1())] {
+        assert!((found / right - 1.0).abs() <= 1e-13, "{found} and {right}");
+    }
+    assert_eq!(seen.max_abs(), host.max_abs());
+}
