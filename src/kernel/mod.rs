@@ -8,6 +8,8 @@ mod edit;
 mod lanes;
 mod measure;
 mod pair;
+#[cfg(feature = "ndarray")]
+pub(crate) mod smooth;
 mod stream;
 mod unit;
 

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayRef2, Zip};
 
-use super::Real;
+use super::{Real, sigmoid, tanh};
 
 /// The nonlinearity φ of an [`Rnn`](super::Rnn).
 ///
@@ -55,9 +55,9 @@ impl Activation {
     #[inline]
     pub fn apply<A: Real>(self, z: A) -> A {
         match self {
-            Self::Tanh => z.tanh(),
+            Self::Tanh => z.tanh_(),
             Self::Relu => relu(z),
-            Self::Sigmoid => sigmoid(z),
+            Self::Sigmoid => z.sigmoid_(),
             Self::Identity => z,
         }
     }
@@ -84,11 +84,10 @@ impl Activation {
 
     /// φ over a whole array: the choice is made once, outside the loop.
     pub(super) fn apply_all<A: Real>(self, z: &mut ArrayRef2<A>) {
-        match self {
-            Self::Tanh => z.mapv_inplace(A::tanh),
-            Self::Relu => z.mapv_inplace(relu),
-            Self::Sigmoid => z.mapv_inplace(sigmoid),
-            Self::Identity => {}
+        match (self, z.as_slice_memory_order_mut()) {
+            (Self::Tanh, Some(z)) => tanh(z),
+            (Self::Sigmoid, Some(z)) => sigmoid(z),
+            _ => z.mapv_inplace(|z| self.apply(z)),
         }
     }
 
@@ -107,11 +106,6 @@ impl Activation {
             Self::Identity => zip.for_each(|z, &d, _| *z = d),
         }
     }
-}
-
-#[inline]
-pub(super) fn sigmoid<A: Real>(z: A) -> A {
-    A::one() / (A::one() + (-z).exp())
 }
 
 /// Not `max`, which takes the number when the other is NaN and so hides it.

@@ -68,6 +68,22 @@ pub trait Layer: TensorSetMut + Sized + 'static {
         1
     }
 
+    /// In how many directions it runs along a sequence: two if a part of it starts at the end. A sequence can be cut into
+    /// segments, each of which begins in the state where the last one ended, only for a layer of one direction.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::recurrent::{Layer, Rnn};
+    ///
+    /// let rnn = Rnn::<f32>::builder(2, 5).build(&mut || 0.5)?;
+    /// assert_eq!(rnn.directions(), 1);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    fn directions(&self) -> usize {
+        1
+    }
+
     /// The state of all zeros. One that does not fit into memory comes without elements, as `[0, 0]`, which the
     /// next step or pass refuses.
     ///
@@ -171,7 +187,7 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     /// # Errors
     ///
     /// [`Error::Shape`] if the inputs or the state do not fit the layer, [`Error::TooLarge`] if what is to be kept
-    /// does not fit into memory, and [`Error::Count`] if some of the sequences are padded, which no layer takes yet.
+    /// does not fit into memory, and [`Error::Count`] if some of the sequences are padded and the layer takes no padding.
     fn forward<'a>(
         &self,
         xs: impl Into<Sequence<'a, Self::Elem>>,
@@ -190,6 +206,9 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     /// gradient-flow profile `‖∂L/∂h_t‖`), change it in
     /// place (clipping per step), or break: then neither step t nor any before it is propagated, which is
     /// truncated backpropagation through time. Gradients with respect to what lies before the cut are zero.
+    ///
+    /// Of sequences of different [lengths](Sequence::lengths), those that have ended before step t have zeros in their
+    /// rows, whatever a hook writes there; what came in for their final state appears at their own last step.
     ///
     /// # Examples
     ///
