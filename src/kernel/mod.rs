@@ -9,6 +9,8 @@ mod lanes;
 mod measure;
 mod pair;
 #[cfg(feature = "ndarray")]
+pub(crate) mod product;
+#[cfg(feature = "ndarray")]
 pub(crate) mod smooth;
 mod stream;
 mod unit;
