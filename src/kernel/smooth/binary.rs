@@ -1,11 +1,12 @@
 //! The two binary formats, and e^x reduced to a polynomial near zero.
 
-use core::ops::{Add, Div, Mul, Sub};
+use core::ops::{Add, Div, Mul, Neg, Sub};
 
 /// What [`Smooth`](super::Smooth) needs of a format: constants, and the moves that its bits allow.
 pub trait Binary:
     Copy
     + PartialOrd
+    + Neg<Output = Self>
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -34,10 +35,10 @@ pub trait Binary:
     /// Where tanh x has long been 1.
     const TANH_RANGE: Self;
 
-    /// The magnitude.
-    fn magnitude(self) -> Self;
+    /// −|x|.
+    fn negative(self) -> Self;
 
-    /// A number of no sign, with that of `other`.
+    /// A number without a sign, with that of `other`.
     fn signed_as(self, other: Self) -> Self;
 
     /// The polynomial q of e^r ≈ 1 + r + r²·q(r), |r| ≤ ln 2 / 2. `tests/oracle/exponential.py` finds it.
@@ -109,8 +110,8 @@ impl Binary for f32 {
     const TANH_RANGE: Self = 9.5;
 
     #[inline(always)]
-    fn magnitude(self) -> Self {
-        self.abs()
+    fn negative(self) -> Self {
+        Self::from_bits(self.to_bits() | (1 << 31))
     }
 
     #[inline(always)]
@@ -153,8 +154,8 @@ impl Binary for f64 {
     const TANH_RANGE: Self = 20.0;
 
     #[inline(always)]
-    fn magnitude(self) -> Self {
-        self.abs()
+    fn negative(self) -> Self {
+        Self::from_bits(self.to_bits() | (1 << 63))
     }
 
     #[inline(always)]

@@ -36,14 +36,14 @@ impl<T: Binary> Smooth for T {
     /// With N = 1 − e^(−2|x|), N/(2 − N): nothing cancels, also near zero.
     #[inline(always)]
     fn tanh_(self) -> Self {
-        let x = at_most(self.magnitude(), T::TANH_RANGE);
-        let e = Reduced::new(T::ZERO - (x + x));
+        let x = at_least(self.negative(), -T::TANH_RANGE);
+        let e = Reduced::new(x + x);
         let scale = e.shifted.power();
         // Numerator and denominator carry along what rounding took from them,
-        let [one, one_rest] = sum(T::ONE, T::ZERO - scale);
-        let [near, rest] = sum(one, T::ZERO - scale * e.near);
+        let [one, one_rest] = sum(T::ONE, -scale);
+        let [near, rest] = sum(one, -(scale * e.near));
         let [n, n_rest] = sum(near, (rest + one_rest) - scale * e.tail);
-        let [d, d_rest] = sum(T::TWO, T::ZERO - n);
+        let [d, d_rest] = sum(T::TWO, -n);
         let d_rest = d_rest - n_rest;
         // and the quotient is corrected for it: 1/d is (1 + quotient)/2.
         let quotient = n / d;
@@ -54,7 +54,7 @@ impl<T: Binary> Smooth for T {
     /// With e = e^−|x|, e/(1 + e) on the left, and on the right what it is short of 1.
     #[inline(always)]
     fn sigmoid_(self) -> Self {
-        let x = at_least(T::ZERO - self.magnitude(), T::EXP_RANGE[0]);
+        let x = at_least(self.negative(), T::EXP_RANGE[0]);
         let e = Reduced::new(x);
         let [near, rest] = sum(T::ONE, e.near);
         let [m, m_rest] = sum(near, rest + e.tail);
