@@ -84,10 +84,11 @@ impl Activation {
 
     /// φ over a whole array: the choice is made once, outside the loop.
     pub(super) fn apply_all<A: Real>(self, z: &mut ArrayRef2<A>) {
-        match (self, z.as_slice_memory_order_mut()) {
-            (Self::Tanh, Some(z)) => tanh(z),
-            (Self::Sigmoid, Some(z)) => sigmoid(z),
-            _ => z.mapv_inplace(|z| self.apply(z)),
+        match self {
+            Self::Tanh => over(z, tanh, A::tanh_),
+            Self::Relu => z.mapv_inplace(relu),
+            Self::Sigmoid => over(z, sigmoid, A::sigmoid_),
+            Self::Identity => {}
         }
     }
 
@@ -105,6 +106,14 @@ impl Activation {
             Self::Sigmoid => zip.for_each(|z, &d, &h| *z = d * (h * (A::one() - h))),
             Self::Identity => zip.for_each(|z, &d, _| *z = d),
         }
+    }
+}
+
+/// One function twice: of a slice, which an array mostly is, and of an element.
+fn over<A: Real>(z: &mut ArrayRef2<A>, all: fn(&mut [A]), each: fn(A) -> A) {
+    match z.as_slice_memory_order_mut() {
+        Some(z) => all(z),
+        None => z.mapv_inplace(each),
     }
 }
 

@@ -1,11 +1,12 @@
 //! The two binary formats, and e^x reduced to a polynomial near zero.
 
-use core::ops::{Add, Div, Mul, Sub};
+use core::ops::{Add, Div, Mul, Neg, Sub};
 
 /// What [`Smooth`](super::Smooth) needs of a format: constants, and the moves that its bits allow.
 pub trait Binary:
     Copy
     + PartialOrd
+    + Neg<Output = Self>
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -34,10 +35,10 @@ pub trait Binary:
     /// Where tanh x has long been 1.
     const TANH_RANGE: Self;
 
-    /// The magnitude.
-    fn magnitude(self) -> Self;
+    /// −|x|.
+    fn negative(self) -> Self;
 
-    /// A number of no sign, with that of `other`.
+    /// A number without a sign, with that of `other`.
     fn signed_as(self, other: Self) -> Self;
 
     /// The polynomial q of e^r ≈ 1 + r + r²·q(r), |r| ≤ ln 2 / 2. `tests/oracle/exponential.py` finds it.
@@ -50,14 +51,14 @@ pub trait Binary:
     fn two_powers(self) -> [Self; 2];
 }
 
-/// e^x as 2^n·(1 + r + tail).
+/// e^x as 2^n·(1 + near + tail).
 #[derive(Clone, Copy)]
 pub(super) struct Reduced<T> {
     /// n + [`Binary::TO_INTEGER`].
     pub(super) shifted: T,
-    /// x − n·ln 2, rounded.
-    pub(super) r: T,
-    /// e^r − 1 − r, and with it what rounding took from r.
+    /// x less n times the high part of ln 2, exactly: at most 0.35 in magnitude.
+    pub(super) near: T,
+    /// What is left, at most 0.07 in magnitude, and at most the square of `near` if n = 0.
     pub(super) tail: T,
 }
 
@@ -69,11 +70,10 @@ impl<T: Binary> Reduced<T> {
         let n = shifted - T::TO_INTEGER;
         let (near, rest) = (x - n * high, n * low);
         let r = near - rest;
-        let lost = (near - r) - rest;
         Self {
             shifted,
-            r,
-            tail: r * r * T::tail(r) + lost,
+            near,
+            tail: r * r * T::tail(r) - rest,
         }
     }
 }
@@ -110,8 +110,8 @@ impl Binary for f32 {
     const TANH_RANGE: Self = 9.5;
 
     #[inline(always)]
-    fn magnitude(self) -> Self {
-        self.abs()
+    fn negative(self) -> Self {
+        Self::from_bits(self.to_bits() | (1 << 31))
     }
 
     #[inline(always)]
@@ -121,7 +121,10 @@ impl Binary for f32 {
 
     #[inline(always)]
     fn tail(r: Self) -> Self {
-        (((0.001_389_823_5 * r + 0.008_366_08) * r + 0.041_666_854_2) * r + 0.166_665_48) * r + 0.5
+        let square = r * r;
+        let high = (0.041_666_481_6 + 0.008_333_419_45 * r)
+            + square * (0.001_393_330_63 + 0.000_198_241_047 * r);
+        (0.5 + 0.166_666_657 * r) + square * high
     }
 
     #[inline(always)]
@@ -151,8 +154,8 @@ impl Binary for f64 {
     const TANH_RANGE: Self = 20.0;
 
     #[inline(always)]
-    fn magnitude(self) -> Self {
-        self.abs()
+    fn negative(self) -> Self {
+        Self::from_bits(self.to_bits() | (1 << 63))
     }
 
     #[inline(always)]
@@ -162,16 +165,15 @@ impl Binary for f64 {
 
     #[inline(always)]
     fn tail(r: Self) -> Self {
-        let high = ((2.087_891_139_652_429_5e-9 * r + 2.510_875_557_900_446_4e-8) * r
-            + 2.755_738_721_841_593e-7)
-            * r
-            + 2.755_724_511_354_946_4e-6;
-        let middle = ((high * r + 2.480_158_719_783_578e-5) * r + 1.984_126_988_510_258_7e-4) * r
-            + 1.388_888_888_894_293e-3;
-        (((middle * r + 8.333_333_333_322_104e-3) * r + 4.166_666_666_666_657_4e-2) * r
-            + 0.166_666_666_666_666_77)
-            * r
-            + 0.5
+        let square = r * r;
+        let fourth = square * square;
+        let low = (0.5 + 0.166_666_666_666_666_77 * r)
+            + square * (4.166_666_666_666_657_4e-2 + 8.333_333_333_322_104e-3 * r);
+        let middle = (1.388_888_888_894_293e-3 + 1.984_126_988_510_258_7e-4 * r)
+            + square * (2.480_158_719_783_578e-5 + 2.755_724_511_354_946_4e-6 * r);
+        let high = (2.755_738_721_841_593e-7 + 2.510_875_557_900_446_4e-8 * r)
+            + square * 2.087_891_139_652_429_5e-9;
+        low + fourth * (middle + fourth * high)
     }
 
     #[inline(always)]

@@ -27,7 +27,7 @@ impl<T: Binary> Smooth for T {
     fn exp_(self) -> Self {
         let [min, max] = T::EXP_RANGE;
         let e = Reduced::new(at_most(at_least(self, min), max));
-        let [near, rest] = sum(T::ONE, e.r);
+        let [near, rest] = sum(T::ONE, e.near);
         // In two steps, of which the first is exact.
         let [a, b] = e.shifted.two_powers();
         (near + (rest + e.tail)) * a * b
@@ -36,14 +36,14 @@ impl<T: Binary> Smooth for T {
     /// With N = 1 − e^(−2|x|), N/(2 − N): nothing cancels, also near zero.
     #[inline(always)]
     fn tanh_(self) -> Self {
-        let x = at_most(self.magnitude(), T::TANH_RANGE);
-        let e = Reduced::new(T::ZERO - (x + x));
+        let x = at_least(self.negative(), -T::TANH_RANGE);
+        let e = Reduced::new(x + x);
         let scale = e.shifted.power();
         // Numerator and denominator carry along what rounding took from them,
-        let [one, one_rest] = sum(T::ONE, T::ZERO - scale);
-        let [near, rest] = sum(one, T::ZERO - scale * e.r);
+        let [one, one_rest] = sum(T::ONE, -scale);
+        let [near, rest] = sum(one, -(scale * e.near));
         let [n, n_rest] = sum(near, (rest + one_rest) - scale * e.tail);
-        let [d, d_rest] = sum(T::TWO, T::ZERO - n);
+        let [d, d_rest] = sum(T::TWO, -n);
         let d_rest = d_rest - n_rest;
         // and the quotient is corrected for it: 1/d is (1 + quotient)/2.
         let quotient = n / d;
@@ -54,18 +54,17 @@ impl<T: Binary> Smooth for T {
     /// With e = e^−|x|, e/(1 + e) on the left, and on the right what it is short of 1.
     #[inline(always)]
     fn sigmoid_(self) -> Self {
-        let x = at_least(T::ZERO - self.magnitude(), T::EXP_RANGE[0]);
+        let x = at_least(self.negative(), T::EXP_RANGE[0]);
         let e = Reduced::new(x);
-        let [near, rest] = sum(T::ONE, e.r);
-        // e = a·b·m, which may be subnormal: that is left to the end.
+        let [near, rest] = sum(T::ONE, e.near);
         let [m, m_rest] = sum(near, rest + e.tail);
         let [a, b] = e.shifted.two_powers();
-        let [d, d_rest] = sum(T::ONE, m * a * b);
-        let d_rest = d_rest + m_rest * a * b;
-        let quotient = m / d;
-        // 1/d is 1 − e/d.
-        let correction = (m_rest - quotient * d_rest) * (T::ONE - quotient * a * b);
-        let left = (quotient + correction) * a * b;
+        let (e, e_rest) = (m * a * b, m_rest * a * b);
+        let [d, d_rest] = sum(T::ONE, e);
+        // As above; 1/d is 1 − quotient.
+        let quotient = e / d;
+        let correction = (e_rest - quotient * (d_rest + e_rest)) * (T::ONE - quotient);
+        let left = quotient + correction;
         if self < T::ZERO { left } else { T::ONE - left }
     }
 }
