@@ -129,8 +129,11 @@
 
 mod activation;
 mod at;
+mod bidirectional;
 mod builder;
 mod cell;
+mod directions;
+mod gradcheck;
 mod grads;
 mod init;
 mod layer;
@@ -144,13 +147,18 @@ mod rows;
 mod scratch;
 mod sequence;
 mod space;
+mod stacked;
 mod trace;
 mod unrolled;
+mod working;
 
 pub use activation::Activation;
 pub use at::At;
+pub use bidirectional::{Bidirectional, BidirectionalPass, Merge};
 pub use builder::{LstmBuilder, RnnBuilder};
 pub use cell::RecurrentCell;
+pub use directions::Directions;
+pub use gradcheck::{Deviation, GradCheck, gradcheck};
 pub use grads::CellGrads;
 pub use init::Init;
 pub use layer::{Backward, Hook, Layer, Upstream};
@@ -159,5 +167,7 @@ pub use real::Real;
 pub use rnn::{Rnn, RnnPass, RnnState};
 pub use sequence::Sequence;
 pub use space::CellSpace;
+pub use stacked::{Stacked, StackedPass};
 pub use trace::Trace;
 pub use unrolled::{StepCell, Unrolled, UnrolledPass};
+pub use working::Working;
