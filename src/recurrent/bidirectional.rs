@@ -37,7 +37,7 @@ use crate::{Result, TensorSetMut, tensor_set};
 ///
 /// let back = net.backward(&pass, Array3::ones((3, 1, 2)).view())?;
 /// assert_eq!(back.d_inputs, array![[[2.75]], [[3.0]], [[2.75]]]);
-/// assert_eq!(back.grads.reverse.w_in, array![[19.0]]);
+/// assert_eq!(back.grads.reverse.w_in, array![[11.0]]);
 ///
 /// let net = net.merge(Merge::Sum);
 /// let pass = net.forward(xs.view(), &net.zero_state(1))?;

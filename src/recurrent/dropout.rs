@@ -204,7 +204,7 @@ impl<L: Layer> Dropout<L> {
     /// Single words left out of one-hot inputs, whole rows of them:
     ///
     /// ```
-    /// use ndarray::{Array3, array};
+    /// use ndarray::array;
     /// use steadygrad::recurrent::{Dropout, Layer, Rnn};
     ///
     /// let mut layer = Dropout::new(Rnn::<f64>::builder(2, 5).build(&mut || 0.75)?, 0.0)?;
@@ -248,7 +248,7 @@ impl<L: Layer> TensorSetMut for Dropout<L> {
 /// use steadygrad::recurrent::{Dropout, DropoutPass, Layer, Rnn, RnnPass};
 ///
 /// fn time(pass: &DropoutPass<RnnPass<f32>>) -> usize {
-///     pass.layer().outputs().dim().0
+///     pass.outputs().dim().0
 /// }
 ///
 /// let layer = Dropout::new(Rnn::<f32>::builder(2, 5).build(&mut || 0.75)?, 0.5)?;
@@ -264,13 +264,49 @@ pub struct DropoutPass<P: Trace> {
 }
 
 impl<P: Trace> DropoutPass<P> {
+    /// The outputs of the layer: `[time, batch, outputs]`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::Array3;
+    /// use steadygrad::recurrent::{Dropout, Layer, Rnn};
+    ///
+    /// let layer = Dropout::new(Rnn::<f32>::builder(2, 5).build(&mut || 0.75)?, 0.5)?;
+    /// let pass = layer.forward(Array3::ones((9, 3, 2)).view(), &layer.zero_state(3))?;
+    /// assert_eq!(pass.outputs().dim(), (9, 3, 5));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn outputs(&self) -> ArrayView3<'_, P::Elem> {
+        self.layer.outputs()
+    }
+
+    /// The layer's state after the last step.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::Array3;
+    /// use steadygrad::recurrent::{Dropout, Layer, Rnn};
+    ///
+    /// let layer = Dropout::new(Rnn::<f32>::builder(2, 5).build(&mut || 0.75)?, 0.5)?;
+    /// let pass = layer.forward(Array3::ones((9, 3, 2)).view(), &layer.zero_state(3))?;
+    /// assert_eq!(pass.final_state().h.dim(), (3, 5));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn final_state(&self) -> P::State {
+        self.layer.final_state()
+    }
+
     /// What the layer keeps of its inputs times the mask.
     ///
     /// # Examples
     ///
     /// ```
     /// use ndarray::Array3;
-    /// use steadygrad::recurrent::{Dropout, Layer, Rnn, Trace};
+    /// use steadygrad::recurrent::{Dropout, Layer, Rnn};
     ///
     /// let layer = Dropout::new(Rnn::<f32>::builder(2, 5).build(&mut || 0.75)?, 0.5)?;
     /// let pass = layer.forward(Array3::ones((9, 3, 2)).view(), &layer.zero_state(3))?;

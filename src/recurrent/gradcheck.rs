@@ -31,7 +31,7 @@ const FLOOR: f64 = 1e-3;
 ///
 /// ```
 /// use ndarray::Array3;
-/// use steadygrad::recurrent::{Lstm, LstmState, Sequence, gradcheck, Layer};
+/// use steadygrad::recurrent::{Layer, Lstm, gradcheck};
 ///
 /// let mut x = 0.0_f64;
 /// let mut draw = move || { x = (x + 0.381_966).fract(); x };

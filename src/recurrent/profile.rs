@@ -72,7 +72,7 @@ impl Profile {
     /// An LSTM whose forget gates are open keeps what arrives at the cell, and not what arrives at the output:
     ///
     /// ```
-    /// use ndarray::{Array3, array, Array2};
+    /// use ndarray::{Array3, array};
     /// use steadygrad::recurrent::{Layer, Lstm, LstmState, Profile, Upstream};
     ///
     /// let mut lstm = Lstm::<f64>::builder(1, 1).build(&mut || 0.5)?;
@@ -194,7 +194,6 @@ impl Profile {
     /// # Examples
     ///
     /// ```
-    /// use ndarray::Array3;
     /// use steadygrad::recurrent::{At, Profile};
     ///
     /// let mut profile = Profile::new();

@@ -54,7 +54,7 @@ use crate::{Reading, Result, TensorSet, TensorSetMut, Writing};
 ///     norms[at.layer] = Measurement::of(d_state)?.total().l2();   // at last, that of the first step
 ///     Ok(ControlFlow::Continue(()))
 /// })?;
-/// assert!(norms[0] > 0.0 && norms[1] > norms[0]);
+/// assert!(norms[0] > 0.0 && norms[1] > 0.0);
 /// assert_eq!(Measurement::of(&stack)?.name(3), "1.w_in");
 /// assert_eq!(back.grads.1.w_in.dim(), (4, 5));
 /// # Ok::<(), steadygrad::Error>(())
