@@ -74,10 +74,11 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     /// # Examples
     ///
     /// ```
-    /// use steadygrad::recurrent::{Layer, Rnn};
+    /// use steadygrad::recurrent::{Bidirectional, Layer, Rnn};
     ///
     /// let rnn = Rnn::<f32>::builder(2, 5).build(&mut || 0.5)?;
     /// assert_eq!(rnn.directions(), 1);
+    /// assert_eq!(Bidirectional::new(rnn.clone(), rnn).directions(), 2);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     fn directions(&self) -> usize {
@@ -504,7 +505,7 @@ impl<L: Layer> Backward<L> {
 }
 
 /// What is to be said of a layer that says it succeeded and left nothing.
-fn nothing(what: &'static str) -> Error {
+pub(super) fn nothing(what: &'static str) -> Error {
     Error::Count {
         what,
         expected: 1,

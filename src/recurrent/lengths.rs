@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
-use ndarray::{Array3, ArrayRef2, ArrayRef3, Axis};
+use ndarray::{Array3, ArrayRef2, ArrayRef3, ArrayView3, Axis};
 
+use super::linear::make_room;
 use super::rows::{copy_rows, zero_rows};
 use super::{Real, Sequence};
 use crate::{Result, TensorSetMut};
@@ -138,6 +139,30 @@ impl Lengths {
             (batch, Some(given)) => copy_rows(given, d_state, batch, self.ending(t)),
             (batch, None) => zero_rows(d_state, batch, self.ending(t)),
         }
+    }
+
+    /// Each sequence from its end to its start, the padding still behind it, where it is zero. Without padding that is a
+    /// view of `xs`; else it stands in `room`.
+    pub(super) fn turned<'a, A: Real>(
+        &self,
+        mut xs: ArrayView3<'a, A>,
+        room: &'a mut Option<Array3<A>>,
+    ) -> Result<ArrayView3<'a, A>> {
+        if !self.are_padded() {
+            xs.invert_axis(Axis(0));
+            return Ok(xs);
+        }
+        let room = room.get_or_insert_with(|| Array3::zeros((0, 0, 0)));
+        make_room(room, "sequences from end to start", xs.raw_dim())?;
+        for (t, mut rows) in room.outer_iter_mut().enumerate() {
+            for (b, (mut row, &length)) in rows.outer_iter_mut().zip(&self.each).enumerate() {
+                match length.checked_sub(t + 1) {
+                    Some(t) => row.assign(&xs.index_axis(Axis(0), t).row(b)),
+                    None => row.fill(A::zero()),
+                }
+            }
+        }
+        Ok(room.view())
     }
 
     /// The final state out of a trajectory `[1 + time, batch, features]` from the initial state on.

@@ -35,6 +35,15 @@ where
             let partner = place.and_then(|place| *partners.get(place)?);
             in_y += 1;
             partner.map_or(Ok(()), |partner| {
+                if let (Some(expected), Some(found)) = (tensor.dims(), partner.dims())
+                    && expected != found
+                {
+                    return Err(Error::Shape {
+                        what: "tensor of the same set",
+                        expected: expected.into(),
+                        found: found.into(),
+                    });
+                }
                 if partner.len() != tensor.len() {
                     return Err(Error::Count {
                         what: "elements of a tensor of the same set",

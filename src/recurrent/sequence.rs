@@ -202,6 +202,18 @@ impl<'a, A> Sequence<'a, A> {
         })
     }
 
+    /// The same for a shorter time: views of arrays do not shorten it by themselves.
+    pub(super) fn reborrow<'b>(self) -> Sequence<'b, A>
+    where
+        'a: 'b,
+    {
+        Sequence {
+            xs: self.xs.reborrow(),
+            lengths: self.lengths,
+            start: self.start,
+        }
+    }
+
     /// The length of the first sequence that is shorter than the array.
     fn first_padded(&self) -> Option<usize> {
         let batch = self.lengths.map_or(0, <[usize]>::len);

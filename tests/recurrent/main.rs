@@ -1,14 +1,19 @@
 //! Recurrent cells: gradients, hook, shapes, initialisers, spectral read-outs.
 #![cfg(feature = "ndarray")]
 
+mod checkpointed;
 mod common;
 mod differences;
 mod edges;
+mod gradcheck;
 mod hook;
 mod init;
+mod lengths;
 mod oracle;
 mod program;
 mod segments;
 mod sets;
 mod spectral;
+mod torch;
 mod unrolled;
+mod wrappers;
