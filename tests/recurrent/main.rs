@@ -4,11 +4,16 @@
 mod common;
 mod differences;
 mod edges;
+mod gates;
 mod hook;
 mod init;
+mod loss;
 mod oracle;
 mod program;
+mod read_out;
+mod run;
 mod segments;
 mod sets;
 mod spectral;
+mod state_dict;
 mod unrolled;
