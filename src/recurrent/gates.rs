@@ -34,8 +34,8 @@ use crate::{Error, Result};
 /// # Examples
 ///
 /// ```
-/// use ndarray::{Array1, Array2, Array3};
-/// use steadygrad::recurrent::{Gates, Layer, Lstm};
+/// use ndarray::{Array1, Array2};
+/// use steadygrad::recurrent::{Gates, Lstm};
 ///
 /// // layer.get_weights() of keras.layers.LSTM(3) with two inputs
 /// let (kernel, recurrent_kernel) = (Array2::<f32>::zeros((2, 12)), Array2::zeros((3, 12)));

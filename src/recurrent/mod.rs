@@ -18,7 +18,11 @@
 //! input, State    ─► RecurrentCell::step ─► State
 //! ```
 //!
-//! Arrays are `[time, batch, features]`. Formulas, gate order and weight shapes are PyTorch's.
+//! Arrays are `[time, batch, features]`. Formulas, gate order and weight shapes are PyTorch's; [`coming_from`] says what
+//! that, Keras, burn and ONNX call what is here, and [`Gates`] makes this crate's weights of theirs.
+//!
+//! A [`ReadOut`] makes predictions of states, [`loss`] has losses with their gradients, and [`RecurrentCell::run`] goes
+//! over a sequence without keeping anything for a way back.
 //!
 //! # Examples
 //!
@@ -131,6 +135,8 @@ mod activation;
 mod at;
 mod builder;
 mod cell;
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}
 mod gates;
 mod grads;
 mod init;

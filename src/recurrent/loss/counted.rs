@@ -63,8 +63,8 @@ impl<'a, A: Real> Counted<'a, A> {
     /// use ndarray::array;
     /// use steadygrad::recurrent::loss::{self, Counted};
     ///
-    /// let outputs = array![[[1.0]], [[2.0]]];
-    /// let counted = Counted::new(outputs.view()).weights(array![[3.0], [1.0]].view())?;
+    /// let (outputs, weights) = (array![[[1.0]], [[2.0]]], array![[3.0], [1.0]]);
+    /// let counted = Counted::new(outputs.view()).weights(weights.view())?;
     /// let (loss, _) = loss::squared_error(counted, array![[[0.0]], [[0.0]]].view())?;
     /// assert_eq!(loss, (3.0 * 1.0 + 1.0 * 4.0) / 4.0);
     ///

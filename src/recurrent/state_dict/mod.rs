@@ -180,7 +180,7 @@ impl<'a> StateDict<'a> {
     ///
     /// ```
     /// use ndarray::array;
-    /// use steadygrad::recurrent::{ReadOut, Rnn, StateDict};
+    /// use steadygrad::recurrent::{ReadOut, StateDict};
     ///
     /// let saved = ReadOut::new(array![[1.0, 2.0]], array![3.0])?;
     /// let mut dict = StateDict::default();
