@@ -18,7 +18,11 @@
 //! input, State    ─► RecurrentCell::step ─► State
 //! ```
 //!
-//! Arrays are `[time, batch, features]`. Formulas, gate order and weight shapes are PyTorch's.
+//! Arrays are `[time, batch, features]`. Formulas, gate order and weight shapes are PyTorch's; [`coming_from`] says what
+//! that, Keras, burn and ONNX call what is here, and [`Gates`] makes this crate's weights of theirs.
+//!
+//! A [`ReadOut`] makes predictions of states, [`loss`] has losses with their gradients, and [`RecurrentCell::run`] goes
+//! over a sequence without keeping anything for a way back.
 //!
 //! # Examples
 //!
@@ -137,14 +141,19 @@ mod directions;
 mod dropout;
 mod functions;
 mod gradcheck;
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}
+mod gates;
 mod grads;
 mod init;
 mod layer;
 mod lengths;
 mod linear;
+pub mod loss;
 mod lstm;
 mod orthogonal;
 mod profile;
+mod read_out;
 mod real;
 mod rnn;
 mod rows;
@@ -152,6 +161,8 @@ mod scratch;
 mod sequence;
 mod space;
 mod stacked;
+#[cfg(feature = "safetensors")]
+mod state_dict;
 mod trace;
 mod truncated;
 mod unrolled;
@@ -167,16 +178,20 @@ pub use directions::Directions;
 pub use dropout::{Dropout, DropoutPass};
 pub use functions::{exp, sigmoid, tanh};
 pub use gradcheck::{Deviation, GradCheck, gradcheck};
+pub use gates::{BurnGate, Gates};
 pub use grads::CellGrads;
 pub use init::Init;
 pub use layer::{Backward, Hook, Layer, Upstream};
 pub use lstm::{Lstm, LstmPass, LstmState};
 pub use profile::Profile;
+pub use read_out::{ReadOut, ReadOutBackward, ReadOutBuilder, ReadOutGrads};
 pub use real::Real;
 pub use rnn::{Rnn, RnnPass, RnnState};
 pub use sequence::Sequence;
 pub use space::CellSpace;
 pub use stacked::{Stacked, StackedPass};
+#[cfg(feature = "safetensors")]
+pub use state_dict::{Pytorch, StateDict};
 pub use trace::Trace;
 pub use truncated::Truncated;
 pub use unrolled::{StepCell, Unrolled, UnrolledPass};
