@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn what_normalisation_takes_away_has_no_gradient() {
         // A shift of the row moves nothing; nor does its length, but for ε.
-        let a = array![[0.3, -1.2, 2.5, 0.1]];
+        let a = array![[0.3_f64, -1.2, 2.5, 0.1]];
         let y = Normalised::of(a.clone(), 0.0);
         let (mut d, mut d_gain) = (array![[0.7, -0.2, 0.5, 1.1]], Array1::zeros(4));
         y.pull_back(&aview1(&[1.0, 2.0, -0.5, 1.5]), &mut d, &mut d_gain);

@@ -145,5 +145,5 @@ for title in (
     for time, batch in ((1, 1), (2, 3), (20, 2)):
         seed += 1
         projected = "projection" in title
-        rows += case(title, time, batch, 2, 4, 3 if projected else 4, seed)
+        rows += case(title, time, batch, 2, 3, 2 if projected else 3, seed)
 (HERE / "variants.txt").write_text("\n".join(rows) + "\n")

@@ -33,7 +33,7 @@ fn slopes<C: Named<Elem = f64>>(
         .collect()
 }
 
-fn agree<C: Named<Elem = f64>>(mut problem: Problem<C>, what: &str) {
+pub(crate) fn agree<C: Named<Elem = f64>>(mut problem: Problem<C>, what: &str) {
     let mut back = problem.backward();
     let close = |name: &str, found: &[f64], expected: &[f64]| {
         assert!(
