@@ -54,7 +54,7 @@ use crate::{Error, Result};
 ///
 /// - `Xavier`: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
 /// - `Kaiming`: He, Zhang, Ren and Sun, "Delving deep into rectifiers: surpassing human-level performance on
-///   ImageNet classification", 2015, arXiv:1502.01852.
+///   `ImageNet` classification", 2015, arXiv:1502.01852.
 /// - `Orthogonal`: Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in
 ///   deep linear neural networks", 2013, arXiv:1312.6120.
 /// - `Identity`: Le, Jaitly and Hinton, "A simple way to initialize recurrent networks of rectified linear

@@ -114,6 +114,6 @@ mod tests {
         assert!(d.sum().abs() < 1e-15);
         assert!((&d * &a).sum().abs() < 1e-15);
         assert!(d.iter().all(|d| d.abs() > 1e-3));
-        assert_eq!(d_gain, array![0.7, -0.2, 0.5, 1.1] * &y.rows.row(0));
+        assert_eq!(d_gain, array![0.7, -0.2, 0.5, 1.1] * y.rows.row(0));
     }
 }

@@ -87,7 +87,7 @@ impl<A: Real, O: Into<LstmOptions>> LstmBuilder<A, O> {
     ///
     /// # Examples
     ///
-    /// What a cell forgets is what it takes in, so without an output gate in the way the state stays among its inputs:
+    /// A cell takes in as much as it forgets, so its new state lies between the old one and g:
     ///
     /// ```
     /// use ndarray::array;

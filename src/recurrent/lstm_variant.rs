@@ -33,9 +33,10 @@ use crate::{Element, Result, TensorSet, TensorSetMut, tensor_set};
 /// projection    h_t = m_t·W_projᵀ
 /// ```
 ///
-/// N goes over all gates at once, as in the paper. There W_in·x and W_rec·h have a shift each besides the bias b; the
-/// three only ever act through their sum, which is `bias`. At a state of zeros N has the slope 1/√ε, about 316 for
-/// the usual ε of 1e-5: the gradient of an initial state of zeros is that much larger.
+/// N goes over all gates at once, as in the paper. There both of its results have a shift besides the bias b; the three
+/// only ever act through their sum, which is `bias`. At a state of zeros N has the slope 1/√ε, about 316 for an ε of
+/// 1e-5: the gradient of an initial state of zeros is that much larger. The same holds wherever the entries are nearly
+/// alike, as those of a cell state of which every unit is clamped; many units, or a larger ε, make it rare.
 ///
 /// # Tensors
 ///
@@ -65,7 +66,8 @@ use crate::{Element, Result, TensorSet, TensorSetMut, tensor_set};
 /// | [`projection`](super::LstmBuilder::projection) | at least one output, more than units too (PyTorch wants fewer) | 0 outputs | with any; a `w_rec` of a given spectral radius ([`Init::Scaled`](super::Init::Scaled), [`Init::Sparse`](super::Init::Sparse)) needs as many outputs as units |
 /// | [`w_proj`](super::LstmBuilder::w_proj) | an [`Init`](super::Init) | without a projection | |
 ///
-/// A peephole is no option; it is a cell of its own in the example `peephole`. An option costs speed: the steps are
+/// Of one option named twice the last word counts. A peephole is no option; it is a cell of its own in the example
+/// `peephole`. An option costs speed: the steps are
 /// taken one by one, each with its own products and memory. The plain [`Lstm`](super::Lstm) pays nothing for that.
 ///
 /// # The way back

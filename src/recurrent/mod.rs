@@ -10,7 +10,8 @@
 //! Factors above one make it explode, factors below one make it vanish. [`Rnn`] shows both in their
 //! purest form, [`Lstm`] carries a state past the product, [`Init`] sets the factors at the start, and
 //! the hook of [`Layer::backward_with`] shows the gradient at every step, to be measured, edited or cut off.
-//! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`].
+//! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`]; so does the LSTM with options,
+//! [`LstmVariant`] (coupled gates, clips, layer normalisation, projection).
 //!
 //! ```text
 //! Sequence, State ─► Layer::forward ─► Pass (a Trace: outputs, final state)

@@ -1,10 +1,10 @@
 //! LSTMs with options: gradients, what each option does and leaves alone, limits.
 
 use ndarray::{Array1, Array2, Array3, Axis, Slice, array, concatenate};
+use steadygrad::TensorSet;
 use steadygrad::recurrent::{
     Init, Layer, Lstm, LstmBuilder, LstmOptions, LstmState, LstmVariant, Real, StepCell, Unrolled,
 };
-use steadygrad::TensorSet;
 
 use crate::common::{Named, Problem, distance, signed, slice, uniform};
 use crate::differences::agree;
@@ -60,6 +60,9 @@ const NAMES: [&str; 5] = [
 ];
 const CELL_CLIP: f64 = 0.6;
 const GATE_CLIP: f64 = 0.9;
+/// Normalisation of a small vector is steep: 1/√ε where it is zero. With the usual ε of 1e-5 twenty such steps have third
+/// derivatives by which a difference errs. (What `PyTorch` says of the usual one is in `variants_oracle`.)
+const EPSILON: f64 = 1e-2;
 
 /// Settings with the options whose bits are set, in the order of their names.
 fn with<A: Real>(bits: usize, hidden: usize) -> LstmBuilder<A, LstmOptions> {
@@ -76,22 +79,32 @@ fn with<A: Real>(bits: usize, hidden: usize) -> LstmBuilder<A, LstmOptions> {
         builder = builder.gate_clip(GATE_CLIP);
     }
     if chosen(3) {
-        builder = builder.layer_norm();
+        builder = builder.layer_norm_with(EPSILON);
     }
     if chosen(4) {
-        builder = builder.projection(3);
+        builder = builder.projection(hidden - 1);
     }
     builder.w_in(Init::Xavier)
 }
 
-/// A problem of four units with these options, and gains and shifts that are not the ones of the start.
+/// A problem of four units with these options.
 fn problem<A: Real>(bits: usize, time: usize, batch: usize) -> Problem<Variant<A>> {
-    let builder = with::<A>(bits, 4).w_rec(Init::ScaledOrthogonal { gain: 1.3 });
+    problem_of(4, bits, time, batch)
+}
+
+/// Gains and shifts are not the ones of the start.
+fn problem_of<A: Real>(
+    hidden: usize,
+    bits: usize,
+    time: usize,
+    batch: usize,
+) -> Problem<Variant<A>> {
+    let builder = with::<A>(bits, hidden).w_rec(Init::ScaledOrthogonal { gain: 1.3 });
     let mut lstm = builder.build(&mut uniform(21)).unwrap();
     if let Some(norm) = &mut lstm.cell.norm {
-        let mut draw = signed(bits as u64, 0.4);
+        let mut draw = signed(bits as u64, 0.3);
         for gain in [&mut norm.gain_in, &mut norm.gain_rec, &mut norm.gain_c] {
-            gain.mapv_inplace(|one| one + A::narrow(draw()));
+            gain.mapv_inplace(|one| one * A::narrow(0.6 + draw()));
         }
         norm.shift_c.mapv_inplace(|_| A::narrow(draw()));
     }
@@ -134,21 +147,48 @@ fn clips_bite_in_some_places_and_not_in_others() {
     assert!(at_bound > 20 && within > 100, "{at_bound} and {within}");
 }
 
+/// A problem in `f32`, and the same numbers in `f64`. It has more units, since the variance of a few can come near
+/// zero, where normalisation is steep.
+fn twins(bits: usize) -> (Problem<Variant<f32>>, Problem<Variant<f64>>) {
+    let mut single = problem_of::<f32>(12, bits, 20, 3);
+    let mut double = problem_of::<f64>(12, bits, 20, 3);
+    let widen = |to: &mut [f64], from: &[f32]| {
+        assert_eq!(to.len(), from.len());
+        to.iter_mut()
+            .zip(from)
+            .for_each(|(to, &from)| *to = from.into());
+    };
+    let weights = Variant::weights(&mut double.cell).into_iter();
+    for ((_, to), (_, from)) in weights.zip(Variant::weights(&mut single.cell)) {
+        widen(to, from);
+    }
+    widen(slice(&mut double.xs), slice(&mut single.xs));
+    widen(slice(&mut double.d_outputs), slice(&mut single.d_outputs));
+    widen(slice(&mut double.s0.h), slice(&mut single.s0.h));
+    widen(slice(&mut double.s0.c), slice(&mut single.s0.c));
+    let ends = double.d_final.iter_mut().zip(&mut single.d_final);
+    for (to, from) in ends {
+        widen(slice(&mut to.h), slice(&mut from.h));
+        widen(slice(&mut to.c), slice(&mut from.c));
+    }
+    (single, double)
+}
+
 #[test]
 fn f32_is_f64_but_for_rounding() {
     for bits in 0..32 {
-        let (single, double) = (problem::<f32>(bits, 20, 3), problem::<f64>(bits, 20, 3));
+        let (single, double) = twins(bits);
         let close = |name: &str, found: &[f32], expected: &[f64]| {
             let found: Vec<f64> = found.iter().map(|&x| x.into()).collect();
             let off = distance(&found, expected);
             assert!(off < 1e-5, "{}: {name} off by {off:e}", named(bits));
         };
+        let mut outputs = (
+            single.pass().outputs().to_owned(),
+            double.pass().outputs().to_owned(),
+        );
+        close("outputs", slice(&mut outputs.0), slice(&mut outputs.1));
         let (mut found, mut expected) = (single.backward(), double.backward());
-        let outputs = |outputs: ndarray::ArrayView3<'_, f32>| outputs.iter().copied().collect();
-        let (found_outputs, pass): (Vec<f32>, _) =
-            (outputs(single.pass().outputs()), double.pass());
-        let expected_outputs: Vec<f64> = pass.outputs().iter().copied().collect();
-        close("outputs", &found_outputs, &expected_outputs);
         let d = Variant::grads(&found.grads).into_iter();
         for (k, (found, expected)) in d.zip(Variant::grads(&expected.grads)).enumerate() {
             close(&format!("gradient {k}"), &found, &expected);
@@ -521,9 +561,9 @@ fn wrong_shapes_are_named() {
             "tape of normalised sums: expected shape [2, 12], found [2, 16]",
         ),
         (
-            0b11000,
-            5,
-            "tape of gates: expected shape [2, 20], found [2, 16]",
+            0b01000,
+            3,
+            "tape of gates: expected shape [2, 12], found [2, 16]",
         ),
         (
             0b01000,
