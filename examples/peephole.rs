@@ -251,10 +251,14 @@ fn program(out: &mut dyn Write) -> Told {
     for (name, apart) in apart(&cell, &xs, &d_outputs)? {
         writeln!(out, "  {name:6} {apart:.0e}")?;
     }
+    learn(&mut uniform, out)
+}
 
-    // Every sequence has one spike, in a step of its own. The first unit is to answer it five steps later.
-    const TIME: usize = 16;
-    const DELAY: usize = 5;
+const TIME: usize = 16;
+const DELAY: usize = 5;
+
+/// Every sequence has one spike, in a step of its own. The first unit is to answer it five steps later.
+fn learn(uniform: &mut impl FnMut() -> f64, out: &mut dyn Write) -> Told {
     let batch = TIME - DELAY;
     let spikes = |delay: usize, height: f64| {
         Array3::from_shape_fn(
@@ -265,7 +269,7 @@ fn program(out: &mut dyn Write) -> Told {
         )
     };
     let (xs, answers) = (spikes(0, 1.0), spikes(DELAY, 0.7));
-    let mut cell = drawn(1, 4, &mut uniform)?;
+    let mut cell = drawn(1, 4, uniform)?;
     let mut velocity = cell.cell.zero_grads();
     let mut guard = Guard::new().clip(clip::GlobalNorm::new(0.1)?);
     writeln!(out, "a spike, and an answer {DELAY} steps later")?;

@@ -102,7 +102,7 @@ fn orthogonal_is_orthonormal_to_rounding_in_every_shape_and_gate() {
     );
 }
 
-/// What the rule is for: a ReLU layer hands on the mean square of its inputs.
+/// What the rule is for: a `ReLU` layer hands on the mean square of its inputs.
 #[test]
 fn kaiming_keeps_the_mean_square_through_a_relu() {
     let mut draw = uniform(31);

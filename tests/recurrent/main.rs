@@ -14,4 +14,5 @@ mod sets;
 mod spectral;
 mod unrolled;
 mod variants;
+mod variants_limits;
 mod variants_oracle;

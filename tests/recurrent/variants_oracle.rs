@@ -1,6 +1,6 @@
 //! LSTMs with options and the peephole LSTM agree with `PyTorch` in float64: numbers printed by `tests/oracle/variants.py`.
 
-use ndarray::Ix1;
+use ndarray::{Ix1, Ix3};
 use steadygrad::recurrent::{Layer, Lstm, LstmNorm, LstmState, StepCell, Unrolled, Upstream};
 
 use crate::oracle::{Case, read};
@@ -20,7 +20,7 @@ where
         h: case.array(h),
         c: case.array(c),
     };
-    let xs = case.array(&"xs".to_owned());
+    let xs = case.array::<Ix3>("xs");
     let pass = lstm.forward(xs.view(), &state("h0", "c0")).unwrap();
     case.agrees("outputs", pass.outputs());
     case.agrees("h_n", &pass.final_state().h);
