@@ -10,7 +10,8 @@
 //! Factors above one make it explode, factors below one make it vanish. [`Rnn`] shows both in their
 //! purest form, [`Lstm`] carries a state past the product, [`Init`] sets the factors at the start, and
 //! the hook of [`Layer::backward_with`] shows the gradient at every step, to be measured, edited or cut off.
-//! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`].
+//! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`]; so does the LSTM with options,
+//! [`LstmVariant`] (coupled gates, clips, layer normalisation, projection).
 //!
 //! ```text
 //! Sequence, State ─► Layer::forward ─► Pass (a Trace: outputs, final state)
@@ -148,9 +149,13 @@ mod grads;
 mod init;
 mod layer;
 mod lengths;
+mod layer_norm;
 mod linear;
 pub mod loss;
 mod lstm;
+mod lstm_options;
+mod lstm_steps;
+mod lstm_variant;
 mod orthogonal;
 mod profile;
 mod read_out;
@@ -185,6 +190,9 @@ pub use layer::{Backward, Hook, Layer, Upstream};
 pub use lstm::{Lstm, LstmPass, LstmState};
 pub use profile::Profile;
 pub use read_out::{ReadOut, ReadOutBackward, ReadOutBuilder, ReadOutGrads};
+pub use lstm_options::LstmOptions;
+pub use lstm_steps::LstmVariantTape;
+pub use lstm_variant::{LstmNorm, LstmVariant, LstmVariantGrads};
 pub use real::Real;
 pub use rnn::{Rnn, RnnPass, RnnState};
 pub use sequence::Sequence;

@@ -16,6 +16,8 @@ use crate::{Error, Result, TensorSet, TensorSetMut};
 ///
 /// The output is a part of the state, `[batch, outputs]`.
 ///
+/// A larger one, the peephole LSTM with the check of its gradients, is the example `peephole`.
+///
 /// # Examples
 ///
 /// A leaky integrator with a rate for each unit, `h_t = a ⊙ h_{t−1} + x_t`:

@@ -50,6 +50,30 @@ where
     let sum: Vec<f64> = outputs.iter().zip(&ends).map(|(a, b)| a + b).collect();
     let off = distance(&sum, &both);
     assert!(off < 1e-12, "{what}: a sum off by {off:e}");
+pub(crate) fn agree<C: Named<Elem = f64>>(mut problem: Problem<C>, what: &str) {
+    let mut back = problem.backward();
+    let close = |name: &str, found: &[f64], expected: &[f64]| {
+        assert!(
+            expected.iter().any(|x| x.abs() > 1e-3),
+            "{what}: {name} has no gradient to speak of"
+        );
+        let off = distance(found, expected);
+        assert!(off < BOUND, "{what}: {name} off by {off:e}");
+    };
+
+    let names: Vec<&str> = C::weights(&mut problem.cell)
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
+    for (k, (name, found)) in names.iter().zip(C::grads(&back.grads)).enumerate() {
+        let expected = slopes(&mut problem, |p| C::weights(&mut p.cell).swap_remove(k).1);
+        close(name, &found, &expected);
+    }
+    let expected = slopes(&mut problem, |p| p.xs.as_slice_mut().unwrap());
+    close("inputs", back.d_inputs.as_slice().unwrap(), &expected);
+    for (k, (name, found)) in C::state(&mut back.d_state0).into_iter().enumerate() {
+        let expected = slopes(&mut problem, |p| C::state(&mut p.s0).swap_remove(k).1);
+        close(name, found, &expected);
 }
 
 #[test]

@@ -14,6 +14,7 @@ const BOUND: f64 = 1e-12;
 pub(crate) struct Case {
     pub(crate) title: String,
     pub(crate) tensors: HashMap<String, (Vec<usize>, Vec<f64>)>,
+    tensors: HashMap<String, (Vec<usize>, Vec<f64>)>,
 }
 
 impl Case {
@@ -47,6 +48,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// The cases that a script has printed.
+/// The cases of a file of numbers.
 pub(crate) fn read(text: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for line in text.lines().filter(|l| !l.starts_with('#')) {
