@@ -89,7 +89,12 @@ impl Ensemble {
 fn start(options: &Options, threads: usize, missing: &mut Vec<String>) -> Ensemble {
     let peers = options.job.peers().iter().copied();
     let wanted = peers.filter(|name| options.wants_peer(name));
-    Ensemble::start(GRADIENTS, ["limits"].into_iter().chain(wanted), threads, missing)
+    Ensemble::start(
+        GRADIENTS,
+        ["limits"].into_iter().chain(wanted),
+        threads,
+        missing,
+    )
 }
 
 fn wants(options: &Options, work: Work) -> bool {
@@ -112,10 +117,16 @@ pub(crate) fn play(options: &Options, out: &mut dyn Write) -> Told {
             .skip(1)
             .map(|process| process.about.clone())
             .collect();
-        for set in sets::nets().iter().filter(|set| options.wants_set(&set.name)) {
+        for set in sets::nets()
+            .iter()
+            .filter(|set| options.wants_set(&set.name))
+        {
             rows.extend(play_net(options, &mut ensemble, set, threads)?);
         }
-        for set in sets::buffers().iter().filter(|set| options.wants_set(&set.name)) {
+        for set in sets::buffers()
+            .iter()
+            .filter(|set| options.wants_set(&set.name))
+        {
             rows.extend(play_buffer(options, &mut ensemble, set, threads)?);
         }
     }

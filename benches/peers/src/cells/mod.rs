@@ -52,7 +52,9 @@ pub(crate) fn peer(name: &str) -> Result<Peer, String> {
             about: "rust-lstm 0.10",
             make: rust_lstm::make,
         }),
-        _ => Err(format!("{name}: build with --features burn,candle,rust-lstm")),
+        _ => Err(format!(
+            "{name}: build with --features burn,candle,rust-lstm"
+        )),
     }
 }
 
@@ -71,7 +73,13 @@ pub(crate) fn play(options: &Options, out: &mut dyn Write) -> Told {
             Ensemble::start(process::CELLS, wanted_peers(options), threads, &mut missing);
         about = ensemble.0.iter().map(|peer| peer.about.clone()).collect();
         for case in wanted_cases(options) {
-            rows.push(play_case(options, &mut ensemble, case, threads, &mut missing)?);
+            rows.push(play_case(
+                options,
+                &mut ensemble,
+                case,
+                threads,
+                &mut missing,
+            )?);
         }
     }
     // In processes of their own, on one thread: the first that was asked for.
@@ -130,7 +138,9 @@ fn play_case(
         progress(format_args!(" {round}"));
         row.peak.push(Peak::measure(threads));
         for (i, name) in options.job.peers().iter().enumerate() {
-            let is_slow = row.times[i].last().is_none_or(|&ms| ms > SLOW_MS || ms.is_nan());
+            let is_slow = row.times[i]
+                .last()
+                .is_none_or(|&ms| ms > SLOW_MS || ms.is_nan());
             let time = match ensemble.get(name) {
                 Some(process) if round <= ROUNDS_OF_SLOW || !is_slow => {
                     train(process, options.budget_ms)?
@@ -158,11 +168,16 @@ fn load(process: &mut Process, case: Case) -> Result<Option<Vec<(String, f64)>>,
 }
 
 /// What of a peer's gradients is not ours. Peers that do not find the same gradients do not do the same work.
-fn differences(expected: &[(String, f64)], found: &[(String, f64)]) -> impl Iterator<Item = String> {
+fn differences(
+    expected: &[(String, f64)],
+    found: &[(String, f64)],
+) -> impl Iterator<Item = String> {
     expected.iter().filter_map(|(name, expected)| {
         let (_, norm) = found.iter().find(|(found, _)| found == name)?;
-        let differs = !((norm / expected - 1.0).abs() <= 1e-3);
-        differs.then(|| format!("expected norm {expected:.6e} of the gradient of {name}, found {norm:.6e}"))
+        let apart = (norm / expected - 1.0).abs();
+        (apart.is_nan() || apart > 1e-3).then(|| {
+            format!("expected norm {expected:.6e} of the gradient of {name}, found {norm:.6e}")
+        })
     })
 }
 
@@ -196,9 +211,7 @@ fn measure_memory(options: &Options, case: Case, threads: usize) -> Result<Memor
 
 fn memory(process: &mut Process) -> Result<Option<f64>, String> {
     let answer = process.ask("memory")?;
-    Ok(answer
-        .strip_prefix("ok ")
-        .and_then(|mib| mib.parse().ok()))
+    Ok(answer.strip_prefix("ok ").and_then(|mib| mib.parse().ok()))
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub(crate) fn plain(case: &Case) -> Made {
 }
 
 /// The cell that keeps every √time-th state and computes the others again.
+#[expect(clippy::unnecessary_wraps, reason = "what a peer is made with")]
 pub(crate) fn checkpointed(_case: &Case) -> Made {
     // As soon as there is one: as `plain`, each cell in a `Checkpointed` of √time steps.
     Ok(None)
@@ -58,7 +59,8 @@ fn ours<L: Layer<Elem = f32>>(mut layer: L, case: &Case) -> Made {
     } = case.shape;
     let weights = case.weights();
     layer.visit_mut(&mut |name, tensor| {
-        if let (Some(given), Some(SliceMut::F32(w))) = (weights.get(name), tensor.as_slice_mut_ref())
+        if let (Some(given), Some(SliceMut::F32(w))) =
+            (weights.get(name), tensor.as_slice_mut_ref())
         {
             w.copy_from_slice(given);
         }

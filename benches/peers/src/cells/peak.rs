@@ -48,7 +48,9 @@ pub(crate) struct Peak {
 impl Peak {
     pub(crate) fn measure(threads: usize) -> Self {
         Self {
-            widest: best(threads, |rounds| Arch::new().dispatch(MultiplyAdd { rounds })),
+            widest: best(threads, |rounds| {
+                Arch::new().dispatch(MultiplyAdd { rounds })
+            }),
             avx2: best(threads, on_avx2),
         }
     }

@@ -89,13 +89,18 @@ fn quantile(values: impl Iterator<Item = f64>, part: f64) -> f64 {
         return f64::NAN;
     };
     let place = part * last as f64;
-    let (below, above) = (values[place.floor() as usize], values[place.ceil() as usize]);
+    let (below, above) = (
+        values[place.floor() as usize],
+        values[place.ceil() as usize],
+    );
     below + (above - below) * place.fract()
 }
 
 /// The columns in which there is something.
 fn shown(is_there: impl Fn(usize) -> bool) -> Vec<usize> {
-    (0..TITLES.len()).filter(|&column| is_there(column)).collect()
+    (0..TITLES.len())
+        .filter(|&column| is_there(column))
+        .collect()
 }
 
 /// The lines above the tables.
