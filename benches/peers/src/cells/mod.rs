@@ -64,7 +64,7 @@ const ROUNDS_OF_SLOW: usize = 3;
 
 /// Runs everything and prints the tables.
 pub(crate) fn play(options: &Options, out: &mut dyn Write) -> Told {
-    let mut missing = Vec::new();
+    let (mut missing, mut wrong) = (Vec::new(), Vec::new());
     let mut about = Vec::new();
     let mut rows = Vec::new();
     let mut memory = Vec::new();
@@ -78,7 +78,7 @@ pub(crate) fn play(options: &Options, out: &mut dyn Write) -> Told {
                 &mut ensemble,
                 case,
                 threads,
-                &mut missing,
+                &mut wrong,
             )?);
         }
     }
@@ -91,6 +91,14 @@ pub(crate) fn play(options: &Options, out: &mut dyn Write) -> Told {
     writeln!(out, "{}", table::render(&mut rows))?;
     if !memory.is_empty() {
         writeln!(out, "\n{}", table::render_memory(&memory))?;
+    }
+    // A line for each number of threads would say no more.
+    let mut told = Vec::new();
+    for what in wrong {
+        if !told.contains(&what) {
+            writeln!(out, "\nDiffers: {what}")?;
+            told.push(what);
+        }
     }
     report(&missing, out)
 }

@@ -42,6 +42,10 @@ impl Row {
         (cell, shape, self.threads)
     }
 
+    fn is_measured(&self, column: usize) -> bool {
+        self.times[column].iter().any(|ms| !ms.is_nan())
+    }
+
     /// Operations a nanosecond.
     fn peak(&self, of: impl Fn(&Peak) -> f64) -> f64 {
         quantile(self.peak.iter().map(of), 0.5)
@@ -131,10 +135,7 @@ pub(crate) fn header(rounds: usize, about: &[String], rows: &[Row]) -> String {
 pub(crate) fn render(rows: &mut [Row]) -> String {
     debug_assert_eq!(TITLES.len(), Job::Recurrent.peers().len());
     rows.sort_by_key(Row::order);
-    let shown = shown(|column| {
-        rows.iter()
-            .any(|row| row.times[column].iter().any(|ms| !ms.is_nan()))
-    });
+    let shown = shown(|column| rows.iter().any(|row| row.is_measured(column)));
     let titles = ["cell", "size", "threads", "peak", "ours/peak"].map(str::to_owned);
     let titles = titles.into_iter();
     let titles = titles.chain(shown.iter().map(|&column| TITLES[column].to_owned()));
@@ -143,7 +144,11 @@ pub(crate) fn render(rows: &mut [Row]) -> String {
         .into_iter()
         .chain(shown.iter().map(|_| "--:".to_owned()));
     let mut lines = vec![line(titles), line(rule)];
-    for row in rows {
+    // A cell that no one has is no line.
+    for row in rows
+        .iter()
+        .filter(|row| shown.iter().any(|&column| row.is_measured(column)))
+    {
         let share = row.share(0);
         let fixed = [
             row.case.cell.title().to_owned(),
