@@ -5,8 +5,7 @@ use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array3;
 use steadygrad::recurrent::{Backward, Layer, Lstm, Rnn, Upstream};
 
@@ -47,58 +46,79 @@ fn backward<L: Layer<Elem = f32>>(
         .expect("a backward pass");
 }
 
-/// `flops` are those of a forward pass.
-fn one<L: Layer<Elem = f32>>(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    layer: &L,
-    xs: &Array3<f32>,
-    d_outputs: &Array3<f32>,
-    flops: usize,
+/// How long, how many, how wide.
+#[derive(Clone, Copy)]
+struct Size {
+    time: usize,
+    batch: usize,
+    inputs: usize,
+    hidden: usize,
+}
+
+/// A cell that has `gates` rows of weights for each hidden unit.
+fn cell<L: Layer<Elem = f32>>(
+    c: &mut Criterion,
+    name: &str,
+    gates: usize,
+    size: Size,
+    layer: steadygrad::Result<L>,
 ) {
+    let Size {
+        time,
+        batch,
+        inputs,
+        hidden,
+    } = size;
+    let layer = layer.expect("a cell");
+    // `cargo bench -- --test` only asks whether they run.
+    let is_test = std::env::args().any(|word| word == "--test");
+    let steps = if is_test { 2 } else { time };
+    let (xs, d_outputs) = (array((steps, batch, inputs)), array((steps, batch, hidden)));
+    let flops = (2 * steps * batch * gates * hidden * (inputs + hidden)) as u64;
     let (mut pass, mut back) = (None, None);
-    group.throughput(Throughput::Elements(flops as u64));
-    group.bench_function("forward", |b| b.iter(|| forward(layer, xs, &mut pass)));
-    // With a filter of names, the forward pass has not run yet.
-    forward(layer, xs, &mut pass);
-    group.throughput(Throughput::Elements(2 * flops as u64));
+
+    let title = format!("recurrent/{name}, T{time} B{batch} I{inputs} H{hidden}");
+    let mut group = c.benchmark_group(title);
+    group.throughput(Throughput::Elements(flops));
+    group.bench_function("forward", |b| b.iter(|| forward(&layer, &xs, &mut pass)));
+    // If only what follows was asked for, there has been none.
+    forward(&layer, &xs, &mut pass);
+    group.throughput(Throughput::Elements(2 * flops));
     group.bench_function("backward", |b| {
-        b.iter(|| backward(layer, pass.as_ref(), d_outputs, &mut back));
+        b.iter(|| backward(&layer, pass.as_ref(), &d_outputs, &mut back));
     });
-    group.throughput(Throughput::Elements(3 * flops as u64));
+    group.throughput(Throughput::Elements(3 * flops));
     group.bench_function("both", |b| {
         b.iter(|| {
-            forward(layer, xs, &mut pass);
-            backward(layer, pass.as_ref(), d_outputs, &mut back);
+            forward(&layer, &xs, &mut pass);
+            backward(&layer, pass.as_ref(), &d_outputs, &mut back);
         });
     });
+    group.finish();
 }
 
 fn cells(c: &mut Criterion) {
-    // `cargo bench -- --test` only asks whether they run.
-    let is_test = std::env::args().any(|word| word == "--test");
     for (time, batch, inputs, hidden) in [
         (100, 32, 64, 128),
         (35, 20, 650, 650),
         (200, 1, 2, 50),
         (1000, 16, 32, 256),
     ] {
-        let steps = if is_test { 2 } else { time };
-        let xs = array((steps, batch, inputs));
-        let d_outputs = array((steps, batch, hidden));
-        let flops = |gates| 2 * steps * batch * gates * hidden * (inputs + hidden);
-        let group = |name| format!("recurrent/{name}, T{time} B{batch} I{inputs} H{hidden}");
-
-        let rnn = Rnn::builder(inputs, hidden).build(&mut uniform());
-        let rnn = rnn.expect("a cell");
-        let mut rnns = c.benchmark_group(group("Rnn"));
-        one(&mut rnns, &rnn, &xs, &d_outputs, flops(1));
-        rnns.finish();
-
-        let lstm = Lstm::builder(inputs, hidden).build(&mut uniform());
-        let lstm = lstm.expect("a cell");
-        let mut lstms = c.benchmark_group(group("Lstm"));
-        one(&mut lstms, &lstm, &xs, &d_outputs, flops(4));
-        lstms.finish();
+        let size = Size {
+            time,
+            batch,
+            inputs,
+            hidden,
+        };
+        let draw = &mut uniform();
+        cell(c, "Rnn", 1, size, Rnn::builder(inputs, hidden).build(draw));
+        cell(
+            c,
+            "Lstm",
+            4,
+            size,
+            Lstm::builder(inputs, hidden).build(draw),
+        );
     }
 }
 

@@ -7,13 +7,13 @@ use burn::nn::{
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
 use super::case::{Case, Cell, Shape, Weights};
-use super::child::{Made, Trainer, norm};
+use super::child::{Trainer, norm};
 use crate::tell::Told;
 
 enum Net {
-    Rnn(Rnn),
-    Lstm(Lstm),
-    Gru(Gru),
+    Rnn(Box<Rnn>),
+    Lstm(Box<Lstm>),
+    Gru(Box<Gru>),
 }
 
 impl Net {
@@ -88,7 +88,7 @@ fn vector(values: Vec<f32>, device: &Device) -> Param<Tensor<1>> {
     Param::from_tensor(Tensor::from_data(TensorData::new(values, [len]), device))
 }
 
-pub(crate) fn make(case: &Case) -> Made {
+pub(crate) fn make(case: &Case) -> Option<Box<dyn Trainer>> {
     let device = Device::default().autodiff();
     let Shape {
         time,
@@ -97,9 +97,11 @@ pub(crate) fn make(case: &Case) -> Made {
         hidden,
     } = case.shape;
     let mut net = match case.cell {
-        Cell::Rnn => Net::Rnn(RnnConfig::new(inputs, hidden, true).init(&device)),
-        Cell::Lstm => Net::Lstm(LstmConfig::new(inputs, hidden, true).init(&device)),
-        Cell::Gru => Net::Gru(GruConfig::new(inputs, hidden, true).init(&device)),
+        Cell::Rnn => Net::Rnn(Box::new(RnnConfig::new(inputs, hidden, true).init(&device))),
+        Cell::Lstm => Net::Lstm(Box::new(
+            LstmConfig::new(inputs, hidden, true).init(&device),
+        )),
+        Cell::Gru => Net::Gru(Box::new(GruConfig::new(inputs, hidden, true).init(&device))),
     };
     let Weights {
         w_in,
@@ -124,7 +126,7 @@ pub(crate) fn make(case: &Case) -> Made {
         controller.hidden_transform.bias = Some(vector(rec, &device));
     }
     let states = if case.cell == Cell::Lstm { 2 } else { 1 };
-    Ok(Some(Box::new(Burn {
+    Some(Box::new(Burn {
         net,
         xs: sequence(&case.xs(), [time, batch, inputs], &device).require_grad(),
         d_outputs: sequence(&case.d_outputs(), [time, batch, hidden], &device),
@@ -132,7 +134,7 @@ pub(crate) fn make(case: &Case) -> Made {
             .map(|_| Tensor::zeros([batch, hidden], &device).require_grad())
             .collect(),
         grads: None,
-    })))
+    }))
 }
 
 fn squares<const D: usize>(tensor: &Tensor<D>, grads: &Gradients) -> f64 {

@@ -35,12 +35,12 @@ pub(crate) fn peer(name: &str) -> Result<Peer, String> {
         }),
         "checkpointed" => Ok(Peer {
             about: "steadygrad, `Checkpointed`",
-            make: ours::checkpointed,
+            make: |case| Ok(ours::checkpointed(case)),
         }),
         #[cfg(feature = "burn")]
         "burn" => Ok(Peer {
             about: "burn 0.22 (flex)",
-            make: burn::make,
+            make: |case| Ok(burn::make(case)),
         }),
         #[cfg(feature = "candle")]
         "candle" => Ok(Peer {
@@ -50,7 +50,7 @@ pub(crate) fn peer(name: &str) -> Result<Peer, String> {
         #[cfg(feature = "rust-lstm")]
         "rust-lstm" => Ok(Peer {
             about: "rust-lstm 0.10",
-            make: rust_lstm::make,
+            make: |case| Ok(rust_lstm::make(case)),
         }),
         _ => Err(format!(
             "{name}: build with --features burn,candle,rust-lstm"

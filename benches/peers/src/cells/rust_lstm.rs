@@ -7,7 +7,7 @@ use rust_lstm::layers::lstm_cell::LSTMCellGradients;
 use rust_lstm::{GRUNetwork, LSTMNetwork};
 
 use super::case::{Case, Cell, Shape};
-use super::child::{Made, Trainer, norm};
+use super::child::{Trainer, norm};
 use crate::tell::Told;
 
 /// One matrix of `[features, batch]` for each step.
@@ -30,8 +30,7 @@ fn matrix(values: &[f32], columns: usize) -> Array2<f64> {
     })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "what a peer is made with")]
-pub(crate) fn make(case: &Case) -> Made {
+pub(crate) fn make(case: &Case) -> Option<Box<dyn Trainer>> {
     let Shape {
         time,
         batch,
@@ -40,7 +39,7 @@ pub(crate) fn make(case: &Case) -> Made {
     } = case.shape;
     let xs = sequence(&case.xs(), [time, batch, inputs]);
     let d_outputs = sequence(&case.d_outputs(), [time, batch, hidden]);
-    Ok(match case.cell {
+    match case.cell {
         Cell::Rnn => None,
         Cell::Lstm => {
             let mut net = LSTMNetwork::new(inputs, hidden, 1);
@@ -63,7 +62,7 @@ pub(crate) fn make(case: &Case) -> Made {
             d_outputs,
             found: None,
         })),
-    })
+    }
 }
 
 struct Lstm {
