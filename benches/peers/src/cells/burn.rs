@@ -88,7 +88,7 @@ fn vector(values: Vec<f32>, device: &Device) -> Param<Tensor<1>> {
     Param::from_tensor(Tensor::from_data(TensorData::new(values, [len]), device))
 }
 
-pub(crate) fn make(case: &Case) -> Option<Box<dyn Trainer>> {
+pub(crate) fn make(case: &Case) -> Box<dyn Trainer> {
     let device = Device::default().autodiff();
     let Shape {
         time,
@@ -126,7 +126,7 @@ pub(crate) fn make(case: &Case) -> Option<Box<dyn Trainer>> {
         controller.hidden_transform.bias = Some(vector(rec, &device));
     }
     let states = if case.cell == Cell::Lstm { 2 } else { 1 };
-    Some(Box::new(Burn {
+    Box::new(Burn {
         net,
         xs: sequence(&case.xs(), [time, batch, inputs], &device).require_grad(),
         d_outputs: sequence(&case.d_outputs(), [time, batch, hidden], &device),
@@ -134,7 +134,7 @@ pub(crate) fn make(case: &Case) -> Option<Box<dyn Trainer>> {
             .map(|_| Tensor::zeros([batch, hidden], &device).require_grad())
             .collect(),
         grads: None,
-    }))
+    })
 }
 
 fn squares<const D: usize>(tensor: &Tensor<D>, grads: &Gradients) -> f64 {

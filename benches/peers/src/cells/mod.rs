@@ -40,7 +40,7 @@ pub(crate) fn peer(name: &str) -> Result<Peer, String> {
         #[cfg(feature = "burn")]
         "burn" => Ok(Peer {
             about: "burn 0.22 (flex)",
-            make: |case| Ok(burn::make(case)),
+            make: |case| Ok(Some(burn::make(case))),
         }),
         #[cfg(feature = "candle")]
         "candle" => Ok(Peer {
