@@ -20,21 +20,34 @@ struct Ours<L: Layer<Elem = f32>> {
     back: Option<Backward<L>>,
 }
 
+/// The cell of a case, made into the layer that is measured.
+macro_rules! of_each_cell {
+    ($case:ident, |$cell:ident| $layer:expr) => {{
+        let Shape { inputs, hidden, .. } = $case.shape;
+        let uniform = &mut uniform();
+        match $case.cell {
+            Cell::Rnn => {
+                let $cell = Rnn::builder(inputs, hidden).build(uniform)?;
+                ours($layer, $case)
+            }
+            Cell::Lstm => {
+                let $cell = Lstm::builder(inputs, hidden).build(uniform)?;
+                ours($layer, $case)
+            }
+            // As soon as there is one: as above.
+            Cell::Gru => Ok(None),
+        }
+    }};
+}
+
 /// The plain cell.
 pub(crate) fn plain(case: &Case) -> Made {
-    let Shape { inputs, hidden, .. } = case.shape;
-    let uniform = &mut uniform();
-    match case.cell {
-        Cell::Rnn => ours(Rnn::builder(inputs, hidden).build(uniform)?, case),
-        Cell::Lstm => ours(Lstm::builder(inputs, hidden).build(uniform)?, case),
-        // As soon as there is one: ours(Gru::builder(inputs, hidden).build(uniform)?, case)
-        Cell::Gru => Ok(None),
-    }
+    of_each_cell!(case, |cell| cell)
 }
 
 /// The cell that keeps every √time-th state and computes the others again.
 pub(crate) fn checkpointed(_case: &Case) -> Option<Box<dyn Trainer>> {
-    // As soon as there is one: as `plain`, each cell in a `Checkpointed` of √time steps.
+    // As soon as there is one: of_each_cell!(case, |cell| Checkpointed::new(cell).every(case.shape.time.isqrt())?)
     None
 }
 
