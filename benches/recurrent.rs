@@ -2,7 +2,6 @@
 #![allow(missing_docs)]
 
 use std::hint::black_box;
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -40,9 +39,8 @@ fn backward<L: Layer<Elem = f32>>(
 ) {
     let pass = pass.expect("a forward pass before it");
     let d = Upstream::outputs(black_box(d_outputs).view());
-    let onwards = &mut |_, _: L::At<'_>| Ok(ControlFlow::Continue(()));
     layer
-        .backward_into(pass, d, onwards, back)
+        .backward_into(pass, d, None, back)
         .expect("a backward pass");
 }
 

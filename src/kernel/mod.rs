@@ -5,6 +5,8 @@ mod chunks;
 mod clamp;
 mod combine;
 mod edit;
+#[cfg(feature = "ndarray")]
+pub(crate) mod gates;
 mod lanes;
 mod measure;
 mod pair;

@@ -1,7 +1,5 @@
 //! The nonlinearity φ of a vanilla recurrent cell.
 
-use ndarray::{ArrayRef2, Zip};
-
 use super::{Real, sigmoid, tanh};
 
 /// The nonlinearity φ of an [`Rnn`](super::Rnn).
@@ -82,38 +80,25 @@ impl Activation {
         }
     }
 
-    /// φ over a whole array: the choice is made once, outside the loop.
-    pub(super) fn apply_all<A: Real>(self, z: &mut ArrayRef2<A>) {
+    /// φ over a slice: the choice is made once, outside the loop.
+    pub(super) fn apply_slice<A: Real>(self, z: &mut [A]) {
         match self {
-            Self::Tanh => over(z, tanh, A::tanh_),
-            Self::Relu => z.mapv_inplace(relu),
-            Self::Sigmoid => over(z, sigmoid, A::sigmoid_),
+            Self::Tanh => tanh(z),
+            Self::Sigmoid => sigmoid(z),
+            Self::Relu => z.iter_mut().for_each(|z| *z = relu(*z)),
             Self::Identity => {}
         }
     }
 
     /// dL/dz = dL/dh ⊙ φ′(h).
-    pub(super) fn pull_back<A: Real>(
-        self,
-        h: &ArrayRef2<A>,
-        d_h: &ArrayRef2<A>,
-        d_z: &mut ArrayRef2<A>,
-    ) {
-        let zip = Zip::from(d_z).and(d_h).and(h);
+    pub(super) fn pull_back<A: Real>(self, h: &[A], d_h: &[A], d_z: &mut [A]) {
+        let all = d_z.iter_mut().zip(d_h.iter().zip(h));
         match self {
-            Self::Tanh => zip.for_each(|z, &d, &h| *z = d * (A::one() - h * h)),
-            Self::Relu => zip.for_each(|z, &d, &h| *z = d * corner(h)),
-            Self::Sigmoid => zip.for_each(|z, &d, &h| *z = d * (h * (A::one() - h))),
-            Self::Identity => zip.for_each(|z, &d, _| *z = d),
+            Self::Tanh => all.for_each(|(z, (&d, &h))| *z = d * (A::one() - h * h)),
+            Self::Relu => all.for_each(|(z, (&d, &h))| *z = d * corner(h)),
+            Self::Sigmoid => all.for_each(|(z, (&d, &h))| *z = d * (h * (A::one() - h))),
+            Self::Identity => d_z.copy_from_slice(d_h),
         }
-    }
-}
-
-/// One function twice: of a slice, which an array mostly is, and of an element.
-fn over<A: Real>(z: &mut ArrayRef2<A>, all: fn(&mut [A]), each: fn(A) -> A) {
-    match z.as_slice_memory_order_mut() {
-        Some(z) => all(z),
-        None => z.mapv_inplace(each),
     }
 }
 

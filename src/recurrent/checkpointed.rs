@@ -314,7 +314,7 @@ impl<L: Layer> Layer for Checkpointed<L> {
         &self,
         pass: &CheckpointedPass<L>,
         d: Upstream<'_, Self>,
-        at: &mut Hook<'_, Self>,
+        mut at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
         let (mut grads, mut d_state, mut d_inputs) = (None, None, Array3::zeros((0, 0, 0)));
@@ -357,8 +357,13 @@ impl<L: Layer> Layer for Checkpointed<L> {
                 time: place.time + start,
                 ..place
             };
-            let hook: &mut Hook<'_, L> = &mut |place, d| at(seen(place), d);
-            self.layer.backward_into(segment, d, hook, found)?;
+            match &mut at {
+                None => self.layer.backward_into(segment, d, None, found)?,
+                Some(at) => {
+                    let hook: &mut Hook<'_, L> = &mut |place, d| at(seen(place), d);
+                    self.layer.backward_into(segment, d, Some(hook), found)?;
+                }
+            }
             let Some(mut made) = found.take() else {
                 return Err(nothing("gradients that a layer made"));
             };

@@ -3,7 +3,6 @@
 use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
 use ndarray::{Array1, Array2, ArrayRef2, ArrayView2, ArrayViewMut2, Axis, Slice, Zip};
 
-use super::activation::sigmoid;
 use super::layer_norm::{Normalised, add_rows};
 use super::linear::{check, state_shape};
 use super::{LstmNorm, LstmState, LstmVariant, LstmVariantGrads, Real, StepCell};
@@ -232,15 +231,15 @@ impl<A: Real> LstmVariant<A> {
     /// From the gates' sums to the gates, in place, and to the new cell state.
     fn new_cell(&self, gates: &mut Array2<A>, before: &Array2<A>) -> Array2<A> {
         let [mut i, mut f, mut g, mut o] = split_mut(gates, self.hidden());
-        f.mapv_inplace(sigmoid);
+        f.mapv_inplace(A::sigmoid_);
         g.mapv_inplace(A::tanh);
-        o.mapv_inplace(sigmoid);
+        o.mapv_inplace(A::sigmoid_);
         if self.options.coupled {
             Zip::from(&mut i)
                 .and(&f)
                 .for_each(|i, &f| *i = A::one() - f);
         } else {
-            i.mapv_inplace(sigmoid);
+            i.mapv_inplace(A::sigmoid_);
         }
         let mut c = Array2::zeros(before.raw_dim());
         Zip::from(&mut c)

@@ -168,7 +168,7 @@ fn warm<L: Layer<Elem = f32>>(layer: &L, lengths: &[usize]) -> [u64; 2] {
         let d = Upstream::outputs(d_outputs.view()).final_state(&d_final);
         let pass = pass.as_ref().unwrap();
         let hook = &mut |_: At, _: L::At<'_>| Ok(ControlFlow::Continue(()));
-        let backward = allocations(|| layer.backward_into(pass, d, hook, &mut back).unwrap());
+        let backward = allocations(|| layer.backward_into(pass, d, Some(hook), &mut back).unwrap());
         counts = [forward, backward];
     }
     counts
@@ -232,7 +232,7 @@ fn profiled<L: Layer<Elem = f32>>(layer: &L, time: usize) -> [u64; 2] {
     let d = Array3::ones(pass.outputs().raw_dim());
     let mut pass_back = |hook: &mut Hook<'_, L>| {
         let d = Upstream::outputs(d.view());
-        allocations(|| layer.backward_into(&pass, d, hook, &mut back).unwrap())
+        allocations(|| layer.backward_into(&pass, d, Some(hook), &mut back).unwrap())
     };
     let none = &mut |_: At, _: L::At<'_>| Ok(ControlFlow::Continue(()));
     pass_back(none);

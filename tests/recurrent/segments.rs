@@ -173,7 +173,7 @@ where
             cell.forward_into(xs, s0, &mut pass).unwrap();
             assert_eq!(pass.as_ref(), Some(&problem.pass()));
             let pass = pass.as_mut().unwrap();
-            cell.backward_into(pass, problem.upstream(), hook, &mut back)
+            cell.backward_into(pass, problem.upstream(), Some(hook), &mut back)
                 .unwrap();
             let fresh = cell.backward_with(pass, problem.upstream(), hook);
             let found = back.as_mut().unwrap();
@@ -215,7 +215,7 @@ fn after_an_error_there_is_no_pass_and_there_are_no_gradients() {
     let failed = problem.cell.backward_into(
         &problem.pass(),
         problem.upstream(),
-        &mut |_, _| Err(error.clone()),
+        Some(&mut |_, _| Err(error.clone())),
         &mut back,
     );
     assert_eq!(failed, Err(error.clone()));

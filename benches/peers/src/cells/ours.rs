@@ -1,6 +1,5 @@
 //! steadygrad's cells, whose passes use the memory of the last ones again.
 
-use std::ops::ControlFlow;
 
 use ndarray::Array3;
 use steadygrad::recurrent::{Backward, Layer, Lstm, Rnn, Upstream};
@@ -100,8 +99,7 @@ impl<L: Layer<Elem = f32>> Trainer for Ours<L> {
         } = self;
         layer.forward_into(xs.view(), state, pass)?;
         let pass = pass.as_ref().ok_or("a pass that is none")?;
-        let onwards = &mut |_, _: L::At<'_>| Ok(ControlFlow::Continue(()));
-        layer.backward_into(pass, Upstream::outputs(d_outputs.view()), onwards, back)?;
+        layer.backward_into(pass, Upstream::outputs(d_outputs.view()), None, back)?;
         Ok(())
     }
 
