@@ -4,6 +4,17 @@ use num_traits::Float;
 
 use super::smooth::Smooth;
 
+/// Units that every processor has vectors for.
+const LANES: usize = 16;
+
+/// What is left of the units, and zeros.
+#[inline(always)]
+fn padded<T: Float>(rest: &[T]) -> [T; LANES] {
+    let mut all = [T::zero(); LANES];
+    all[..rest.len()].copy_from_slice(rest);
+    all
+}
+
 /// A pass over so many units, compiled for the processor. What it reads and what it writes come slice by slice, since the
 /// compiler then knows that none of them overlaps another.
 macro_rules! pass {
@@ -22,7 +33,24 @@ macro_rules! pass {
             // As many of each, so that no index is checked.
             $(let $read = &$read[..units];)+
             $(let $written = &mut $written[..units];)+
-            for $unit in 0..units $body
+            let whole = units - units % LANES;
+            for $unit in 0..whole $body
+            let rest = units - whole;
+            if rest > 0 {
+                // A few elements by themselves would take longer than all the vectors.
+                $(let $read = padded(&$read[whole..]);)+
+                let mut last = [$(padded(&$written[whole..])),+];
+                {
+                    let [$($written),+] = &mut last;
+                    for $unit in 0..LANES $body
+                }
+                let mut last = last.iter();
+                $(
+                    if let Some(last) = last.next() {
+                        $written[whole..].copy_from_slice(&last[..rest]);
+                    }
+                )+
+            }
         }
     };
 }

@@ -12,7 +12,7 @@ use super::lengths::Lengths;
 use crate::kernel::product::{Begin, Panels, add_transposed, multiply, multiply_one};
 
 /// Rows, of time and batch, whose gradients are summed together: what they take stays in a cache.
-const ROWS: usize = 256;
+const ROWS: usize = 512;
 
 /// Sequences in a part of a batch, at the least: fewer do not fill the registers.
 const FEWEST: usize = 4;

@@ -12,16 +12,13 @@ pub(crate) use panels::Panels;
 pub(crate) use tile::Begin;
 use tile::{Place, Rows, of_columns, of_one_row, of_rows};
 pub use unit::Multiply;
-use unit::{ACROSS, OnVectors, Vectors};
+use unit::{OnVectors, TALLEST, Vectors};
 
 /// Rows of the left matrix that are done with one panel after the other while they are near.
 const NEAR: usize = 240;
 
 /// Inner elements of a product with a transposed matrix that are done together.
 const DEPTH: usize = 256;
-
-/// Most rows of a tile.
-const TALLEST: usize = 12;
 
 /// Products of less work than this stay on one thread.
 #[cfg(feature = "rayon")]
@@ -115,22 +112,26 @@ fn tiles(rows: usize, tallest: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).map(move |i| (i * rows / count, (i + 1) * rows / count))
 }
 
-/// Calls `$tile` with the number of rows as a constant.
-macro_rules! of_height {
-    ($height:expr, $tile:ident::<$t:ty, $u:ty>($($argument:expr),*)) => {
-        match $height {
-            1 => $tile::<$t, $u, 1>($($argument),*),
-            2 => $tile::<$t, $u, 2>($($argument),*),
-            3 => $tile::<$t, $u, 3>($($argument),*),
-            4 => $tile::<$t, $u, 4>($($argument),*),
-            5 if <$u>::ROWS >= 5 => $tile::<$t, $u, 5>($($argument),*),
-            6 if <$u>::ROWS >= 5 => $tile::<$t, $u, 6>($($argument),*),
-            7 if <$u>::ROWS >= 7 => $tile::<$t, $u, 7>($($argument),*),
-            8 if <$u>::ROWS >= 7 => $tile::<$t, $u, 8>($($argument),*),
-            9 if <$u>::ROWS >= 7 => $tile::<$t, $u, 9>($($argument),*),
-            10 if <$u>::ROWS >= 7 => $tile::<$t, $u, 10>($($argument),*),
-            11 if <$u>::ROWS >= 7 => $tile::<$t, $u, 11>($($argument),*),
-            12 if <$u>::ROWS >= 7 => $tile::<$t, $u, 12>($($argument),*),
+/// Calls `$tile` with the numbers of rows and of registers as constants.
+macro_rules! of_size {
+    ($rows:expr, $across:expr, $tile:ident::<$t:ty, $u:ty>$arguments:tt) => {
+        match $across {
+            1 => of_size!(@rows $rows, 1, $tile::<$t, $u>$arguments),
+            2 => of_size!(@rows $rows, 2, $tile::<$t, $u>$arguments),
+            3 if <$u>::ACROSS >= 3 => of_size!(@rows $rows, 3, $tile::<$t, $u>$arguments),
+            _ => {}
+        }
+    };
+    (@rows $rows:expr, $across:literal, $tile:ident::<$t:ty, $u:ty>($($argument:expr),*)) => {
+        match $rows {
+            1 => $tile::<$t, $u, 1, $across>($($argument),*),
+            2 => $tile::<$t, $u, 2, $across>($($argument),*),
+            3 => $tile::<$t, $u, 3, $across>($($argument),*),
+            4 => $tile::<$t, $u, 4, $across>($($argument),*),
+            5 if <$u>::ROWS >= 6 => $tile::<$t, $u, 5, $across>($($argument),*),
+            6 if <$u>::ROWS >= 6 => $tile::<$t, $u, 6, $across>($($argument),*),
+            7 if <$u>::ROWS >= 8 => $tile::<$t, $u, 7, $across>($($argument),*),
+            8 if <$u>::ROWS >= 8 => $tile::<$t, $u, 8, $across>($($argument),*),
             _ => {}
         }
     };
@@ -147,10 +148,9 @@ impl<T: Multiply> OnVectors<T> for ByRows<'_, T> {
     #[inline(always)]
     fn run<U: Vectors<T>>(self, unit: U) {
         let Self { rows, m, begin, y } = self;
-        let (inner, columns, width) = (m.inner(), m.columns(), ACROSS * U::LANES);
+        let columns = m.columns();
         let height = y.len() / columns;
-        for (p, panel) in panels(m, inner * width).enumerate() {
-            let column = p * width;
+        for (span, panel) in m.panels() {
             for (from, to) in tiles(height, U::ROWS) {
                 let rows = Rows {
                     x: &rows.x[from * rows.stride..],
@@ -159,10 +159,11 @@ impl<T: Multiply> OnVectors<T> for ByRows<'_, T> {
                 let place = Place {
                     y: &mut y[from * columns..],
                     stride: columns,
-                    column,
-                    width: width.min(columns - column),
+                    column: span.first,
+                    width: span.columns,
                 };
-                of_height!(to - from, of_rows::<T, U>(unit, rows, panel, begin, place));
+                let across = span.width / U::LANES;
+                of_size!(to - from, across, of_rows::<T, U>(unit, rows, panel, begin, place));
             }
         }
     }
@@ -179,16 +180,20 @@ impl<T: Multiply> OnVectors<T> for ByOne<'_, T> {
     #[inline(always)]
     fn run<U: Vectors<T>>(self, unit: U) {
         let Self { x, m, begin, y } = self;
-        let (inner, columns, width) = (m.inner(), m.columns(), ACROSS * U::LANES);
-        for (p, panel) in panels(m, inner * width).enumerate() {
-            let column = p * width;
+        let x = &x[..m.inner()];
+        for (span, panel) in m.panels() {
             let place = Place {
+                stride: y.len(),
                 y: &mut *y,
-                stride: columns,
-                column,
-                width: width.min(columns - column),
+                column: span.first,
+                width: span.columns,
             };
-            of_one_row(unit, &x[..inner], panel, begin, place);
+            match span.width / U::LANES {
+                1 => of_one_row::<T, U, 1>(unit, x, panel, begin, place),
+                2 => of_one_row::<T, U, 2>(unit, x, panel, begin, place),
+                3 if U::ACROSS >= 3 => of_one_row::<T, U, 3>(unit, x, panel, begin, place),
+                _ => {}
+            }
         }
     }
 }
@@ -204,7 +209,7 @@ impl<T: Multiply> OnVectors<T> for Transposed<'_, T> {
     #[inline(always)]
     fn run<U: Vectors<T>>(self, unit: U) {
         let Self { x, stride, m, y } = self;
-        let (inner, columns, width) = (m.inner(), m.columns(), ACROSS * U::LANES);
+        let (inner, columns) = (m.inner(), m.columns());
         let rows = y.len() / columns;
         let mut tile = [T::default(); DEPTH * TALLEST];
         for first in (0..inner).step_by(DEPTH) {
@@ -216,29 +221,20 @@ impl<T: Multiply> OnVectors<T> for Transposed<'_, T> {
                 for (to, x) in tile.chunks_exact_mut(height).zip(columns_of_x) {
                     to.copy_from_slice(&x[..height]);
                 }
-                for (p, panel) in panels(m, inner * width).enumerate() {
-                    let column = p * width;
-                    let panel = &panel[first * width..][..depth * width];
+                for (span, panel) in m.panels() {
+                    let panel = &panel[first * span.width..][..depth * span.width];
                     let place = Place {
                         y: &mut y[from * columns..],
                         stride: columns,
-                        column,
-                        width: width.min(columns - column),
+                        column: span.first,
+                        width: span.columns,
                     };
-                    let begin = Begin::Kept;
-                    of_height!(height, of_columns::<T, U>(unit, tile, panel, begin, place));
+                    let (across, begin) = (span.width / U::LANES, Begin::Kept);
+                    of_size!(height, across, of_columns::<T, U>(unit, tile, panel, begin, place));
                 }
             }
         }
     }
-}
-
-/// The panels of a matrix; where its inner dimension is nothing, as many panels of nothing.
-#[inline(always)]
-fn panels<T: Multiply>(m: &Panels<T>, len: usize) -> impl Iterator<Item = &[T]> {
-    let count = m.columns().div_ceil(T::panel());
-    let all = m.all();
-    (0..count).map(move |p| &all[p * len..][..len])
 }
 
 #[cfg(test)]

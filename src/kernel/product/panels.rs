@@ -2,18 +2,20 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use super::unit::Multiply;
 
 /// Bytes of a cache line: a register that lies across two of them takes two loads.
 const LINE: usize = 64;
 
-/// Rows that are turned together, so that what a cache line holds is used while it is near.
-const TURNED: usize = 16;
+/// Rows that are turned together, so that what cache lines hold is used while it is near.
+const TURNED: usize = 64;
 
-/// A matrix `[inner, columns]`, cut into panels as wide as two registers of the processor; in a panel, row follows row.
+/// A matrix `[inner, columns]`, cut into panels as wide as a tile of the processor; in a panel, row follows row. The last
+/// one is as many registers wide as it must be.
 ///
-/// What it holds is made anew by each `pack_…`, so a copy holds nothing and any two are equal.
+/// What it holds is made anew by each `pack…`, so a copy holds nothing and any two are equal.
 pub(crate) struct Panels<T> {
     held: Vec<T>,
     start: usize,
@@ -21,59 +23,70 @@ pub(crate) struct Panels<T> {
     columns: usize,
 }
 
+/// A panel: its first column, how many there are, and how many there is room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) first: usize,
+    pub(super) columns: usize,
+    pub(super) width: usize,
+}
+
+fn spans<T: Multiply>(columns: usize) -> impl Iterator<Item = Span> {
+    let [lanes, width] = T::widths();
+    (0..columns).step_by(width).map(move |first| {
+        let columns = width.min(columns - first);
+        Span {
+            first,
+            columns,
+            width: columns.next_multiple_of(lanes),
+        }
+    })
+}
+
 impl<T: Multiply> Panels<T> {
     /// Takes the matrix whose element (k, j) is `m[k·stride + j]`.
-    pub(crate) fn pack(&mut self, m: &[T], [inner, columns]: [usize; 2], stride: usize) {
-        self.make_room(inner, columns);
-        self.fill(m, 0, stride);
+    pub(crate) fn pack(&mut self, m: &[T], dims: [usize; 2], stride: usize) {
+        self.make_room(dims);
+        self.fill(m, 0..dims[0], stride);
     }
 
-    /// Room for a matrix, whose rows are then filled in.
-    pub(crate) fn make_room(&mut self, inner: usize, columns: usize) {
-        let len = inner * columns.next_multiple_of(T::panel());
+    /// Room for a matrix `[inner, columns]`, whose rows are then filled in.
+    pub(crate) fn make_room(&mut self, [inner, columns]: [usize; 2]) {
         (self.inner, self.columns) = (inner, columns);
-        let spare = LINE / size_of::<T>();
+        let (len, spare) = (self.len(), LINE / size_of::<T>());
         if self.held.len() < len + spare {
             self.held = alloc::vec![T::default(); len + spare];
         }
         self.start = self.held.as_ptr().align_offset(LINE).min(spare);
     }
 
-    /// Takes rows from `first` on: element (first + k, j) is `m[k·stride + j]`.
-    pub(crate) fn fill(&mut self, m: &[T], first: usize, stride: usize) {
-        let (inner, columns, width) = (self.inner, self.columns, T::panel());
-        if columns == 0 {
-            return;
-        }
-        let all = self.all_mut();
-        for (row, m) in (first..inner).zip(m.chunks(stride)) {
-            for (p, m) in m[..columns].chunks(width).enumerate() {
-                let to = &mut all[(p * inner + row) * width..][..width];
-                to[..m.len()].copy_from_slice(m);
-                to[m.len()..].fill(T::default());
+    /// Fills in some rows: element (first + k, j) is `m[k·stride + j]`.
+    pub(crate) fn fill(&mut self, m: &[T], rows: Range<usize>, stride: usize) {
+        for (span, panel) in self.panels_mut() {
+            let panel = panel[rows.start * span.width..].chunks_exact_mut(span.width);
+            for (k, to) in panel.take(rows.len()).enumerate() {
+                let m = &m[k * stride + span.first..][..span.columns];
+                to[..span.columns].copy_from_slice(m);
+                to[span.columns..].fill(T::default());
             }
         }
     }
 
     /// Takes the transpose of rows: element (k, j) is `m[j·stride + k]`.
-    pub(crate) fn pack_transposed(&mut self, m: &[T], [inner, columns]: [usize; 2], stride: usize) {
-        self.make_room(inner, columns);
-        let width = T::panel();
-        if inner == 0 || columns == 0 {
-            return;
-        }
-        for (panel, first) in (self.all_mut().chunks_exact_mut(inner * width)).zip((0..).step_by(width)) {
-            let rows = width.min(columns - first);
-            for (part, k) in (panel.chunks_mut(TURNED * width)).zip((0..).step_by(TURNED)) {
-                let len = part.len() / width;
-                for j in 0..rows {
-                    let row = &m[(first + j) * stride + k..][..len];
-                    for (to, x) in part[j..].iter_mut().step_by(width).zip(row) {
+    pub(crate) fn pack_transposed(&mut self, m: &[T], dims: [usize; 2], stride: usize) {
+        self.make_room(dims);
+        for (span, panel) in self.panels_mut() {
+            let parts = panel.chunks_mut(TURNED * span.width);
+            for (part, k) in parts.zip((0..).step_by(TURNED)) {
+                let len = part.len() / span.width;
+                for j in 0..span.columns {
+                    let row = &m[(span.first + j) * stride + k..][..len];
+                    for (to, x) in part[j..].iter_mut().step_by(span.width).zip(row) {
                         *to = *x;
                     }
                 }
-                for to in part.chunks_exact_mut(width) {
-                    to[rows..].fill(T::default());
+                for to in part.chunks_exact_mut(span.width) {
+                    to[span.columns..].fill(T::default());
                 }
             }
         }
@@ -83,19 +96,33 @@ impl<T: Multiply> Panels<T> {
         self.inner
     }
 
-    pub(super) fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.columns
     }
 
-    /// The panels, each `[inner, width]`, one after the other.
-    pub(super) fn all(&self) -> &[T] {
-        let len = self.inner * self.columns.next_multiple_of(T::panel());
-        &self.held[self.start..][..len]
+    /// The panels, each `[inner, width]`.
+    #[inline(always)]
+    pub(super) fn panels(&self) -> impl Iterator<Item = (Span, &[T])> {
+        let mut rest = &self.held[self.start..][..self.len()];
+        spans::<T>(self.columns).map(move |span| {
+            let (panel, others) = rest.split_at(self.inner * span.width);
+            rest = others;
+            (span, panel)
+        })
     }
 
-    fn all_mut(&mut self) -> &mut [T] {
-        let len = self.inner * self.columns.next_multiple_of(T::panel());
-        &mut self.held[self.start..][..len]
+    fn panels_mut(&mut self) -> impl Iterator<Item = (Span, &mut [T])> {
+        let (len, inner) = (self.len(), self.inner);
+        let mut rest = &mut self.held[self.start..][..len];
+        spans::<T>(self.columns).map(move |span| {
+            let (panel, others) = core::mem::take(&mut rest).split_at_mut(inner * span.width);
+            rest = others;
+            (span, panel)
+        })
+    }
+
+    fn len(&self) -> usize {
+        self.inner * self.columns.next_multiple_of(T::widths()[0])
     }
 }
 

@@ -1,6 +1,6 @@
 //! A tile of a product: some rows by one panel, whose sums stay in registers.
 
-use super::unit::{ACROSS, Vectors};
+use super::unit::{Vectors, WIDEST};
 
 /// What a product begins with.
 #[derive(Clone, Copy, Debug)]
@@ -31,26 +31,29 @@ pub(super) struct Place<'a, T> {
 /// `R` rows of x by a panel. Each sum runs along the rows of the panel, in their order, so it is the same whatever other
 /// rows are in the tile.
 #[inline(always)]
-pub(super) fn of_rows<T: Copy + Default, U: Vectors<T>, const R: usize>(
+pub(super) fn of_rows<T: Copy + Default, U: Vectors<T>, const R: usize, const C: usize>(
     unit: U,
     rows: Rows<'_, T>,
     panel: &[T],
     begin: Begin<'_, T>,
     place: Place<'_, T>,
 ) {
-    let width = ACROSS * U::LANES;
+    let width = C * U::LANES;
     let inner = panel.len() / width;
-    let mut sums = [[unit.zero(); ACROSS]; R];
+    let mut sums = [[unit.zero(); C]; R];
     let mut x = [rows.x; R];
     for r in 0..R {
         x[r] = &rows.x[r * rows.stride..][..inner];
     }
     for (k, b) in panel.chunks_exact(width).enumerate().take(inner) {
-        let b = [unit.load(b), unit.load(&b[U::LANES..])];
+        let mut columns = [unit.zero(); C];
+        for j in 0..C {
+            columns[j] = unit.load(&b[j * U::LANES..]);
+        }
         for r in 0..R {
             let a = unit.splat(x[r][k]);
-            for j in 0..ACROSS {
-                sums[r][j] = unit.multiply_add(a, b[j], sums[r][j]);
+            for j in 0..C {
+                sums[r][j] = unit.multiply_add(a, columns[j], sums[r][j]);
             }
         }
     }
@@ -59,21 +62,24 @@ pub(super) fn of_rows<T: Copy + Default, U: Vectors<T>, const R: usize>(
 
 /// `R` rows of a left matrix that is given column by column: `x[k·R + r]`.
 #[inline(always)]
-pub(super) fn of_columns<T: Copy + Default, U: Vectors<T>, const R: usize>(
+pub(super) fn of_columns<T: Copy + Default, U: Vectors<T>, const R: usize, const C: usize>(
     unit: U,
     x: &[T],
     panel: &[T],
     begin: Begin<'_, T>,
     place: Place<'_, T>,
 ) {
-    let width = ACROSS * U::LANES;
-    let mut sums = [[unit.zero(); ACROSS]; R];
+    let width = C * U::LANES;
+    let mut sums = [[unit.zero(); C]; R];
     for (x, b) in x.chunks_exact(R).zip(panel.chunks_exact(width)) {
-        let b = [unit.load(b), unit.load(&b[U::LANES..])];
+        let mut columns = [unit.zero(); C];
+        for j in 0..C {
+            columns[j] = unit.load(&b[j * U::LANES..]);
+        }
         for r in 0..R {
             let a = unit.splat(x[r]);
-            for j in 0..ACROSS {
-                sums[r][j] = unit.multiply_add(a, b[j], sums[r][j]);
+            for j in 0..C {
+                sums[r][j] = unit.multiply_add(a, columns[j], sums[r][j]);
             }
         }
     }
@@ -85,21 +91,21 @@ const CHAINS: usize = 4;
 
 /// One row by a panel, in several sums that are added up at the end.
 #[inline(always)]
-pub(super) fn of_one_row<T: Copy + Default, U: Vectors<T>>(
+pub(super) fn of_one_row<T: Copy + Default, U: Vectors<T>, const C: usize>(
     unit: U,
     x: &[T],
     panel: &[T],
     begin: Begin<'_, T>,
     place: Place<'_, T>,
 ) {
-    let width = ACROSS * U::LANES;
-    let mut sums = [[unit.zero(); ACROSS]; CHAINS];
+    let width = C * U::LANES;
+    let mut sums = [[unit.zero(); C]; CHAINS];
     let (fours, rest) = x.as_chunks::<CHAINS>();
     let (panels, last) = panel.split_at(fours.len() * CHAINS * width);
     for (x, b) in fours.iter().zip(panels.chunks_exact(CHAINS * width)) {
         for c in 0..CHAINS {
             let a = unit.splat(x[c]);
-            for j in 0..ACROSS {
+            for j in 0..C {
                 let b = unit.load(&b[c * width + j * U::LANES..]);
                 sums[c][j] = unit.multiply_add(a, b, sums[c][j]);
             }
@@ -107,13 +113,13 @@ pub(super) fn of_one_row<T: Copy + Default, U: Vectors<T>>(
     }
     for (c, (x, b)) in rest.iter().zip(last.chunks_exact(width)).enumerate() {
         let a = unit.splat(*x);
-        for j in 0..ACROSS {
+        for j in 0..C {
             let b = unit.load(&b[j * U::LANES..]);
             sums[c][j] = unit.multiply_add(a, b, sums[c][j]);
         }
     }
-    let mut sum = [unit.zero(); ACROSS];
-    for j in 0..ACROSS {
+    let mut sum = [unit.zero(); C];
+    for j in 0..C {
         let (left, right) = (
             unit.add(sums[0][j], sums[1][j]),
             unit.add(sums[2][j], sums[3][j]),
@@ -123,13 +129,13 @@ pub(super) fn of_one_row<T: Copy + Default, U: Vectors<T>>(
     store(unit, &[sum], begin, place);
 }
 
-/// Widest panel there is, for the last one of a matrix, of which not every column is wanted.
-const WIDEST: usize = 32;
+/// Lanes of the widest register.
+const LANES: usize = 16;
 
 #[inline(always)]
-fn store<T: Copy + Default, U: Vectors<T>, const R: usize>(
+fn store<T: Copy + Default, U: Vectors<T>, const R: usize, const C: usize>(
     unit: U,
-    sums: &[[U::V; ACROSS]; R],
+    sums: &[[U::V; C]; R],
     begin: Begin<'_, T>,
     place: Place<'_, T>,
 ) {
@@ -145,8 +151,8 @@ fn store<T: Copy + Default, U: Vectors<T>, const R: usize>(
     };
     for r in 0..R {
         let y = &mut y[r * stride + column..][..width];
-        if width == ACROSS * U::LANES {
-            for j in 0..ACROSS {
+        if width == C * U::LANES {
+            for j in 0..C {
                 let at = j * U::LANES;
                 let sum = match begin {
                     Begin::Zero => sums[r][j],
@@ -156,13 +162,13 @@ fn store<T: Copy + Default, U: Vectors<T>, const R: usize>(
                 unit.store(sum, &mut y[at..]);
             }
         } else {
-            let mut all = [T::default(); WIDEST];
+            let mut all = [T::default(); WIDEST * LANES];
             match begin {
                 Begin::Zero => {}
                 Begin::Kept => all[..width].copy_from_slice(y),
                 Begin::Row(row) => all[..width].copy_from_slice(row),
             }
-            for j in 0..ACROSS {
+            for j in 0..C {
                 let at = j * U::LANES;
                 let sum = match begin {
                     Begin::Zero => sums[r][j],

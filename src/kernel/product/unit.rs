@@ -8,7 +8,10 @@ pub trait Vectors<T>: Copy {
     /// Elements in a register.
     const LANES: usize;
 
-    /// Rows of a tile: with two registers of columns, their sums fill the registers there are.
+    /// Registers of columns in a tile, at most [`WIDEST`].
+    const ACROSS: usize;
+
+    /// Rows of a tile, at most [`TALLEST`]: their sums, and what is added to them, fill the registers there are.
     const ROWS: usize;
 
     fn zero(self) -> Self::V;
@@ -36,12 +39,19 @@ pub trait Multiply: Copy + Default + Send + Sync + 'static {
     /// Does `what` with the widest vectors there are.
     fn on_vectors(what: impl OnVectors<Self>);
 
-    /// Columns of a panel on this processor.
-    fn panel() -> usize;
+    /// Columns of a register, and of a panel, on this processor.
+    fn widths() -> [usize; 2];
 }
 
-/// Registers of columns in a tile.
-pub(super) const ACROSS: usize = 2;
+/// Most registers of columns in a tile.
+pub(super) const WIDEST: usize = 3;
+
+/// Most rows of a tile.
+pub(super) const TALLEST: usize = 8;
+
+fn widths<T, U: Vectors<T>>() -> [usize; 2] {
+    [U::LANES, U::ACROSS * U::LANES]
+}
 
 /// Vectors as the compiler makes them of arrays.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +62,7 @@ macro_rules! plain {
         impl Vectors<$t> for Plain {
             type V = [$t; 4];
             const LANES: usize = 4;
+            const ACROSS: usize = 2;
             const ROWS: usize = 4;
 
             #[inline(always)]
@@ -101,8 +112,8 @@ macro_rules! multiply {
                 what.run(Plain);
             }
 
-            fn panel() -> usize {
-                ACROSS * <Plain as Vectors<$t>>::LANES
+            fn widths() -> [usize; 2] {
+                widths::<$t, Plain>()
             }
         }
     )*};
@@ -113,7 +124,7 @@ multiply!(f32, f64);
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86 {
-    use super::{ACROSS, Multiply, OnVectors, Plain, Vectors};
+    use super::{Multiply, OnVectors, Plain, Vectors, widths};
     use pulp::x86::{V3, V4};
     use pulp::{NullaryFnOnce, cast, f32x8, f32x16, f64x4, f64x8};
     use std::sync::OnceLock;
@@ -131,10 +142,11 @@ mod x86 {
     }
 
     macro_rules! vectors {
-        ($unit:ident, $t:ty, $v:ty, $lanes:literal, $rows:literal, $splat:ident, $add:ident, $multiply_add:ident) => {
+        ($unit:ident, $t:ty, $v:ty, $lanes:literal, $across:literal, $rows:literal, $splat:ident, $add:ident, $multiply_add:ident) => {
             impl Vectors<$t> for $unit {
                 type V = $v;
                 const LANES: usize = $lanes;
+                const ACROSS: usize = $across;
                 const ROWS: usize = $rows;
 
                 #[inline(always)]
@@ -182,10 +194,10 @@ mod x86 {
         };
     }
 
-    vectors!(V3, f32, f32x8, 8, 6, splat_f32x8, add_f32x8, mul_add_f32x8);
-    vectors!(V3, f64, f64x4, 4, 6, splat_f64x4, add_f64x4, mul_add_f64x4);
-    vectors!(V4, f32, f32x16, 16, 12, splat_f32x16, add_f32x16, mul_add_f32x16);
-    vectors!(V4, f64, f64x8, 8, 12, splat_f64x8, add_f64x8, mul_add_f64x8);
+    vectors!(V3, f32, f32x8, 8, 2, 6, splat_f32x8, add_f32x8, mul_add_f32x8);
+    vectors!(V3, f64, f64x4, 4, 2, 6, splat_f64x4, add_f64x4, mul_add_f64x4);
+    vectors!(V4, f32, f32x16, 16, 3, 8, splat_f32x16, add_f32x16, mul_add_f32x16);
+    vectors!(V4, f64, f64x8, 8, 3, 8, splat_f64x8, add_f64x8, mul_add_f64x8);
 
     macro_rules! multiply {
         ($($t:ty),*) => {$(
@@ -202,13 +214,13 @@ mod x86 {
                     what.run(Plain);
                 }
 
-                fn panel() -> usize {
-                    ACROSS * if v4().is_some() {
-                        <V4 as Vectors<$t>>::LANES
+                fn widths() -> [usize; 2] {
+                    if v4().is_some() {
+                        widths::<$t, V4>()
                     } else if crate::kernel::unit::v3().is_some() {
-                        <V3 as Vectors<$t>>::LANES
+                        widths::<$t, V3>()
                     } else {
-                        <Plain as Vectors<$t>>::LANES
+                        widths::<$t, Plain>()
                     }
                 }
             }
