@@ -4,21 +4,27 @@
 //! depend on no thread count and no way of cutting the left matrix into rows. They depend on whether the processor
 //! multiplies and adds in one rounding. A single row has a product of its own, in several sums, chosen by its caller.
 
+use core::ops::Range;
+
 mod panels;
 mod tile;
 mod unit;
 
 pub(crate) use panels::Panels;
 pub(crate) use tile::Begin;
-use tile::{Place, Rows, of_columns, of_one_row, of_rows};
+use tile::{OfColumns, OfOneRow, OfRows, Place, Rows};
 pub use unit::Multiply;
 use unit::{OnVectors, TALLEST, Vectors};
 
 /// Rows of the left matrix that are done with one panel after the other while they are near.
 const NEAR: usize = 240;
 
-/// Inner elements of a product with a transposed matrix that are done together.
-const DEPTH: usize = 256;
+/// Inner elements of a product with a transposed matrix that are done together: of them a panel stays in the nearest
+/// cache.
+const DEPTH: usize = 128;
+
+/// Tiles of its rows that are then done with one panel after the other.
+const TILES: usize = 8;
 
 /// Products of less work than this stay on one thread.
 #[cfg(feature = "rayon")]
@@ -105,6 +111,11 @@ pub(crate) fn add_transposed<T: Multiply>(
     T::on_vectors(Transposed { x, stride, m, y });
 }
 
+/// Rows that are done together.
+fn blocks(rows: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..rows).step_by(most).map(move |first| first..rows.min(first + most))
+}
+
 /// So many rows into tiles of nearly the same height.
 #[inline(always)]
 fn tiles(rows: usize, tallest: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -112,28 +123,30 @@ fn tiles(rows: usize, tallest: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).map(move |i| (i * rows / count, (i + 1) * rows / count))
 }
 
-/// Calls `$tile` with the numbers of rows and of registers as constants.
-macro_rules! of_size {
-    ($rows:expr, $across:expr, $tile:ident::<$t:ty, $u:ty>$arguments:tt) => {
+/// Does a tile with the numbers of rows and of registers as constants.
+macro_rules! tile {
+    ($unit:ident, $rows:expr, $across:expr, $tile:ident { $($field:ident),* }) => {
         match $across {
-            1 => of_size!(@rows $rows, 1, $tile::<$t, $u>$arguments),
-            2 => of_size!(@rows $rows, 2, $tile::<$t, $u>$arguments),
-            3 if <$u>::ACROSS >= 3 => of_size!(@rows $rows, 3, $tile::<$t, $u>$arguments),
+            1 => tile!(@rows $unit, $rows, 1, $tile { $($field),* }),
+            2 => tile!(@rows $unit, $rows, 2, $tile { $($field),* }),
+            3 if U::ACROSS >= 3 => tile!(@rows $unit, $rows, 3, $tile { $($field),* }),
             _ => {}
         }
     };
-    (@rows $rows:expr, $across:literal, $tile:ident::<$t:ty, $u:ty>($($argument:expr),*)) => {
+    (@rows $unit:ident, $rows:expr, $across:literal, $tile:ident $fields:tt) => {
         match $rows {
-            1 => $tile::<$t, $u, 1, $across>($($argument),*),
-            2 => $tile::<$t, $u, 2, $across>($($argument),*),
-            3 => $tile::<$t, $u, 3, $across>($($argument),*),
-            4 => $tile::<$t, $u, 4, $across>($($argument),*),
-            5 if <$u>::ROWS >= 6 => $tile::<$t, $u, 5, $across>($($argument),*),
-            6 if <$u>::ROWS >= 6 => $tile::<$t, $u, 6, $across>($($argument),*),
-            7 if <$u>::ROWS >= 8 => $tile::<$t, $u, 7, $across>($($argument),*),
-            8 if <$u>::ROWS >= 8 => $tile::<$t, $u, 8, $across>($($argument),*),
+            1 => tile!(@one $unit, $tile::<_, _, 1, $across> $fields),
+            2 => tile!(@one $unit, $tile::<_, _, 2, $across> $fields),
+            3 => tile!(@one $unit, $tile::<_, _, 3, $across> $fields),
+            4 => tile!(@one $unit, $tile::<_, _, 4, $across> $fields),
+            5 if U::ROWS >= 6 => tile!(@one $unit, $tile::<_, _, 5, $across> $fields),
+            6 if U::ROWS >= 6 => tile!(@one $unit, $tile::<_, _, 6, $across> $fields),
+            7 if U::ROWS >= 7 => tile!(@one $unit, $tile::<_, _, 7, $across> $fields),
             _ => {}
         }
+    };
+    (@one $unit:ident, $tile:ident::<_, _, $r:literal, $c:literal> { $($field:ident),* }) => {
+        $unit.apart($tile::<'_, T, U, $r, $c> { unit: $unit, $($field),* })
     };
 }
 
@@ -145,14 +158,13 @@ struct ByRows<'a, T> {
 }
 
 impl<T: Multiply> OnVectors<T> for ByRows<'_, T> {
-    #[inline(always)]
     fn run<U: Vectors<T>>(self, unit: U) {
         let Self { rows, m, begin, y } = self;
         let columns = m.columns();
         let height = y.len() / columns;
         for (span, panel) in m.panels() {
             for (from, to) in tiles(height, U::ROWS) {
-                let rows = Rows {
+                let left = Rows {
                     x: &rows.x[from * rows.stride..],
                     ..rows
                 };
@@ -163,7 +175,7 @@ impl<T: Multiply> OnVectors<T> for ByRows<'_, T> {
                     width: span.columns,
                 };
                 let across = span.width / U::LANES;
-                of_size!(to - from, across, of_rows::<T, U>(unit, rows, panel, begin, place));
+                tile!(unit, to - from, across, OfRows { left, panel, begin, place });
             }
         }
     }
@@ -177,10 +189,9 @@ struct ByOne<'a, T> {
 }
 
 impl<T: Multiply> OnVectors<T> for ByOne<'_, T> {
-    #[inline(always)]
     fn run<U: Vectors<T>>(self, unit: U) {
         let Self { x, m, begin, y } = self;
-        let x = &x[..m.inner()];
+        let left = &x[..m.inner()];
         for (span, panel) in m.panels() {
             let place = Place {
                 stride: y.len(),
@@ -189,9 +200,11 @@ impl<T: Multiply> OnVectors<T> for ByOne<'_, T> {
                 width: span.columns,
             };
             match span.width / U::LANES {
-                1 => of_one_row::<T, U, 1>(unit, x, panel, begin, place),
-                2 => of_one_row::<T, U, 2>(unit, x, panel, begin, place),
-                3 if U::ACROSS >= 3 => of_one_row::<T, U, 3>(unit, x, panel, begin, place),
+                1 => unit.apart(OfOneRow::<'_, T, U, 1> { unit, left, panel, begin, place }),
+                2 => unit.apart(OfOneRow::<'_, T, U, 2> { unit, left, panel, begin, place }),
+                3 if U::ACROSS >= 3 => {
+                    unit.apart(OfOneRow::<'_, T, U, 3> { unit, left, panel, begin, place });
+                }
                 _ => {}
             }
         }
@@ -206,31 +219,35 @@ struct Transposed<'a, T> {
 }
 
 impl<T: Multiply> OnVectors<T> for Transposed<'_, T> {
-    #[inline(always)]
     fn run<U: Vectors<T>>(self, unit: U) {
         let Self { x, stride, m, y } = self;
         let (inner, columns) = (m.inner(), m.columns());
         let rows = y.len() / columns;
-        let mut tile = [T::default(); DEPTH * TALLEST];
+        let mut near = [T::default(); TILES * TALLEST * DEPTH];
         for first in (0..inner).step_by(DEPTH) {
             let depth = DEPTH.min(inner - first);
-            for (from, to) in tiles(rows, U::ROWS) {
-                let height = to - from;
-                let tile = &mut tile[..depth * height];
-                let columns_of_x = x[first * stride + from..].chunks(stride);
-                for (to, x) in tile.chunks_exact_mut(height).zip(columns_of_x) {
-                    to.copy_from_slice(&x[..height]);
+            for block in blocks(rows, TILES * U::ROWS) {
+                // Rows of a matrix lie so far apart that a cache would hold few of them.
+                let left = &mut near[..depth * block.len()];
+                let rows = x[first * stride + block.start..].chunks(stride);
+                for (to, x) in left.chunks_exact_mut(block.len()).zip(rows) {
+                    to.copy_from_slice(&x[..block.len()]);
                 }
+                let (left, stride) = (&*left, block.len());
                 for (span, panel) in m.panels() {
                     let panel = &panel[first * span.width..][..depth * span.width];
-                    let place = Place {
-                        y: &mut y[from * columns..],
-                        stride: columns,
-                        column: span.first,
-                        width: span.columns,
-                    };
-                    let (across, begin) = (span.width / U::LANES, Begin::Kept);
-                    of_size!(height, across, of_columns::<T, U>(unit, tile, panel, begin, place));
+                    for (from, to) in tiles(block.len(), U::ROWS) {
+                        let left = &left[from..];
+                        let place = Place {
+                            y: &mut y[(block.start + from) * columns..],
+                            stride: columns,
+                            column: span.first,
+                            width: span.columns,
+                        };
+                        let (rows, across) = (to - from, span.width / U::LANES);
+                        let begin = Begin::Kept;
+                        tile!(unit, rows, across, OfColumns { left, stride, panel, begin, place });
+                    }
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! A tile of a product: some rows by one panel, whose sums stay in registers.
 
-use super::unit::{Vectors, WIDEST};
+use super::unit::{Apart, Vectors, WIDEST};
 
 /// What a product begins with.
 #[derive(Clone, Copy, Debug)]
@@ -30,103 +30,141 @@ pub(super) struct Place<'a, T> {
 
 /// `R` rows of x by a panel. Each sum runs along the rows of the panel, in their order, so it is the same whatever other
 /// rows are in the tile.
-#[inline(always)]
-pub(super) fn of_rows<T: Copy + Default, U: Vectors<T>, const R: usize, const C: usize>(
-    unit: U,
-    rows: Rows<'_, T>,
-    panel: &[T],
-    begin: Begin<'_, T>,
-    place: Place<'_, T>,
-) {
-    let width = C * U::LANES;
-    let inner = panel.len() / width;
-    let mut sums = [[unit.zero(); C]; R];
-    let mut x = [rows.x; R];
-    for r in 0..R {
-        x[r] = &rows.x[r * rows.stride..][..inner];
-    }
-    for (k, b) in panel.chunks_exact(width).enumerate().take(inner) {
-        let mut columns = [unit.zero(); C];
-        for j in 0..C {
-            columns[j] = unit.load(&b[j * U::LANES..]);
-        }
-        for r in 0..R {
-            let a = unit.splat(x[r][k]);
-            for j in 0..C {
-                sums[r][j] = unit.multiply_add(a, columns[j], sums[r][j]);
-            }
-        }
-    }
-    store(unit, &sums, begin, place);
+pub(super) struct OfRows<'a, T, U, const R: usize, const C: usize> {
+    pub(super) unit: U,
+    pub(super) left: Rows<'a, T>,
+    pub(super) panel: &'a [T],
+    pub(super) begin: Begin<'a, T>,
+    pub(super) place: Place<'a, T>,
 }
 
-/// `R` rows of a left matrix that is given column by column: `x[k·R + r]`.
-#[inline(always)]
-pub(super) fn of_columns<T: Copy + Default, U: Vectors<T>, const R: usize, const C: usize>(
-    unit: U,
-    x: &[T],
-    panel: &[T],
-    begin: Begin<'_, T>,
-    place: Place<'_, T>,
-) {
-    let width = C * U::LANES;
-    let mut sums = [[unit.zero(); C]; R];
-    for (x, b) in x.chunks_exact(R).zip(panel.chunks_exact(width)) {
-        let mut columns = [unit.zero(); C];
-        for j in 0..C {
-            columns[j] = unit.load(&b[j * U::LANES..]);
-        }
+impl<T: Copy + Default, U: Vectors<T>, const R: usize, const C: usize> Apart for OfRows<'_, T, U, R, C> {
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            unit,
+            left,
+            panel,
+            begin,
+            place,
+        } = self;
+        let width = C * U::LANES;
+        let inner = panel.len() / width;
+        let mut sums = [[unit.zero(); C]; R];
+        let mut x = [left.x; R];
         for r in 0..R {
-            let a = unit.splat(x[r]);
+            x[r] = &left.x[r * left.stride..][..inner];
+        }
+        for (k, b) in panel.chunks_exact(width).enumerate().take(inner) {
+            let mut columns = [unit.zero(); C];
             for j in 0..C {
-                sums[r][j] = unit.multiply_add(a, columns[j], sums[r][j]);
+                columns[j] = unit.load(&b[j * U::LANES..]);
+            }
+            for r in 0..R {
+                let a = unit.splat(x[r][k]);
+                for j in 0..C {
+                    sums[r][j] = unit.multiply_add(a, columns[j], sums[r][j]);
+                }
             }
         }
+        store(unit, &sums, begin, place);
     }
-    store(unit, &sums, begin, place);
+}
+
+/// `R` rows of a left matrix that is given column by column: `left[k·stride + r]`.
+pub(super) struct OfColumns<'a, T, U, const R: usize, const C: usize> {
+    pub(super) unit: U,
+    pub(super) left: &'a [T],
+    pub(super) stride: usize,
+    pub(super) panel: &'a [T],
+    pub(super) begin: Begin<'a, T>,
+    pub(super) place: Place<'a, T>,
+}
+
+impl<T: Copy + Default, U: Vectors<T>, const R: usize, const C: usize> Apart
+    for OfColumns<'_, T, U, R, C>
+{
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            unit,
+            left,
+            stride,
+            panel,
+            begin,
+            place,
+        } = self;
+        let width = C * U::LANES;
+        let mut sums = [[unit.zero(); C]; R];
+        for (x, b) in left.chunks(stride).zip(panel.chunks_exact(width)) {
+            let x = &x[..R];
+            let mut columns = [unit.zero(); C];
+            for j in 0..C {
+                columns[j] = unit.load(&b[j * U::LANES..]);
+            }
+            for r in 0..R {
+                let a = unit.splat(x[r]);
+                for j in 0..C {
+                    sums[r][j] = unit.multiply_add(a, columns[j], sums[r][j]);
+                }
+            }
+        }
+        store(unit, &sums, begin, place);
+    }
 }
 
 /// Chains of sums in a product of one row, which would otherwise wait for each other.
 const CHAINS: usize = 4;
 
 /// One row by a panel, in several sums that are added up at the end.
-#[inline(always)]
-pub(super) fn of_one_row<T: Copy + Default, U: Vectors<T>, const C: usize>(
-    unit: U,
-    x: &[T],
-    panel: &[T],
-    begin: Begin<'_, T>,
-    place: Place<'_, T>,
-) {
-    let width = C * U::LANES;
-    let mut sums = [[unit.zero(); C]; CHAINS];
-    let (fours, rest) = x.as_chunks::<CHAINS>();
-    let (panels, last) = panel.split_at(fours.len() * CHAINS * width);
-    for (x, b) in fours.iter().zip(panels.chunks_exact(CHAINS * width)) {
-        for c in 0..CHAINS {
-            let a = unit.splat(x[c]);
+pub(super) struct OfOneRow<'a, T, U, const C: usize> {
+    pub(super) unit: U,
+    pub(super) left: &'a [T],
+    pub(super) panel: &'a [T],
+    pub(super) begin: Begin<'a, T>,
+    pub(super) place: Place<'a, T>,
+}
+
+impl<T: Copy + Default, U: Vectors<T>, const C: usize> Apart for OfOneRow<'_, T, U, C> {
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            unit,
+            left,
+            panel,
+            begin,
+            place,
+        } = self;
+        let width = C * U::LANES;
+        let mut sums = [[unit.zero(); C]; CHAINS];
+        let (fours, rest) = left.as_chunks::<CHAINS>();
+        let (panels, last) = panel.split_at(fours.len() * CHAINS * width);
+        for (x, b) in fours.iter().zip(panels.chunks_exact(CHAINS * width)) {
+            for c in 0..CHAINS {
+                let a = unit.splat(x[c]);
+                for j in 0..C {
+                    let b = unit.load(&b[c * width + j * U::LANES..]);
+                    sums[c][j] = unit.multiply_add(a, b, sums[c][j]);
+                }
+            }
+        }
+        for (c, (x, b)) in rest.iter().zip(last.chunks_exact(width)).enumerate() {
+            let a = unit.splat(*x);
             for j in 0..C {
-                let b = unit.load(&b[c * width + j * U::LANES..]);
+                let b = unit.load(&b[j * U::LANES..]);
                 sums[c][j] = unit.multiply_add(a, b, sums[c][j]);
             }
         }
-    }
-    for (c, (x, b)) in rest.iter().zip(last.chunks_exact(width)).enumerate() {
-        let a = unit.splat(*x);
+        let mut sum = [unit.zero(); C];
         for j in 0..C {
-            let b = unit.load(&b[j * U::LANES..]);
-            sums[c][j] = unit.multiply_add(a, b, sums[c][j]);
+            let (left, right) = (
+                unit.add(sums[0][j], sums[1][j]),
+                unit.add(sums[2][j], sums[3][j]),
+            );
+            sum[j] = unit.add(left, right);
         }
+        store(unit, &[sum], begin, place);
     }
-    let mut sum = [unit.zero(); C];
-    for j in 0..C {
-        let (left, right) = (
-            unit.add(sums[0][j], sums[1][j]),
-            unit.add(sums[2][j], sums[3][j]),
-        );
-        sum[j] = unit.add(left, right);
-    }
-    store(unit, &[sum], begin, place);
 }
 
 /// Lanes of the widest register.

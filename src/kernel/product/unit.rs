@@ -27,6 +27,15 @@ pub trait Vectors<T>: Copy {
 
     /// a·b + c, rounded once where the processor can do that as fast.
     fn multiply_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+
+    /// Does `what` in a function of its own, compiled for these vectors: small enough for the compiler to find a register
+    /// for each sum.
+    fn apart(self, what: impl Apart);
+}
+
+/// What is compiled as a function of its own.
+pub trait Apart {
+    fn run(self);
 }
 
 /// Something to be done with the vectors of the processor at hand.
@@ -47,7 +56,7 @@ pub trait Multiply: Copy + Default + Send + Sync + 'static {
 pub(super) const WIDEST: usize = 3;
 
 /// Most rows of a tile.
-pub(super) const TALLEST: usize = 8;
+pub(super) const TALLEST: usize = 7;
 
 fn widths<T, U: Vectors<T>>() -> [usize; 2] {
     [U::LANES, U::ACROSS * U::LANES]
@@ -98,6 +107,10 @@ macro_rules! plain {
                 }
                 sum
             }
+
+            fn apart(self, what: impl Apart) {
+                what.run();
+            }
         }
     )*};
 }
@@ -124,7 +137,7 @@ multiply!(f32, f64);
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86 {
-    use super::{Multiply, OnVectors, Plain, Vectors, widths};
+    use super::{Apart, Multiply, OnVectors, Plain, Vectors, widths};
     use pulp::x86::{V3, V4};
     use pulp::{NullaryFnOnce, cast, f32x8, f32x16, f64x4, f64x8};
     use std::sync::OnceLock;
@@ -136,9 +149,15 @@ mod x86 {
         *FOUND.get_or_init(V4::try_new)
     }
 
-    struct With<U, W> {
-        unit: U,
-        what: W,
+    struct Vectorized<W>(W);
+
+    impl<W: Apart> NullaryFnOnce for Vectorized<W> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            self.0.run();
+        }
     }
 
     macro_rules! vectors {
@@ -181,14 +200,10 @@ mod x86 {
                 fn multiply_add(self, a: $v, b: $v, c: $v) -> $v {
                     self.$multiply_add(a, b, c)
                 }
-            }
 
-            impl<W: OnVectors<$t>> NullaryFnOnce for With<($unit, $t), W> {
-                type Output = ();
-
-                #[inline(always)]
-                fn call(self) {
-                    self.what.run(self.unit.0);
+                #[inline]
+                fn apart(self, what: impl Apart) {
+                    self.vectorize(Vectorized(what));
                 }
             }
         };
@@ -196,22 +211,20 @@ mod x86 {
 
     vectors!(V3, f32, f32x8, 8, 2, 6, splat_f32x8, add_f32x8, mul_add_f32x8);
     vectors!(V3, f64, f64x4, 4, 2, 6, splat_f64x4, add_f64x4, mul_add_f64x4);
-    vectors!(V4, f32, f32x16, 16, 3, 8, splat_f32x16, add_f32x16, mul_add_f32x16);
-    vectors!(V4, f64, f64x8, 8, 3, 8, splat_f64x8, add_f64x8, mul_add_f64x8);
+    vectors!(V4, f32, f32x16, 16, 3, 7, splat_f32x16, add_f32x16, mul_add_f32x16);
+    vectors!(V4, f64, f64x8, 8, 3, 7, splat_f64x8, add_f64x8, mul_add_f64x8);
 
     macro_rules! multiply {
         ($($t:ty),*) => {$(
             impl Multiply for $t {
                 fn on_vectors(what: impl OnVectors<Self>) {
                     if let Some(unit) = v4() {
-                        let unit_of = (unit, 0.0 as $t);
-                        return unit.vectorize(With { unit: unit_of, what });
+                        what.run(unit);
+                    } else if let Some(unit) = crate::kernel::unit::v3() {
+                        what.run(unit);
+                    } else {
+                        what.run(Plain);
                     }
-                    if let Some(unit) = crate::kernel::unit::v3() {
-                        let unit_of = (unit, 0.0 as $t);
-                        return unit.vectorize(With { unit: unit_of, what });
-                    }
-                    what.run(Plain);
                 }
 
                 fn widths() -> [usize; 2] {
