@@ -3,7 +3,9 @@
 
 mod common;
 mod differences;
+mod double;
 mod edges;
+mod functions;
 mod hook;
 mod init;
 mod oracle;
