@@ -31,7 +31,7 @@ pub fn exp<A: Real>(xs: &mut [A]) {
 /// x ← tanh x
 /// ```
 ///
-/// Within TANH units in the last place of the exact value, never above 1, and odd to the bit: −0 stays −0. NaN stays
+/// Within 1.35 units in the last place of the exact value, never above 1, and odd to the bit: −0 stays −0. NaN stays
 /// NaN. The bits are the same on every processor, for any number of threads, and wherever an element stands.
 ///
 /// # Examples
@@ -53,7 +53,7 @@ pub fn tanh<A: Real>(xs: &mut [A]) {
 /// x ← 1/(1 + e^−x)
 /// ```
 ///
-/// Within SIGMOID units in the last place of the exact value, subnormal values among them, and never above 1. NaN stays
+/// Within 1.15 units in the last place of the exact value, subnormal values among them, and never above 1. NaN stays
 /// NaN. The bits are the same on every processor, for any number of threads, and wherever an element stands.
 ///
 /// # Examples

@@ -8,8 +8,8 @@ use crate::double::{F32, F64, Format, Function, Reference};
 /// What the documentation promises, in units in the last place.
 const BOUNDS: [(Function, f64); 3] = [
     (Function::Exp, 0.8),
-    (Function::Tanh, 1.3),
-    (Function::Sigmoid, 1.2),
+    (Function::Tanh, 1.35),
+    (Function::Sigmoid, 1.15),
 ];
 
 fn apply<A: Real>(function: Function, xs: &mut [A]) {
