@@ -4,8 +4,10 @@
 mod checkpointed;
 mod common;
 mod differences;
+mod double;
 mod edges;
 mod gradcheck;
+mod functions;
 mod hook;
 mod init;
 mod lengths;

@@ -122,9 +122,9 @@ impl Binary for f32 {
     #[inline(always)]
     fn tail(r: Self) -> Self {
         let square = r * r;
-        let high = (0.041_666_481_6 + 0.008_333_419_45 * r)
-            + square * (0.001_393_330_63 + 0.000_198_241_047 * r);
-        (0.5 + 0.166_666_657 * r) + square * high
+        let high =
+            (0.041_666_48 + 0.008_333_419 * r) + square * (0.001_393_330_6 + 0.000_198_241_05 * r);
+        (0.5 + 0.166_666_66 * r) + square * high
     }
 
     #[inline(always)]

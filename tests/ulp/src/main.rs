@@ -138,7 +138,7 @@ fn measure(options: &Options, function: Function, format: Format) -> Worst {
                 scope.spawn(move || mine.map(|k| (k, of(piece(k)))).collect::<Vec<_>>())
             })
             .collect();
-        let done = workers.into_iter().map(|worker| worker.join());
+        let done = workers.into_iter().map(thread::ScopedJoinHandle::join);
         done.flat_map(|parts| parts.expect("a sweep does not panic"))
             .collect()
     });
