@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use ndarray::{Array3, ArrayView3, Axis, Ix3, Slice};
 
@@ -25,10 +26,10 @@ use crate::{Error, Reading, Result, TensorSet, TensorSetMut, Writing};
 /// parameters are those of the layer over the same segments one by one, summed from the last to the first. The price is
 /// a second forward pass.
 ///
-/// What is kept for T steps is T/k states, what the layer keeps of k steps, and what every pass has: the inputs, and the
-/// outputs, which [`Trace::outputs`] lends. With k = √T, which is taken if nothing else is said, that is O(√T)
-/// beside inputs and outputs. Of the layers within a stack, outputs are not kept: put the stack into one of these, not its
-/// layers each into its own.
+/// What is kept for T steps is T/k states, what the layer keeps of two times k steps (three on the way back), and what
+/// every pass has: the inputs, and the outputs, which [`Trace::outputs`] lends. With k = √T, which is taken if nothing
+/// else is said, that is O(√T) beside inputs and outputs. Of the layers within a stack, outputs are not kept: put the
+/// stack into one of these, not its layers each into its own.
 ///
 /// # Examples
 ///
@@ -154,8 +155,10 @@ pub struct CheckpointedPass<L: Layer> {
     every: usize,
     states: Vec<L::State>,
     outputs: Array3<L::Elem>,
-    /// What the layer keeps of the last segment.
+    /// What the layer keeps of the last segment, which the way back need not compute again.
     last: L::Pass,
+    /// What it kept of the one before: memory for the next pass. The last one has its own, since it may be shorter.
+    segment: Working<Option<L::Pass>>,
 }
 
 impl<L: Layer> fmt::Debug for CheckpointedPass<L> {
@@ -241,14 +244,17 @@ impl<L: Layer> Trace for CheckpointedPass<L> {
     }
 }
 
+/// What is left of gradients once those of the parameters and of the state are taken out.
+type Left<L> = (<L as Layer>::Space, Array3<<L as Layer>::Elem>);
+
 impl<L: Layer> Layer for Checkpointed<L> {
     type Elem = L::Elem;
     type State = L::State;
     type At<'t> = L::At<'t>;
     type Pass = CheckpointedPass<L>;
     type Grads = L::Grads;
-    /// What the layer keeps of a segment that is computed again, and its gradients.
-    type Space = Working<(Option<L::Pass>, Option<Backward<L>>)>;
+    /// What the layer keeps of a segment that is computed again, its gradients, and what is left of those of the last.
+    type Space = Working<(Option<L::Pass>, Option<Backward<L>>, Option<Left<L>>)>;
 
     fn layers(&self) -> usize {
         self.layer.layers()
@@ -266,10 +272,11 @@ impl<L: Layer> Layer for Checkpointed<L> {
     ) -> Result<()> {
         let none = || Array3::zeros((0, 0, 0));
         let (mut kept, mut lengths) = (none(), Lengths::default());
-        let (mut states, mut outputs, mut segment) = (Vec::new(), none(), None);
-        if let Some(last) = pass.take() {
-            (kept, lengths, states) = (last.xs, last.lengths, last.states);
-            (outputs, segment) = (last.outputs, Some(last.last));
+        let (mut states, mut outputs) = (Vec::new(), none());
+        let (mut segment, mut last) = (Working(None), None);
+        if let Some(before) = pass.take() {
+            (kept, lengths, states) = (before.xs, before.lengths, before.states);
+            (outputs, segment, last) = (before.outputs, before.segment, Some(before.last));
         }
         one_direction(&self.layer)?;
         let xs = xs.into();
@@ -279,25 +286,31 @@ impl<L: Layer> Layer for Checkpointed<L> {
         make_room(&mut kept, "inputs", xs.xs().raw_dim())?;
         kept.assign(&xs.xs());
 
-        // At least one, so that an empty sequence is what the layer makes of it.
+        // At least one segment, so that an empty sequence is what the layer makes of it.
         let segments = time.div_ceil(every).max(1);
         states.truncate(segments);
+        let first = states.first_mut();
+        if first.is_none_or(|state| copy_all(s0, state).is_err()) {
+            states.clear();
+            states.push(s0.clone());
+        }
         for k in 0..segments {
-            match (states.get_mut(k), &segment) {
-                (Some(state), _) if k == 0 => assign(s0, state),
-                (Some(state), Some(segment)) => segment.final_state_into(state),
-                (_, Some(segment)) if k > 0 => states.push(segment.final_state()),
-                _ => states.push(s0.clone()),
-            }
+            let is_last = k + 1 == segments;
+            let made = if is_last { &mut last } else { &mut segment.0 };
             let (start, end) = (k * every, time.min((k + 1) * every));
             let part = xs.steps(start..end);
-            self.layer.forward_into(part, &states[k], &mut segment)?;
-            let made = segment.as_ref();
+            self.layer.forward_into(part, &states[k], made)?;
+            let made = made.as_ref();
             let made = made.ok_or_else(|| nothing("passes that a layer made"))?;
             let width = made.outputs().dim().2;
             make_room(&mut outputs, "outputs", Ix3(time, batch, width))?;
             let mut part = outputs.slice_axis_mut(Axis(0), Slice::from(start..end));
             part.assign(&made.outputs());
+            match states.get_mut(k + 1) {
+                _ if is_last => (),
+                Some(state) => made.final_state_into(state),
+                None => states.push(made.final_state()),
+            }
         }
         *pass = Some(CheckpointedPass {
             xs: kept,
@@ -305,7 +318,8 @@ impl<L: Layer> Layer for Checkpointed<L> {
             every,
             states,
             outputs,
-            last: segment.ok_or_else(|| nothing("passes that a layer made"))?,
+            last: last.ok_or_else(|| nothing("passes that a layer made"))?,
+            segment,
         });
         Ok(())
     }
@@ -317,83 +331,70 @@ impl<L: Layer> Layer for Checkpointed<L> {
         at: &mut Hook<'_, Self>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
-        let (mut grads, mut d_state, mut d_inputs) = (None, None, Array3::zeros((0, 0, 0)));
-        let mut space = Working::default();
-        if let Some(last) = back.take() {
-            (grads, d_state) = (Some(last.grads), Some(last.d_state0));
-            (d_inputs, space) = (last.d_inputs, last.space);
+        let (mut again, mut found, mut last) = (None, None, None);
+        let mut d_inputs = Array3::zeros((0, 0, 0));
+        if let Some(before) = back.take() {
+            let Working((pass, segment, left)) = before.space;
+            (again, found, d_inputs) = (pass, segment, before.d_inputs);
+            last = left.map(|(space, d_inputs)| Backward {
+                space,
+                ..Backward::new(before.grads, d_inputs, before.d_state0)
+            });
         }
-        let Working((again, found)) = &mut space;
         d.check_outputs(pass.outputs.shape())?;
         make_room(&mut d_inputs, "input gradients", pass.xs.raw_dim())?;
         d_inputs.fill(num_traits::Zero::zero());
         let xs = pass.lengths.of(Sequence::new(pass.xs.view()))?;
-        let (time, every, mut stopped_at) = (pass.xs.dim().0, pass.every, None);
-
-        for (k, s0) in pass.states.iter().enumerate().rev() {
-            let (start, end) = (k * every, time.min((k + 1) * every));
-            let steps = Slice::from(start..end);
-            let is_last = k + 1 == pass.states.len();
-            let segment = if is_last {
-                &pass.last
-            } else {
-                self.layer.forward_into(xs.steps(start..end), s0, again)?;
-                again
-                    .as_ref()
-                    .ok_or_else(|| nothing("passes that a layer made"))?
-            };
+        let (time, every) = (pass.xs.dim().0, pass.every);
+        let steps = |k: usize| k * every..time.min((k + 1) * every);
+        let mut way_back = |k: usize,
+                            kept: &L::Pass,
+                            final_state: Option<&L::State>,
+                            back: &mut Option<Backward<L>>| {
+            let steps: Range<usize> = steps(k);
+            let (start, steps) = (steps.start, Slice::from(steps));
             let d = Upstream {
-                outputs: d.outputs.map(|mut d| {
-                    d.slice_axis_inplace(Axis(0), steps);
-                    d
-                }),
-                final_state: if is_last {
-                    d.final_state
-                } else {
-                    d_state.as_ref()
-                },
+                outputs: d.outputs.as_ref().map(|d| d.slice_axis(Axis(0), steps)),
+                final_state,
             };
             let seen = |place: At| At {
                 time: place.time + start,
                 ..place
             };
             let hook: &mut Hook<'_, L> = &mut |place, d| at(seen(place), d);
-            self.layer.backward_into(segment, d, hook, found)?;
-            let Some(mut made) = found.take() else {
-                return Err(nothing("gradients that a layer made"));
-            };
-            d_inputs
-                .slice_axis_mut(Axis(0), steps)
-                .assign(&made.d_inputs);
-            stopped_at = made.stopped_at.map(seen);
-            match &mut d_state {
-                Some(d_state) => core::mem::swap(d_state, &mut made.d_state0),
-                None => d_state = Some(made.d_state0.clone()),
-            }
-            let copied = match &mut grads {
-                Some(grads) if !is_last => add_all(&made.grads, grads).map(|()| true)?,
-                Some(grads) => copy_all(&made.grads, grads).is_ok(),
-                None => false,
-            };
-            if copied {
-                *found = Some(made);
-            } else {
-                // The layer makes others for the next segment.
-                grads = Some(made.grads);
-            }
+            self.layer.backward_into(kept, d, hook, back)?;
+            let made = back.as_ref();
+            let made = made.ok_or_else(|| nothing("gradients that a layer made"))?;
+            let mut part = d_inputs.slice_axis_mut(Axis(0), steps);
+            part.assign(&made.d_inputs);
+            Ok(made.stopped_at.map(seen))
+        };
+
+        let Some((_, earlier)) = pass.states.split_last() else {
+            return Err(nothing("segments of the pass"));
+        };
+        let mut stopped_at = way_back(earlier.len(), &pass.last, d.final_state, &mut last)?;
+        let mut last = last.ok_or_else(|| nothing("gradients that a layer made"))?;
+        for (k, s0) in earlier.iter().enumerate().rev() {
             if stopped_at.is_some() {
                 break;
             }
+            self.layer
+                .forward_into(xs.steps(steps(k)), s0, &mut again)?;
+            let kept = again.as_ref();
+            let kept = kept.ok_or_else(|| nothing("passes that a layer made"))?;
+            stopped_at = way_back(k, kept, Some(&last.d_state0), &mut found)?;
+            if let Some(made) = &mut found {
+                add_all(&made.grads, &mut last.grads)?;
+                core::mem::swap(&mut made.d_state0, &mut last.d_state0);
+            }
         }
-        let (Some(grads), Some(d_state0)) = (grads, d_state) else {
-            return Err(nothing("gradients that a layer made"));
-        };
         *back = Some(Backward {
-            grads,
+            grads: last.grads,
             d_inputs,
-            d_state0,
+            d_state0: last.d_state0,
             stopped_at,
-            space,
+            space: Working((again, found, Some((last.space, last.d_inputs)))),
         });
         Ok(())
     }
@@ -415,13 +416,6 @@ pub(super) fn one_direction<L: Layer>(layer: &L) -> Result<()> {
             expected: 1,
             found,
         }),
-    }
-}
-
-/// Copies a state, into the memory there is if that is of the same shape.
-fn assign<S: TensorSetMut + Clone>(from: &S, to: &mut S) {
-    if copy_all(from, to).is_err() {
-        to.clone_from(from);
     }
 }
 
