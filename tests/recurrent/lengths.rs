@@ -10,7 +10,7 @@ use steadygrad::recurrent::{
 use steadygrad::set::Two;
 
 use crate::common::{distance, fill, numbers, signed, uniform};
-use crate::differences::agree;
+use crate::differences::is_right;
 use crate::oracle;
 use crate::torch::{LstmSteps, Run, Torch};
 use crate::unrolled::Elman;
@@ -39,7 +39,7 @@ macro_rules! cells {
             fn gradients_of_wrappers_are_the_slopes_of_the_loss() {
                 macro_rules! agrees {
                     ($what:expr, $layer:expr) => {
-                        agree(&Run::new($layer, 5, 3, 2), Some(&[2, 5, 3]), $what)
+                        is_right(&Run::new($layer, 5, 3, 2), Some(&[2, 5, 3]), $what)
                     };
                 }
                 each_wrapper!(agrees, $cell, Unrolled<Elman>);
@@ -245,7 +245,7 @@ pub(crate) fn is_pytorchs<C: Torch>(which: impl Fn(&Case) -> bool, count: usize)
     }
 }
 
-/// As [`agree`], where some gradients may be zero everywhere.
+/// As [`is_right`], where some gradients may be zero everywhere.
 fn slopes<L: Layer<Elem = f64> + Clone>(run: &Run<L>, lengths: &[usize], what: &str) {
     let xs = Sequence::new(run.xs.view()).lengths(lengths).unwrap();
     let check = steadygrad::recurrent::gradcheck(&run.layer, xs, &run.s0).unwrap();
@@ -376,6 +376,31 @@ fn windows<C: Torch>(cell: &C) {
     }
     let whole = cell.forward(padded, &run.s0).unwrap().final_state();
     assert_eq!(numbers(&stream.carry), numbers(&whole));
+}
+
+#[test]
+fn the_reverse_rows_of_shorter_sequences_are_of_earlier_steps() {
+    let net = Bidirectional::new(
+        Unrolled::<Elman>::random(2, 3, 1),
+        Unrolled::random(2, 3, 2),
+    );
+    let run = Run::new(net, 5, 2, 2);
+    let padded = Sequence::new(run.xs.view()).lengths(&[5, 2]).unwrap();
+    let pass = run.layer.forward(padded, &run.s0).unwrap();
+    // A loss of the reverse output at step 1 of the shorter sequence, which only the steps from there on reach.
+    let mut d_outputs = Array3::zeros((5, 2, 6));
+    d_outputs[[1, 1, 4]] = 1.0;
+    let mut seen = Vec::new();
+    run.layer
+        .backward_with(&pass, d_outputs.view(), &mut |at, d| {
+            if at.reverse && d.h.row(1).iter().any(|&d| d != 0.0) {
+                seen.push(at.time);
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    // It is shorter by three: its step 1 is shown as 4.
+    assert_eq!(seen, [4]);
 }
 
 #[test]

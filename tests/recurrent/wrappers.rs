@@ -4,14 +4,14 @@ use core::ops::ControlFlow;
 
 use ndarray::{Array3, Axis, Ix3, concatenate};
 use steadygrad::recurrent::{
-    At, Bidirectional, Checkpointed, Directions, Dropout, Layer, Lstm, Merge, Profile, Rnn,
-    Stacked, Trace, Unrolled, Upstream,
+    At, Bidirectional, Checkpointed, Directions, Dropout, Layer, Lstm, Merge, Profile,
+    RecurrentCell, Rnn, Stacked, Trace, Unrolled, Upstream,
 };
 use steadygrad::set::Two;
 use steadygrad::{Error, Measurement, Result, TensorSet};
 
 use crate::common::{distance, numbers, uniform};
-use crate::differences::agree;
+use crate::differences::is_right;
 use crate::lengths::{Case, is_pytorchs};
 use crate::torch::{LstmSteps, Run, Torch};
 use crate::unrolled::Elman;
@@ -92,7 +92,7 @@ pub(crate) use each_wrapper;
 
 macro_rules! agrees {
     ($what:expr, $layer:expr) => {
-        agree(&Run::new($layer, 5, 3, 2), None, $what)
+        is_right(&Run::new($layer, 5, 3, 2), None, $what)
     };
 }
 
@@ -421,6 +421,29 @@ macro_rules! again {
 #[test]
 fn used_memory_changes_nothing() {
     each_wrapper!(again, Tanh, Gated);
+}
+
+/// The steps of a stack one by one are its pass over the sequence.
+fn steps_are_the_pass<L: RecurrentCell<Elem = f64>>(layer: L) {
+    let run = Run::new(layer, 5, 3, 2);
+    let pass = run.layer.forward(run.xs.view(), &run.s0).unwrap();
+    let mut state = run.s0.clone();
+    for x in run.xs.outer_iter() {
+        state = run.layer.step(x, &state).unwrap();
+    }
+    let off = distance(&numbers(&state), &numbers(&pass.final_state()));
+    assert!(off < 1e-14, "{off:e}");
+}
+
+#[test]
+fn a_stack_goes_step_by_step() {
+    let (a, b) = (|inputs| Tanh::random(inputs, 3, 1), Gated::random(3, 4, 2));
+    steps_are_the_pass(Stacked(vec![a(2), a(3), a(3)]));
+    steps_are_the_pass(Stacked(Two(
+        Stacked(vec![a(2)]),
+        Stacked(Two(b, Tanh::random(4, 3, 3))),
+    )));
+    steps_are_the_pass(Checkpointed::new(Dropout::new(a(2), 0.5).unwrap()));
 }
 
 fn names<S: TensorSet>(set: &S) -> Vec<String> {
