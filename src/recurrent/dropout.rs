@@ -260,7 +260,7 @@ pub struct DropoutPass<P: Trace> {
     layer: P,
     mask: Option<Array3<P::Elem>>,
     /// The inputs times the mask, or the memory of a mask.
-    masked: Working<(Option<Array3<P::Elem>>, Option<Array3<P::Elem>>)>,
+    masked: Working<[Option<Array3<P::Elem>>; 2]>,
 }
 
 impl<P: Trace> DropoutPass<P> {
@@ -365,7 +365,7 @@ impl<L: Layer> Layer for Dropout<L> {
     ) -> Result<()> {
         let (mut inner, mut kept, mut masked) = (None, None, None);
         if let Some(last) = pass.take() {
-            let Working((inputs, aside)) = last.masked;
+            let Working([inputs, aside]) = last.masked;
             (inner, kept, masked) = (Some(last.layer), last.mask.or(aside), inputs);
         }
         let xs = xs.into();
@@ -390,7 +390,7 @@ impl<L: Layer> Layer for Dropout<L> {
         *pass = Some(DropoutPass {
             layer: inner.ok_or_else(|| nothing("passes that a layer made"))?,
             mask,
-            masked: Working((masked, aside)),
+            masked: Working([masked, aside]),
         });
         Ok(())
     }

@@ -25,7 +25,7 @@ const FLOOR: f64 = 1e-3;
 ///
 /// with numbers U and V between a half and three halves in magnitude, the same in each call; so outputs and final state
 /// both send gradients back. It costs two forward passes for each number in the layer, its inputs and its state: take few
-/// units and few steps. Next to a kink of the layer (a ReLU at zero) there is no slope to be found.
+/// units and few steps. Next to a kink of the layer (a rectifier at zero) there is no slope to be found.
 ///
 /// # Examples
 ///
@@ -443,7 +443,7 @@ fn weights() -> impl FnMut() -> f64 {
     move || {
         x = (x + 0.618_033_988_749_895) % 1.0;
         let magnitude = 0.5 + x;
-        if (x * 64.0) as u32 % 2 == 0 {
+        if ((x * 64.0) as u32).is_multiple_of(2) {
             magnitude
         } else {
             -magnitude

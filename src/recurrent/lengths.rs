@@ -115,7 +115,7 @@ impl Lengths {
     ) -> Result<()> {
         match self.each.len() {
             0 => Ok(()),
-            batch => copy_rows(before, after, batch, self.ended(t)),
+            batch => copy_rows(before, after, batch, &self.ended(t)),
         }
     }
 
@@ -123,7 +123,7 @@ impl Lengths {
     pub(super) fn zero_ended_rows<S: TensorSetMut>(&self, t: usize, set: &mut S) -> Result<()> {
         match self.each.len() {
             0 => Ok(()),
-            batch => zero_rows(set, batch, self.ended(t)),
+            batch => zero_rows(set, batch, &self.ended(t)),
         }
     }
 
@@ -136,8 +136,8 @@ impl Lengths {
     ) -> Result<()> {
         match (self.each.len(), given) {
             (0, _) => Ok(()),
-            (batch, Some(given)) => copy_rows(given, d_state, batch, self.ending(t)),
-            (batch, None) => zero_rows(d_state, batch, self.ending(t)),
+            (batch, Some(given)) => copy_rows(given, d_state, batch, &self.ending(t)),
+            (batch, None) => zero_rows(d_state, batch, &self.ending(t)),
         }
     }
 

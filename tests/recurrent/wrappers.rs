@@ -8,7 +8,7 @@ use steadygrad::recurrent::{
     RecurrentCell, Rnn, Stacked, Trace, Unrolled, Upstream,
 };
 use steadygrad::set::Two;
-use steadygrad::{Error, Measurement, Result, TensorSet};
+use steadygrad::{Error, Measurement, Result, Stats, TensorSet};
 
 use crate::common::{distance, numbers, uniform};
 use crate::differences::is_right;
@@ -378,7 +378,7 @@ fn a_profile_is_the_norm_of_every_steps_gradient() {
 }
 
 /// Once more into the memory of a pass of another shape, and of the same.
-fn comes_again<L>(layer: L)
+fn comes_again<L>(layer: &L)
 where
     L: Layer<Elem = f64>,
     L::State: PartialEq + core::fmt::Debug,
@@ -414,7 +414,7 @@ where
 macro_rules! again {
     ($what:expr, $layer:expr) => {{
         let _ = $what;
-        comes_again($layer)
+        comes_again(&$layer)
     }};
 }
 
@@ -461,7 +461,10 @@ fn pairs_with_its_gradients<L: Layer<Elem = f64>>(layer: L) {
     let pass = run.layer.forward(run.xs.view(), &run.s0).unwrap();
     let back = run.layer.backward(&pass, run.d_outputs.view()).unwrap();
     assert_eq!(names(&back.grads), names(&run.layer));
-    let lens = |seen: Measurement| seen.tensors().iter().map(|t| t.len()).collect::<Vec<_>>();
+    let lens = |seen: Measurement| {
+        let tensors = seen.tensors().iter();
+        tensors.map(Stats::len).collect::<Vec<_>>()
+    };
     let (layer, grads) = (Measurement::of(&run.layer), Measurement::of(&back.grads));
     assert_eq!(lens(layer.unwrap()), lens(grads.unwrap()));
 }

@@ -276,7 +276,7 @@ impl<L: RecurrentCell> RecurrentCell for Stacked<Vec<L>> {
         let mut next = Vec::with_capacity(s.len());
         let mut x = x.to_owned();
         for (layer, s) in layers.iter().zip(s) {
-            let (output, state) = step_with_output(layer, x.view(), s)?;
+            let (output, state) = step_with_output(layer, &x, s)?;
             next.push(state);
             x = output;
         }

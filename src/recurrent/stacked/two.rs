@@ -123,7 +123,7 @@ impl<A: Layer, B: Layer<Elem = A::Elem>> Layer for Stacked<Two<A, B>> {
 impl<A: RecurrentCell, B: RecurrentCell<Elem = A::Elem>> RecurrentCell for Stacked<Two<A, B>> {
     fn step(&self, x: ArrayView2<'_, A::Elem>, s: &Self::State) -> Result<Self::State> {
         let Two(below, above) = &self.0;
-        let (x, next) = step_with_output(below, x, &s.0)?;
+        let (x, next) = step_with_output(below, &x, &s.0)?;
         Ok(Two(next, above.step(x.view(), &s.1)?))
     }
 }
