@@ -2,14 +2,14 @@
 
 use core::ops::ControlFlow;
 
-use ndarray::{Array1, Array2, Array3, Axis, Ix1, Ix2, Ix3, Slice, s, stack};
+use ndarray::{Array2, Array3, Axis, Ix1, Ix2, Ix3, Slice, s, stack};
 use steadygrad::recurrent::{
     At, Bidirectional, CellGrads, Checkpointed, Directions, Dropout, Layer, Merge, Sequence,
     Stacked, Trace, Truncated, Unrolled, Upstream,
 };
 use steadygrad::set::Two;
 
-use crate::common::{distance, fill, numbers, signed, uniform};
+use crate::common::{distance, numbers, uniform};
 use crate::differences::is_right;
 use crate::oracle;
 use crate::torch::{LstmSteps, Run, Torch};
@@ -430,24 +430,4 @@ fn lengths_that_are_all_the_same_are_none() {
     let first = run.xs.slice_axis(Axis(0), Slice::from(..4));
     let first = run.layer.forward(first, &run.s0).unwrap();
     assert_eq!(shorter.final_state(), first.final_state());
-}
-
-#[test]
-fn a_stream_is_restarted_by_rows() {
-    let cell = Unrolled::<LstmSteps>::random(2, 3, 1);
-    let mut stream = Truncated::new(&cell, 3, 2).unwrap();
-    fill(&mut stream.carry, signed(1, 1.0));
-    let before = stream.carry.clone();
-    stream.restart(1).unwrap();
-    assert_eq!(stream.carry.h.row(0), before.h.row(0));
-    assert_eq!(stream.carry.c.row(1), Array1::<f64>::zeros(3));
-    let error = stream.restart(2).unwrap_err();
-    assert_eq!(error.to_string(), "streams: expected 3, found 2");
-    let error = stream
-        .forward(&cell, Array3::zeros((4, 2, 2)).view())
-        .map(|_| ());
-    assert_eq!(
-        error.unwrap_err().to_string(),
-        "steps of a window: expected at most those that it was made for, found 4"
-    );
 }

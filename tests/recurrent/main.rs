@@ -4,6 +4,7 @@
 mod checkpointed;
 mod common;
 mod differences;
+mod dropout;
 mod edges;
 mod gradcheck;
 mod hook;
@@ -15,5 +16,6 @@ mod segments;
 mod sets;
 mod spectral;
 mod torch;
+mod truncated;
 mod unrolled;
 mod wrappers;
