@@ -320,7 +320,7 @@ fn root(n: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::recurrent::root;
+    use super::root;
 
     #[test]
     fn a_root_is_rounded_up() {
