@@ -149,6 +149,17 @@ pub enum Error {
         /// What was.
         found: String,
     },
+    /// A file of weights, or a tensor in it, is not what a model takes.
+    #[error("weights: {what}: expected {expected}, found {found}")]
+    #[non_exhaustive]
+    Weights {
+        /// The file, or which tensor of it.
+        what: String,
+        /// What should have been there.
+        expected: String,
+        /// What was.
+        found: String,
+    },
     /// A tensor of somebody else's could not be read or written.
     #[error("tensor storage: {0}")]
     Storage(String),

@@ -131,6 +131,7 @@
 //! | `std` (default) | the standard library's floating-point functions, kernels chosen for the processor at run time |
 //! | `ndarray` (default) | arrays and views as tensors, the recurrent cells; the root re-exports ndarray 0.17 |
 //! | `half` | `f16` and `bf16` elements; the root re-exports half 2 |
+//! | `safetensors` | weights of cells read from and written to PyTorch's files |
 //! | `rayon` | large tensors by several threads, many small ones measured side by side, with the same bits for any number of them |
 //!
 //! With `default-features = false` the crate is `no_std` and needs `alloc`; `ndarray` and `half` can be added to that.

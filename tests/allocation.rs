@@ -400,7 +400,6 @@ fn tensors_that_start_strange_cost_nothing_later() {
 
 #[cfg(feature = "ndarray")]
 mod cells {
-    use std::ops::ControlFlow;
 
     use ndarray::Array3;
     use steadygrad::recurrent::{Activation, Layer, Lstm, Rnn, Upstream};
@@ -424,7 +423,7 @@ mod cells {
                     .backward_into(
                         pass,
                         d,
-                        &mut |_, _| Ok(ControlFlow::Continue(())),
+                        None,
                         &mut back,
                     )
                     .unwrap();

@@ -138,7 +138,7 @@ mod tests {
         );
         assert_eq!(
             fires_on_norms(&mut NormThreshold::new(f64::INFINITY).unwrap(), &norms),
-            []
+            [0_u64; 0]
         );
     }
 

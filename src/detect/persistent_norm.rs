@@ -118,7 +118,7 @@ mod tests {
         norms[9] = f64::INFINITY;
         assert_eq!(
             fires_on_norms(&mut PersistentNorm::default(), &norms[..15]),
-            []
+            [0_u64; 0]
         );
         let fired: Vec<u64> = (16..=25).collect();
         assert_eq!(

@@ -186,11 +186,11 @@ mod tests {
         let slow: Vec<f64> = (0..40).map(|i| 1.0 - 0.01 * f64::from(i)).collect();
         assert_eq!(
             fires_on_losses(&mut Plateau::new(0.025, 4).unwrap(), &slow),
-            []
+            [0_u64; 0]
         );
         assert_ne!(
             fires_on_losses(&mut Plateau::new(0.05, 4).unwrap(), &slow),
-            []
+            [0_u64; 0]
         );
     }
 
@@ -210,7 +210,7 @@ mod tests {
         let losses = [1.0, f64::NAN, f64::NEG_INFINITY, 0.9, f64::NAN, 0.8, 0.7];
         assert_eq!(
             fires_on_losses(&mut Plateau::new(0.05, 2).unwrap(), &losses),
-            []
+            [0_u64; 0]
         );
         assert!(Plateau::new(f64::NAN, 2).is_err());
         assert!(Plateau::new(0.1, 0).is_err());

@@ -226,7 +226,7 @@ pub(super) fn carry_out<E: Engine>(
     edit: &Edit<'_>,
 ) -> Result<()> {
     let (kind, arithmetic) = (engine.kind(x)?, carried_out_in(engine, x, edit));
-    let len = dims.iter().product();
+    let len: usize = dims.iter().product();
     for run in Run::all(dims, edit, kind, arithmetic) {
         let new = if run.len() == len {
             let whole = engine.take(x);

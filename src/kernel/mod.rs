@@ -5,9 +5,15 @@ mod chunks;
 mod clamp;
 mod combine;
 mod edit;
+#[cfg(feature = "ndarray")]
+pub(crate) mod gates;
 mod lanes;
 mod measure;
 mod pair;
+#[cfg(feature = "ndarray")]
+pub(crate) mod product;
+#[cfg(feature = "ndarray")]
+pub(crate) mod smooth;
 mod stream;
 mod unit;
 

@@ -1,8 +1,6 @@
 //! The nonlinearity φ of a vanilla recurrent cell.
 
-use ndarray::{ArrayRef2, Zip};
-
-use super::Real;
+use super::{Real, sigmoid, tanh};
 
 /// The nonlinearity φ of an [`Rnn`](super::Rnn).
 ///
@@ -55,9 +53,9 @@ impl Activation {
     #[inline]
     pub fn apply<A: Real>(self, z: A) -> A {
         match self {
-            Self::Tanh => z.tanh(),
+            Self::Tanh => z.tanh_(),
             Self::Relu => relu(z),
-            Self::Sigmoid => sigmoid(z),
+            Self::Sigmoid => z.sigmoid_(),
             Self::Identity => z,
         }
     }
@@ -82,36 +80,26 @@ impl Activation {
         }
     }
 
-    /// φ over a whole array: the choice is made once, outside the loop.
-    pub(super) fn apply_all<A: Real>(self, z: &mut ArrayRef2<A>) {
+    /// φ over a slice: the choice is made once, outside the loop.
+    pub(super) fn apply_slice<A: Real>(self, z: &mut [A]) {
         match self {
-            Self::Tanh => z.mapv_inplace(A::tanh),
-            Self::Relu => z.mapv_inplace(relu),
-            Self::Sigmoid => z.mapv_inplace(sigmoid),
+            Self::Tanh => tanh(z),
+            Self::Sigmoid => sigmoid(z),
+            Self::Relu => z.iter_mut().for_each(|z| *z = relu(*z)),
             Self::Identity => {}
         }
     }
 
     /// dL/dz = dL/dh ⊙ φ′(h).
-    pub(super) fn pull_back<A: Real>(
-        self,
-        h: &ArrayRef2<A>,
-        d_h: &ArrayRef2<A>,
-        d_z: &mut ArrayRef2<A>,
-    ) {
-        let zip = Zip::from(d_z).and(d_h).and(h);
+    pub(super) fn pull_back<A: Real>(self, h: &[A], d_h: &[A], d_z: &mut [A]) {
+        let all = d_z.iter_mut().zip(d_h.iter().zip(h));
         match self {
-            Self::Tanh => zip.for_each(|z, &d, &h| *z = d * (A::one() - h * h)),
-            Self::Relu => zip.for_each(|z, &d, &h| *z = d * corner(h)),
-            Self::Sigmoid => zip.for_each(|z, &d, &h| *z = d * (h * (A::one() - h))),
-            Self::Identity => zip.for_each(|z, &d, _| *z = d),
+            Self::Tanh => all.for_each(|(z, (&d, &h))| *z = d * (A::one() - h * h)),
+            Self::Relu => all.for_each(|(z, (&d, &h))| *z = d * corner(h)),
+            Self::Sigmoid => all.for_each(|(z, (&d, &h))| *z = d * (h * (A::one() - h))),
+            Self::Identity => d_z.copy_from_slice(d_h),
         }
     }
-}
-
-#[inline]
-pub(super) fn sigmoid<A: Real>(z: A) -> A {
-    A::one() / (A::one() + (-z).exp())
 }
 
 /// Not `max`, which takes the number when the other is NaN and so hides it.

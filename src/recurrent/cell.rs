@@ -1,9 +1,15 @@
 //! A layer that can be run one step at a time.
 
-use ndarray::ArrayView2;
+use alloc::vec::Vec;
 
-use super::Layer;
+use ndarray::{Array3, ArrayView2, Axis, Ix3, Slice};
+
+use super::linear::make_room;
+use super::{Layer, Sequence, Trace};
 use crate::Result;
+
+/// Steps that [`RecurrentCell::run`] takes at a time: enough for large products, and little to keep.
+const WINDOW: usize = 32;
 
 /// A layer that can also be run one step at a time, for inputs that come one by one.
 ///
@@ -46,4 +52,71 @@ pub trait RecurrentCell: Layer {
     ///
     /// [`Error::Shape`](crate::Error::Shape) if the input or the state does not fit the cell.
     fn step(&self, x: ArrayView2<'_, Self::Elem>, s: &Self::State) -> Result<Self::State>;
+
+    /// All steps of a sequence, keeping nothing for a way back: inference.
+    ///
+    /// The state is taken from `state` and left there as it is at the end, so that the next part of a stream goes on
+    /// where this one ends; of a sequence that is shorter than the array it is the state at its own end. Outputs
+    /// go into an array that is used again; one of another shape is replaced. What is kept meanwhile does not grow with
+    /// the sequence. After an error the state is as it was, and the outputs mean nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, Layer, RecurrentCell, Rnn};
+    ///
+    /// let rnn = Rnn::new(array![[1.0]], array![[2.0]], array![0.0], Activation::Identity)?;
+    /// let (mut state, mut outputs) = (rnn.zero_state(1), Array3::zeros((0, 0, 0)));
+    /// rnn.run(Array3::ones((3, 1, 1)).view(), &mut state, &mut outputs)?;
+    /// assert_eq!(outputs, array![[[1.0]], [[3.0]], [[7.0]]]);
+    /// rnn.run(Array3::ones((1, 1, 1)).view(), &mut state, &mut outputs)?;
+    /// assert_eq!((outputs, state.h), (array![[[15.0]]], array![[15.0]]));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::forward`].
+    fn run<'a>(
+        &self,
+        xs: impl Into<Sequence<'a, Self::Elem>>,
+        state: &mut Self::State,
+        outputs: &mut Array3<Self::Elem>,
+    ) -> Result<()> {
+        let xs = xs.into();
+        let (time, batch, _) = xs.xs().dim();
+        let (mut now, mut pass) = (state.clone(), None);
+        let mut lengths = Vec::with_capacity(batch);
+        let mut start = 0;
+        loop {
+            // A last step by itself would go another way through the products, and round differently.
+            let end = if time - start <= WINDOW + 1 {
+                time
+            } else {
+                start + WINDOW
+            };
+            lengths.clear();
+            lengths.extend((0..batch).map(|b| xs.length(b).clamp(start, end) - start));
+            let window = Slice::from(start..end);
+            let part = xs.xs();
+            let part = Sequence::new(part.slice_axis(Axis(0), window)).lengths(&lengths)?;
+            self.forward_into(part, &now, &mut pass)?;
+            if let Some(pass) = &pass {
+                let part = pass.outputs();
+                if start == 0 {
+                    let features = part.dim().2;
+                    make_room(outputs, "outputs", Ix3(time, batch, features))?;
+                }
+                outputs.slice_axis_mut(Axis(0), window).assign(&part);
+                now = pass.final_state();
+            }
+            start = end;
+            if start == time {
+                break;
+            }
+        }
+        *state = now;
+        Ok(())
+    }
 }

@@ -2,7 +2,9 @@
 
 use ndarray::{Array1, Array2};
 
-use crate::{Element, tensor_set};
+use super::Real;
+use super::linear::make_room;
+use crate::{Element, Result, tensor_set};
 
 /// The gradients of the parameters of an [`Rnn`](super::Rnn) or an [`Lstm`](super::Lstm), under the parameters' names.
 ///
@@ -26,6 +28,33 @@ pub struct CellGrads<A> {
     pub w_rec: Array2<A>,
     /// dL/db, shaped as the bias: `[hidden]`, of an LSTM `[4·hidden]`.
     pub bias: Array1<A>,
+}
+
+impl<A: Real> CellGrads<A> {
+    /// Of no parameters.
+    pub(super) fn none() -> Self {
+        Self {
+            w_in: Array2::zeros((0, 0)),
+            w_rec: Array2::zeros((0, 0)),
+            bias: Array1::zeros(0),
+        }
+    }
+
+    /// Becomes zero, in the shape of these parameters.
+    pub(super) fn begin(
+        &mut self,
+        w_in: &Array2<A>,
+        w_rec: &Array2<A>,
+        bias: &Array1<A>,
+    ) -> Result<()> {
+        make_room(&mut self.w_in, "input weights", w_in.raw_dim())?;
+        make_room(&mut self.w_rec, "recurrent weights", w_rec.raw_dim())?;
+        make_room(&mut self.bias, "bias", bias.raw_dim())?;
+        self.w_in.fill(A::zero());
+        self.w_rec.fill(A::zero());
+        self.bias.fill(A::zero());
+        Ok(())
+    }
 }
 
 tensor_set!(impl[A: Element] CellGrads<A> { w_in, w_rec, bias });

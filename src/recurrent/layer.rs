@@ -131,15 +131,16 @@ pub trait Layer: TensorSetMut + Sized + 'static {
         pass: &mut Option<Self::Pass>,
     ) -> Result<()>;
 
-    /// [`backward_with`](Self::backward_with) into the memory of earlier gradients, if there are any. After an error
-    /// there are none.
+    /// [`backward`](Self::backward), or with a hook [`backward_with`](Self::backward_with), into the memory of earlier
+    /// gradients, if there are any. After an error there are none.
+    ///
+    /// A hook sees all sequences of a batch at each step, so with one the steps of a cell stay on one thread.
     ///
     /// # Examples
     ///
     /// A training loop that asks for memory in its first step only:
     ///
     /// ```
-    /// use core::ops::ControlFlow;
     /// use ndarray::Array3;
     /// use steadygrad::recurrent::{Layer, Rnn};
     ///
@@ -150,7 +151,7 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     ///     rnn.forward_into(xs.view(), &s0, &mut pass)?;
     ///     let Some(pass) = &pass else { break };
     ///     let d_outputs = pass.outputs(); // the gradient of the loss ½·Σh²
-    ///     rnn.backward_into(pass, d_outputs.into(), &mut |_, _| Ok(ControlFlow::Continue(())), &mut back)?;
+    ///     rnn.backward_into(pass, d_outputs.into(), None, &mut back)?;
     ///     let Some(back) = &back else { break };
     ///     rnn.w_in.scaled_add(-0.01, &back.grads.w_in);
     ///     rnn.w_rec.scaled_add(-0.01, &back.grads.w_rec);
@@ -166,7 +167,7 @@ pub trait Layer: TensorSetMut + Sized + 'static {
         &self,
         pass: &Self::Pass,
         d: Upstream<'_, Self>,
-        at: &mut Hook<'_, Self>,
+        at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()>;
 
@@ -246,7 +247,7 @@ pub trait Layer: TensorSetMut + Sized + 'static {
         at: &mut Hook<'_, Self>,
     ) -> Result<Backward<Self>> {
         let mut back = None;
-        self.backward_into(pass, d.into(), at, &mut back)?;
+        self.backward_into(pass, d.into(), Some(at), &mut back)?;
         back.ok_or_else(|| nothing("gradients that a layer made"))
     }
 
@@ -274,7 +275,9 @@ pub trait Layer: TensorSetMut + Sized + 'static {
         pass: &Self::Pass,
         d: impl Into<Upstream<'a, Self>>,
     ) -> Result<Backward<Self>> {
-        self.backward_with(pass, d, &mut |_, _| Ok(ControlFlow::Continue(())))
+        let mut back = None;
+        self.backward_into(pass, d.into(), None, &mut back)?;
+        back.ok_or_else(|| nothing("gradients that a layer made"))
     }
 }
 

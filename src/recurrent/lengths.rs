@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use ndarray::{Array3, ArrayRef2, ArrayRef3, ArrayView3, Axis};
+use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, ArrayView3, Axis};
 
 use super::linear::make_room;
 use super::rows::{copy_rows, zero_rows};
@@ -61,47 +61,40 @@ impl Lengths {
         }
     }
 
+    /// The same for a part of the batch, from sequence `first` on.
+    pub(super) fn zero_ended_of<A: Real>(&self, first: usize, t: usize, rows: &mut ArrayRef2<A>) {
+        for b in self.ended(t) {
+            if let Some(row) = b.checked_sub(first)
+                && row < rows.nrows()
+            {
+                rows.row_mut(row).fill(A::zero());
+            }
+        }
+    }
+
+    /// Zeros in the rows of all sequences that are shorter than so many steps.
+    pub(super) fn zero_shorter<A: Real>(&self, time: usize, rows: &mut ArrayRef2<A>) {
+        if let Some(last) = time.checked_sub(1) {
+            self.zero_ended(last, rows);
+        }
+    }
+
+    /// What came in for the final state of sequences of no steps, which is their initial one.
+    pub(super) fn enter_empty<A: Real>(&self, given: Option<&Array2<A>>, d: &mut ArrayRef2<A>) {
+        for b in self.ending(0) {
+            match given {
+                Some(given) => d.row_mut(b).assign(&given.row(b)),
+                None => d.row_mut(b).fill(A::zero()),
+            }
+        }
+    }
+
     /// Zeros in all of the padding of `[time, batch, features]`, whatever stood there: 0·NaN would be NaN in the sums
     /// over time and batch.
     pub(super) fn zero_padding<A: Real>(&self, xs: &mut Array3<A>) {
         if self.are_padded() {
             for (t, mut rows) in xs.outer_iter_mut().enumerate() {
                 self.zero_ended(t, &mut rows);
-            }
-        }
-    }
-
-    /// The rows of output gradients of step t that are not padding, added to the gradient of a state.
-    pub(super) fn add_running<A: Real>(
-        &self,
-        t: usize,
-        d_outputs: &ArrayRef3<A>,
-        d_state: &mut ArrayRef2<A>,
-    ) {
-        let d_output = d_outputs.index_axis(Axis(0), t);
-        if self.are_padded() {
-            let rows = self.each.iter().enumerate();
-            for (b, _) in rows.filter(|&(_, &length)| t < length) {
-                let mut row = d_state.row_mut(b);
-                row += &d_output.row(b);
-            }
-        } else {
-            *d_state += &*d_output;
-        }
-    }
-
-    /// What came in for the final state of the sequences that end after t steps, put into the gradient of the state after
-    /// them. Call it before what step t − 1 adds, and with 0 at the end.
-    pub(super) fn enter_ending<A: Real>(
-        &self,
-        t: usize,
-        given: Option<&ArrayRef2<A>>,
-        d_state: &mut ArrayRef2<A>,
-    ) {
-        for b in self.ending(t) {
-            match given {
-                Some(given) => d_state.row_mut(b).assign(&given.row(b)),
-                None => d_state.row_mut(b).fill(A::zero()),
             }
         }
     }
@@ -165,10 +158,28 @@ impl Lengths {
         Ok(room.view())
     }
 
+    /// Whether step t is none of padding to sequence b.
+    pub(super) fn is_running(&self, b: usize, t: usize) -> bool {
+        self.each.get(b).is_none_or(|&length| t < length)
+    }
+
     /// The final state out of a trajectory `[1 + time, batch, features]` from the initial state on.
-    pub(super) fn last_of<A: Real>(&self, states: &ArrayRef3<A>, last: &mut ArrayRef2<A>) {
+    pub(super) fn last<A: Real>(&self, states: &ArrayRef3<A>) -> Array2<A> {
+        let (_, batch, features) = states.dim();
+        let mut last = Array2::zeros((batch, features));
+        self.last_into(states, &mut last);
+        last
+    }
+
+    /// The same into memory that is there; of another shape it becomes another.
+    pub(super) fn last_into<A: Real>(&self, states: &ArrayRef3<A>, last: &mut Array2<A>) {
         let time = states.dim().0.saturating_sub(1);
-        last.assign(&states.index_axis(Axis(0), time));
+        let end = states.index_axis(Axis(0), time);
+        if last.dim() == end.dim() {
+            last.assign(&end);
+        } else {
+            *last = end.to_owned();
+        }
         for (b, &length) in self.each.iter().enumerate() {
             let own = states.index_axis(Axis(0), length);
             last.row_mut(b).assign(&own.row(b));
@@ -179,7 +190,7 @@ impl Lengths {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array2, array};
+    use ndarray::array;
 
     fn lengths(each: &[usize]) -> Lengths {
         let mut lengths = Lengths::default();
@@ -224,23 +235,7 @@ mod tests {
             ([3, 0], array![[6.0], [1.0]]),
             ([1, 2], array![[2.0], [5.0]]),
         ] {
-            let mut last = Array2::zeros((2, 1));
-            lengths(&each).last_of(&states, &mut last);
-            assert_eq!(last, expected);
+            assert_eq!(lengths(&each).last(&states), expected);
         }
-    }
-
-    #[test]
-    fn gradients_come_in_at_each_end_and_not_past_it() {
-        let lengths = lengths(&[3, 1]);
-        let d_outputs = Array3::ones((3, 2, 1));
-        let mut d_state = Array2::zeros((2, 1));
-        let given = array![[10.0], [20.0]];
-        lengths.enter_ending(3, Some(&given), &mut d_state);
-        lengths.add_running(2, &d_outputs, &mut d_state);
-        assert_eq!(d_state, array![[11.0], [0.0]]);
-        lengths.enter_ending(1, Some(&given), &mut d_state);
-        lengths.add_running(0, &d_outputs, &mut d_state);
-        assert_eq!(d_state, array![[12.0], [21.0]]);
     }
 }

@@ -1,15 +1,13 @@
-//! Matrix products in the layouts that run fast, and the shape checks before them.
+//! Checks of shapes, and arrays in the shape and order that passes want.
 
 use alloc::vec::Vec;
 
-use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
 use ndarray::{
-    Array, Array2, Array3, ArrayRef1, ArrayRef2, ArrayRef3, ArrayView2, ArrayView3, ArrayViewMut2,
+    Array, Array2, Array3, ArrayRef2, ArrayRef3, ArrayView2, ArrayView3, ArrayViewMut2,
     ArrayViewMut3, Axis, Dimension, Ix2, Ix3,
 };
 
 use super::Real;
-use super::scratch::Scratch;
 use crate::{Error, Result};
 
 /// Refuses an array whose shape is not the one that its place asks for.
@@ -87,70 +85,6 @@ pub(super) fn begin<A: Real>(
     Ok(())
 }
 
-/// The matrix M of the products x·M that a cell takes step after step.
-///
-/// Contiguous rows are what both routines below want, so a transposed M is copied once here and not
-/// once a step. A batch of one is a vector, for which the general product would do its packing in vain.
-pub(super) enum Times<'a, A> {
-    /// M itself, for a batch.
-    Batch(ArrayView2<'a, A>),
-    /// Mᵀ, for a single sequence: x·M = Mᵀ·x.
-    Single(ArrayView2<'a, A>),
-}
-
-impl<'a, A: Real> Times<'a, A> {
-    /// M for an x of this many rows; `copy` is where a copy goes if one is needed.
-    pub(super) fn new(
-        matrix: &ArrayView2<'a, A>,
-        rows: usize,
-        copy: &'a mut Scratch<A>,
-    ) -> Result<Self> {
-        let is_one = rows == 1;
-        let matrix = if is_one {
-            matrix.reversed_axes()
-        } else {
-            *matrix
-        };
-        let matrix = if matrix.is_standard_layout() {
-            matrix
-        } else {
-            copy.copy(&matrix)?
-        };
-        Ok(if is_one {
-            Self::Single(matrix)
-        } else {
-            Self::Batch(matrix)
-        })
-    }
-
-    /// y ← beta·y + x·M.
-    pub(super) fn multiply(&self, x: &ArrayRef2<A>, beta: A, y: &mut ArrayViewMut2<'_, A>) {
-        if y.is_empty() {
-            return;
-        }
-        match self {
-            Self::Batch(m) => general_mat_mul(A::one(), x, m, beta, y),
-            Self::Single(m) => {
-                let x = x.index_axis(Axis(0), 0);
-                general_mat_vec_mul(A::one(), m, &x, beta, &mut y.index_axis_mut(Axis(0), 0));
-            }
-        }
-    }
-}
-
-/// y = x·Wᵀ + b over all rows of x at once.
-pub(super) fn affine<A: Real>(
-    x: &ArrayRef2<A>,
-    w: &ArrayRef2<A>,
-    bias: &ArrayRef1<A>,
-    y: &mut ArrayViewMut2<'_, A>,
-    copy: &mut Scratch<A>,
-) -> Result<()> {
-    y.assign(bias);
-    Times::new(&w.t(), x.nrows(), copy)?.multiply(x, A::one(), y);
-    Ok(())
-}
-
 /// `[time, batch, features]` as `[time·batch, features]`, without a copy.
 pub(super) fn flat<'a, A>(array: &ArrayView3<'a, A>) -> Result<ArrayView2<'a, A>> {
     let (time, batch, features) = array.dim();
@@ -198,7 +132,7 @@ pub(super) fn trajectory<A: Real>(
 
 /// The state before step t, and the state after it to write into.
 pub(super) fn around<A>(
-    states: &mut Array3<A>,
+    states: &mut ArrayRef3<A>,
     t: usize,
 ) -> (ArrayViewMut2<'_, A>, ArrayViewMut2<'_, A>) {
     let (before, after) = states.view_mut().split_at(Axis(0), t + 1);
@@ -206,40 +140,4 @@ pub(super) fn around<A>(
         before.index_axis_move(Axis(0), t),
         after.index_axis_move(Axis(0), 0),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::array;
-
-    #[test]
-    fn one_row_and_many_rows_agree_in_any_layout() {
-        let m = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
-        let turned = array![[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]];
-        for matrix in [m.view(), turned.t()] {
-            let copy = &mut Scratch::default();
-            let mut one = array![[1.0, 1.0, 1.0]];
-            let times = Times::new(&matrix, 1, copy).unwrap();
-            times.multiply(&array![[1.0, -1.0]], 1.0, &mut one.view_mut());
-            assert_eq!(one, array![[-2.0, -2.0, -2.0]]);
-            let mut two = array![[1.0, 1.0, 1.0], [9.0, 9.0, 9.0]];
-            let x = array![[1.0, -1.0], [0.0, 2.0]];
-            let times = Times::new(&matrix, 2, copy).unwrap();
-            times.multiply(&x, 0.0, &mut two.view_mut());
-            assert_eq!(two, array![[-3.0, -3.0, -3.0], [8.0, 10.0, 12.0]]);
-        }
-    }
-
-    #[test]
-    fn an_inner_dimension_of_nothing_adds_nothing() {
-        for rows in [1, 2] {
-            let mut y = Array2::from_elem((rows, 3), 7.0);
-            let (x, m) = (Array2::zeros((rows, 0)), Array2::zeros((0, 3)));
-            let copy = &mut Scratch::default();
-            let times = Times::new(&m.view(), rows, copy).unwrap();
-            times.multiply(&x, 1.0, &mut y.view_mut());
-            assert_eq!(y, Array2::from_elem((rows, 3), 7.0));
-        }
-    }
 }

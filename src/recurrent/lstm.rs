@@ -1,15 +1,11 @@
 //! The long short-term memory cell.
 
-use ndarray::{
-    Array1, Array2, Array3, ArrayRef2, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix2, Ix3,
-    Slice, Zip,
-};
+use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2, Ix3, Slice};
 
-use super::activation::sigmoid;
-use super::linear::{
-    Times, affine, around, begin, check, flat, flat_mut, keep, make_room, state_shape, trajectory,
-};
-use super::scratch::Scratch;
+use super::lengths::Lengths;
+use super::linear::{begin, check, keep, make_room, state_shape, trajectory};
+use super::lstm_parts::{Backwards, Forwards};
+use super::recurrence::{Found, Projection, Weights, over_threads, pack, pack_transposed, segments, slice};
 use super::{
     At, Backward, CellGrads, CellSpace, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream,
 };
@@ -113,13 +109,13 @@ pub struct LstmState<A> {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmPass<A> {
-    xs: Array3<A>,
+    pub(super) xs: Array3<A>,
     hidden: Array3<A>,
-    cells: Array3<A>,
+    pub(super) cells: Array3<A>,
     /// i, f, g, o side by side, after their nonlinearities: `[time, batch, 4·hidden]`.
-    gates: Array3<A>,
-    tanh_c: Array3<A>,
-    weights: Scratch<A>,
+    pub(super) gates: Array3<A>,
+    pub(super) lengths: Lengths,
+    weights: Weights<A>,
 }
 
 tensor_set!(impl[A: Element] Lstm<A> { w_in, w_rec, bias });
@@ -189,6 +185,17 @@ impl<A: Real> Lstm<A> {
     }
 }
 
+impl<A: Real> LstmState<A> {
+    /// Of no sequence.
+    fn none() -> Self {
+        let none = Array2::zeros((0, 0));
+        Self {
+            h: none.clone(),
+            c: none,
+        }
+    }
+}
+
 impl<A: Real> LstmPass<A> {
     /// Of no step of nothing.
     fn empty() -> Self {
@@ -197,9 +204,9 @@ impl<A: Real> LstmPass<A> {
             xs: none.clone(),
             hidden: none.clone(),
             cells: none.clone(),
-            gates: none.clone(),
-            tanh_c: none,
-            weights: Scratch::default(),
+            gates: none,
+            lengths: Lengths::default(),
+            weights: Weights::default(),
         }
     }
 
@@ -278,11 +285,9 @@ impl<A: Real> LstmPass<A> {
     /// ```
     #[must_use]
     pub fn final_state(&self) -> LstmState<A> {
-        let last = Axis(0);
-        let time = self.xs.dim().0;
         LstmState {
-            h: self.hidden.index_axis(last, time).to_owned(),
-            c: self.cells.index_axis(last, time).to_owned(),
+            h: self.lengths.last(&self.hidden),
+            c: self.lengths.last(&self.cells),
         }
     }
 }
@@ -297,6 +302,11 @@ impl<A: Real> Trace for LstmPass<A> {
 
     fn final_state(&self) -> LstmState<A> {
         self.final_state()
+    }
+
+    fn final_state_into(&self, state: &mut LstmState<A>) {
+        self.lengths.last_into(&self.hidden, &mut state.h);
+        self.lengths.last_into(&self.cells, &mut state.c);
     }
 }
 
@@ -324,7 +334,9 @@ impl<A: Real> Layer for Lstm<A> {
     ) -> Result<()> {
         let mut next = pass.take().unwrap_or_else(LstmPass::empty);
         self.check_parameters()?;
-        let xs = xs.into().unpadded()?;
+        let xs = xs.into();
+        next.lengths.keep(&xs);
+        let xs = xs.xs();
         let (time, batch, _) = xs.dim();
         check("inputs", xs.shape(), &[time, batch, self.inputs()])?;
         self.check_state(s0, batch, ["state h", "state c"])?;
@@ -334,34 +346,32 @@ impl<A: Real> Layer for Lstm<A> {
             hidden,
             cells,
             gates,
-            tanh_c,
+            lengths,
             weights,
         } = &mut next;
         make_room(gates, "gates", Ix3(time, batch, 4 * self.hidden()))?;
-        make_room(tanh_c, "states", Ix3(time, batch, self.hidden()))?;
         trajectory(hidden, time, &s0.h)?;
         trajectory(cells, time, &s0.c)?;
         keep(kept, &xs);
-        let mut projected = flat_mut(gates.view_mut())?;
-        affine(
-            &flat(&kept.view())?,
-            &self.w_in,
-            &self.bias,
-            &mut projected,
-            weights,
-        )?;
-
-        let recurrent = Times::new(&self.w_rec.t(), batch, weights)?;
-        for (t, (mut z, tanh_c)) in gates
-            .outer_iter_mut()
-            .zip(tanh_c.outer_iter_mut())
-            .enumerate()
-        {
-            let (h_before, h) = around(hidden, t);
-            let (c_before, c) = around(cells, t);
-            recurrent.multiply(&h_before, A::one(), &mut z);
-            open_gates(z, &c_before, c, h, tanh_c);
-        }
+        lengths.zero_padding(kept);
+        pack_transposed(&self.w_in, &mut weights.input);
+        pack_transposed(&self.w_rec, &mut weights.recurrent);
+        let bias = self.bias.as_standard_layout();
+        let forwards = Forwards {
+            projection: Projection {
+                xs: kept.view(),
+                weights: &weights.input,
+                bias: bias.as_slice().unwrap_or_default(),
+            },
+            recurrent: &weights.recurrent,
+            lengths,
+            batch,
+            first: 0,
+            gates: gates.view_mut(),
+            cells: cells.view_mut(),
+            hidden: hidden.view_mut(),
+        };
+        over_threads(forwards, &Forwards::run);
         *pass = Some(next);
         Ok(())
     }
@@ -370,71 +380,85 @@ impl<A: Real> Layer for Lstm<A> {
         &self,
         pass: &LstmPass<A>,
         d: Upstream<'_, Self>,
-        at: &mut Hook<'_, Self>,
+        mut at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
-        let none = Array2::zeros((0, 0));
-        let none = LstmState {
-            h: none.clone(),
-            c: none,
-        };
-        let mut next = Backward::reuse(back, none);
+        let mut next = back
+            .take()
+            .unwrap_or_else(|| Backward::new(CellGrads::none(), Array3::zeros((0, 0, 0)), LstmState::none()));
         self.check_parameters()?;
-        let (time, batch, _) = pass.xs.dim();
-        let hidden = self.hidden();
-        check(
-            "pass inputs",
-            pass.xs.shape(),
-            &[time, batch, self.inputs()],
-        )?;
-        check(
-            "pass states",
-            pass.hidden.shape(),
-            &[time + 1, batch, hidden],
-        )?;
+        let (time, batch, inputs) = pass.xs.dim();
+        let (hidden, columns) = (self.hidden(), 4 * self.hidden());
+        check("pass inputs", pass.xs.shape(), &[time, batch, self.inputs()])?;
+        check("pass states", pass.hidden.shape(), &[time + 1, batch, hidden])?;
         d.check_outputs(&[time, batch, hidden])?;
         if let Some(d) = d.final_state {
             let what = ["final state h gradients", "final state c gradients"];
             self.check_state(d, batch, what)?;
         }
 
-        let (d_state, shape) = (&mut next.d_state0, Ix2(batch, hidden));
+        let Backward {
+            grads,
+            d_inputs,
+            d_state0: d_state,
+            stopped_at,
+            space,
+        } = &mut next;
+        let (lengths, shape) = (&pass.lengths, Ix2(batch, hidden));
         begin(&mut d_state.h, d.final_state.map(|d| &d.h), shape)?;
         begin(&mut d_state.c, d.final_state.map(|d| &d.c), shape)?;
-        let CellSpace { weights, d_z, .. } = &mut next.space;
-        let recurrent = Times::new(&self.w_rec.view(), batch, weights)?;
-        let mut d_zs = d_z.array(Ix3(time, batch, 4 * hidden))?;
-        next.stopped_at = None;
-        for t in (0..time).rev() {
-            if let Some(d_outputs) = &d.outputs {
-                d_state.h += &d_outputs.index_axis(Axis(0), t);
+        lengths.zero_shorter(time, &mut d_state.h);
+        lengths.zero_shorter(time, &mut d_state.c);
+        make_room(d_inputs, "input gradients", Ix3(time, batch, inputs))?;
+        grads.begin(&self.w_in, &self.w_rec, &self.bias)?;
+        pack(&self.w_in, &mut space.weights.input);
+        pack(&self.w_rec, &mut space.weights.recurrent);
+        *stopped_at = None;
+        let recurrent = &space.weights.recurrent;
+        for steps in segments(time, batch).rev() {
+            let mut d_z = space.d_z.array(Ix3(steps.len(), batch, columns))?;
+            let mut start = steps.start;
+            if let Some(at) = &mut at {
+                for t in steps.clone().rev() {
+                    Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state).arrive(t);
+                    if at(At::time(t), d_state)?.is_break() {
+                        (*stopped_at, start) = (Some(At::time(t)), t + 1);
+                        break;
+                    }
+                    let what = ["state h from the hook", "state c from the hook"];
+                    self.check_state(d_state, batch, what)?;
+                    lengths.zero_ended(t, &mut d_state.h);
+                    lengths.zero_ended(t, &mut d_state.c);
+                    Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state).step(t, steps.start);
+                }
+            } else {
+                over_threads(Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state), &|mut part| {
+                    for t in steps.clone().rev() {
+                        part.arrive(t);
+                        part.step(t, steps.start);
+                    }
+                });
             }
-            if at(At::time(t), d_state)?.is_break() {
-                next.stopped_at = Some(At::time(t));
+            let found = Found::new(slice(&d_z), columns, batch, &steps, start);
+            let all = [(0..columns, 0)];
+            found.inputs(0, &space.weights.input, d_inputs);
+            found.add_weights(&pass.xs, &mut space.beside, &all, &mut grads.w_in);
+            found.add_weights(&pass.hidden, &mut space.beside, &all, &mut grads.w_rec);
+            found.add_bias(&all, &mut grads.bias);
+            if stopped_at.is_some() {
+                d_inputs
+                    .slice_axis_mut(Axis(0), Slice::from(..start))
+                    .fill(A::zero());
                 begin(&mut d_state.h, None, shape)?;
                 begin(&mut d_state.c, None, shape)?;
                 break;
             }
-            self.check_state(
-                d_state,
-                batch,
-                ["state h from the hook", "state c from the hook"],
-            )?;
-
-            let mut d_z = d_zs.index_axis_mut(Axis(0), t);
-            pull_back(
-                &split(&pass.gates.index_axis(Axis(0), t), hidden),
-                &pass.cells.index_axis(Axis(0), t),
-                &pass.tanh_c.index_axis(Axis(0), t),
-                d_state,
-                d_z.view_mut(),
-            );
-            recurrent.multiply(&d_z, A::zero(), &mut d_state.h.view_mut());
         }
-
-        let start = next.stopped_at.map_or(0, |at| at.time + 1);
-        let previous = pass.hidden.slice_axis(Axis(0), Slice::from(..time));
-        next.collect(&pass.xs, &previous, &self.w_in, start)?;
+        if stopped_at.is_none() {
+            let given = d.final_state;
+            lengths.enter_empty(given.map(|d| &d.h), &mut d_state.h);
+            lengths.enter_empty(given.map(|d| &d.c), &mut d_state.c);
+        }
         *back = Some(next);
         Ok(())
     }
@@ -442,108 +466,8 @@ impl<A: Real> Layer for Lstm<A> {
 
 impl<A: Real> RecurrentCell for Lstm<A> {
     fn step(&self, x: ArrayView2<'_, A>, s: &LstmState<A>) -> Result<LstmState<A>> {
-        self.check_parameters()?;
-        let batch = x.nrows();
-        check("input", x.shape(), &[batch, self.inputs()])?;
-        self.check_state(s, batch, ["state h", "state c"])?;
-        let mut gates = Array2::zeros((batch, 4 * self.hidden()));
-        let (mut view, mut weights) = (gates.view_mut(), Scratch::default());
-        affine(&x, &self.w_in, &self.bias, &mut view, &mut weights)?;
-        let recurrent = Times::new(&self.w_rec.t(), batch, &mut weights)?;
-        recurrent.multiply(&s.h, A::one(), &mut view);
-        let mut next = self.zero_state(batch);
-        let mut tanh_c = Array2::zeros(next.c.raw_dim());
-        open_gates(
-            view,
-            &s.c,
-            next.c.view_mut(),
-            next.h.view_mut(),
-            tanh_c.view_mut(),
-        );
-        Ok(next)
+        check("input", x.shape(), &[x.nrows(), self.inputs()])?;
+        let pass = self.forward(x.insert_axis(Axis(0)), s)?;
+        Ok(pass.final_state())
     }
-}
-
-/// The columns of the four gates: i, f, g, o.
-fn split<'a, A>(gates: &'a ArrayView2<'_, A>, hidden: usize) -> [ArrayView2<'a, A>; 4] {
-    let (i, rest) = gates.view().split_at(Axis(1), hidden);
-    let (f, rest) = rest.split_at(Axis(1), hidden);
-    let (g, o) = rest.split_at(Axis(1), hidden);
-    [i, f, g, o]
-}
-
-fn split_mut<A>(gates: ArrayViewMut2<'_, A>, hidden: usize) -> [ArrayViewMut2<'_, A>; 4] {
-    let (i, rest) = gates.split_at(Axis(1), hidden);
-    let (f, rest) = rest.split_at(Axis(1), hidden);
-    let (g, o) = rest.split_at(Axis(1), hidden);
-    [i, f, g, o]
-}
-
-/// From the gates' sums z to the gates (in place), the cell state, its tanh, and the output.
-fn open_gates<A: Real>(
-    gates: ArrayViewMut2<'_, A>,
-    c_before: &ArrayRef2<A>,
-    mut c: ArrayViewMut2<'_, A>,
-    h: ArrayViewMut2<'_, A>,
-    tanh_c: ArrayViewMut2<'_, A>,
-) {
-    let hidden = c.ncols();
-    let [mut i, mut f, mut g, mut o] = split_mut(gates, hidden);
-    i.mapv_inplace(sigmoid);
-    f.mapv_inplace(sigmoid);
-    g.mapv_inplace(A::tanh);
-    o.mapv_inplace(sigmoid);
-    Zip::from(&mut c)
-        .and(c_before)
-        .and(&i)
-        .and(&f)
-        .and(&g)
-        .for_each(|c, &before, &i, &f, &g| *c = f * before + i * g);
-    Zip::from(h)
-        .and(tanh_c)
-        .and(&c)
-        .and(&o)
-        .for_each(|h, tanh_c, &c, &o| {
-            *tanh_c = c.tanh();
-            *h = o * *tanh_c;
-        });
-}
-
-/// From the gradient of a step's state to that of the gates' sums, and (in place) to the part of the
-/// gradient of the cell state before it that comes through the forget gate.
-fn pull_back<A: Real>(
-    [i, f, g, o]: &[ArrayView2<'_, A>; 4],
-    c_before: &ArrayRef2<A>,
-    tanh_c: &ArrayRef2<A>,
-    d: &mut LstmState<A>,
-    d_z: ArrayViewMut2<'_, A>,
-) {
-    let one = A::one();
-    let [d_i, d_f, d_g, d_o] = split_mut(d_z, tanh_c.ncols());
-    Zip::from(&mut d.c)
-        .and(&d.h)
-        .and(o)
-        .and(tanh_c)
-        .for_each(|d_c, &d_h, &o, &tanh_c| *d_c += d_h * o * (one - tanh_c * tanh_c));
-    Zip::from(d_o)
-        .and(&d.h)
-        .and(o)
-        .and(tanh_c)
-        .for_each(|d_o, &d_h, &o, &tanh_c| *d_o = d_h * tanh_c * (o * (one - o)));
-    Zip::from(d_i)
-        .and(&d.c)
-        .and(i)
-        .and(g)
-        .for_each(|d_i, &d_c, &i, &g| *d_i = d_c * g * (i * (one - i)));
-    Zip::from(d_g)
-        .and(&d.c)
-        .and(i)
-        .and(g)
-        .for_each(|d_g, &d_c, &i, &g| *d_g = d_c * i * (one - g * g));
-    Zip::from(d_f)
-        .and(&d.c)
-        .and(c_before)
-        .and(f)
-        .for_each(|d_f, &d_c, &before, &f| *d_f = d_c * before * (f * (one - f)));
-    d.c *= f;
 }

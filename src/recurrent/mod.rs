@@ -11,7 +11,8 @@
 //! purest form, [`Lstm`] carries a state past the product, [`Init`] sets the factors at the start, and
 //! the hook of [`Layer::backward_with`] shows the gradient at every step, to be measured, edited or cut off.
 //! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`], and [`gradcheck`] says whether its
-//! gradients are right.
+//! gradients are right. The LSTM with options, [`LstmVariant`], is one of them (coupled gates, clips, layer normalisation,
+//! projection).
 //!
 //! ```text
 //! Sequence, State ─► Layer::forward ─► Pass (a Trace: outputs, final state)
@@ -19,7 +20,11 @@
 //! input, State    ─► RecurrentCell::step ─► State
 //! ```
 //!
-//! Arrays are `[time, batch, features]`. Formulas, gate order and weight shapes are PyTorch's.
+//! Arrays are `[time, batch, features]`. Formulas, gate order and weight shapes are PyTorch's; [`coming_from`] says what
+//! that, Keras, burn and ONNX call what is here, and [`Gates`] makes this crate's weights of theirs.
+//!
+//! A [`ReadOut`] makes predictions of states, [`loss`] has losses with their gradients, and [`RecurrentCell::run`] goes
+//! over a sequence without keeping anything for a way back.
 //!
 //! | layer of layers | is |
 //! |---|---|
@@ -147,22 +152,37 @@ mod cell;
 mod checkpointed;
 mod directions;
 mod dropout;
+mod functions;
 mod gradcheck;
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}
+mod gates;
 mod grads;
 mod init;
 mod layer;
+mod layer_norm;
 mod lengths;
 mod linear;
+pub mod loss;
 mod lstm;
+mod lstm_options;
+mod lstm_parts;
+mod lstm_steps;
+mod lstm_variant;
 mod orthogonal;
 mod profile;
+mod read_out;
 mod real;
+mod recurrence;
 mod rnn;
+mod rnn_parts;
 mod rows;
 mod scratch;
 mod sequence;
 mod space;
 mod stacked;
+#[cfg(feature = "safetensors")]
+mod state_dict;
 mod trace;
 mod truncated;
 mod unrolled;
@@ -176,17 +196,25 @@ pub use cell::RecurrentCell;
 pub use checkpointed::{Checkpointed, CheckpointedPass};
 pub use directions::Directions;
 pub use dropout::{Dropout, DropoutPass};
+pub use functions::{exp, sigmoid, tanh};
+pub use gates::{BurnGate, Gates};
 pub use gradcheck::{Deviation, GradCheck, gradcheck};
 pub use grads::CellGrads;
 pub use init::Init;
 pub use layer::{Backward, Hook, Layer, Upstream};
 pub use lstm::{Lstm, LstmPass, LstmState};
+pub use lstm_options::LstmOptions;
+pub use lstm_steps::LstmVariantTape;
+pub use lstm_variant::{LstmNorm, LstmVariant, LstmVariantGrads};
 pub use profile::Profile;
+pub use read_out::{ReadOut, ReadOutBackward, ReadOutBuilder, ReadOutGrads};
 pub use real::Real;
 pub use rnn::{Rnn, RnnPass, RnnState};
 pub use sequence::Sequence;
 pub use space::CellSpace;
 pub use stacked::{Stacked, StackedPass};
+#[cfg(feature = "safetensors")]
+pub use state_dict::{Pytorch, StateDict};
 pub use trace::Trace;
 pub use truncated::Truncated;
 pub use unrolled::{StepCell, Unrolled, UnrolledPass};

@@ -2,10 +2,12 @@
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2, Ix3, Slice};
 
-use super::linear::{
-    Times, affine, around, begin, check, flat, flat_mut, keep, state_shape, trajectory,
+use super::lengths::Lengths;
+use super::linear::{begin, check, keep, make_room, state_shape, trajectory};
+use super::recurrence::{
+    Found, Projection, Weights, over_threads, pack, pack_transposed, segments, slice,
 };
-use super::scratch::Scratch;
+use super::rnn_parts::{Backwards, Forwards};
 use super::{
     Activation, At, Backward, CellGrads, CellSpace, Hook, Layer, Real, RecurrentCell, Sequence,
     Trace, Upstream,
@@ -100,9 +102,10 @@ pub struct RnnState<A> {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RnnPass<A> {
-    xs: Array3<A>,
-    hidden: Array3<A>,
-    weights: Scratch<A>,
+    pub(super) xs: Array3<A>,
+    pub(super) hidden: Array3<A>,
+    pub(super) lengths: Lengths,
+    weights: Weights<A>,
 }
 
 tensor_set!(impl[A: Element] Rnn<A> { w_in, w_rec, bias });
@@ -203,7 +206,8 @@ impl<A: Real> RnnPass<A> {
         Self {
             xs: none.clone(),
             hidden: none,
-            weights: Scratch::default(),
+            lengths: Lengths::default(),
+            weights: Weights::default(),
         }
     }
 
@@ -263,7 +267,7 @@ impl<A: Real> RnnPass<A> {
     #[must_use]
     pub fn final_state(&self) -> RnnState<A> {
         RnnState {
-            h: self.hidden.index_axis(Axis(0), self.xs.dim().0).to_owned(),
+            h: self.lengths.last(&self.hidden),
         }
     }
 }
@@ -278,6 +282,10 @@ impl<A: Real> Trace for RnnPass<A> {
 
     fn final_state(&self) -> RnnState<A> {
         self.final_state()
+    }
+
+    fn final_state_into(&self, state: &mut RnnState<A>) {
+        self.lengths.last_into(&self.hidden, &mut state.h);
     }
 }
 
@@ -303,7 +311,9 @@ impl<A: Real> Layer for Rnn<A> {
     ) -> Result<()> {
         let mut next = pass.take().unwrap_or_else(RnnPass::empty);
         self.check_parameters()?;
-        let xs = xs.into().unpadded()?;
+        let xs = xs.into();
+        next.lengths.keep(&xs);
+        let xs = xs.xs();
         let (time, batch, _) = xs.dim();
         check("inputs", xs.shape(), &[time, batch, self.inputs()])?;
         self.check_state(s0, batch, "state h")?;
@@ -311,26 +321,29 @@ impl<A: Real> Layer for Rnn<A> {
         let RnnPass {
             xs: kept,
             hidden,
+            lengths,
             weights,
         } = &mut next;
         trajectory(hidden, time, &s0.h)?;
         keep(kept, &xs);
-        // The input projections are written where the states will be, and each step finishes its own.
-        let mut projected = flat_mut(hidden.slice_axis_mut(Axis(0), Slice::from(1..)))?;
-        affine(
-            &flat(&kept.view())?,
-            &self.w_in,
-            &self.bias,
-            &mut projected,
-            weights,
-        )?;
-
-        let recurrent = Times::new(&self.w_rec.t(), batch, weights)?;
-        for t in 0..time {
-            let (before, mut h) = around(hidden, t);
-            recurrent.multiply(&before, A::one(), &mut h);
-            self.activation.apply_all(&mut h);
-        }
+        lengths.zero_padding(kept);
+        pack_transposed(&self.w_in, &mut weights.input);
+        pack_transposed(&self.w_rec, &mut weights.recurrent);
+        let bias = self.bias.as_standard_layout();
+        let forwards = Forwards {
+            projection: Projection {
+                xs: kept.view(),
+                weights: &weights.input,
+                bias: slice(&bias),
+            },
+            recurrent: &weights.recurrent,
+            activation: self.activation,
+            lengths,
+            batch,
+            first: 0,
+            hidden: hidden.view_mut(),
+        };
+        over_threads(forwards, &Forwards::run);
         *pass = Some(next);
         Ok(())
     }
@@ -339,57 +352,80 @@ impl<A: Real> Layer for Rnn<A> {
         &self,
         pass: &RnnPass<A>,
         d: Upstream<'_, Self>,
-        at: &mut Hook<'_, Self>,
+        mut at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
-        let none = RnnState {
-            h: Array2::zeros((0, 0)),
-        };
-        let mut next = Backward::reuse(back, none);
+        let mut next = back.take().unwrap_or_else(|| {
+            let none = RnnState {
+                h: Array2::zeros((0, 0)),
+            };
+            Backward::new(CellGrads::none(), Array3::zeros((0, 0, 0)), none)
+        });
         self.check_parameters()?;
-        let (time, batch, _) = pass.xs.dim();
+        let (time, batch, inputs) = pass.xs.dim();
         let hidden = self.hidden();
-        check(
-            "pass inputs",
-            pass.xs.shape(),
-            &[time, batch, self.inputs()],
-        )?;
-        check(
-            "pass states",
-            pass.hidden.shape(),
-            &[time + 1, batch, hidden],
-        )?;
+        check("pass inputs", pass.xs.shape(), &[time, batch, self.inputs()])?;
+        check("pass states", pass.hidden.shape(), &[time + 1, batch, hidden])?;
         d.check_outputs(&[time, batch, hidden])?;
         if let Some(d) = d.final_state {
             self.check_state(d, batch, "final state h gradients")?;
         }
 
-        let (d_state, shape) = (&mut next.d_state0, Ix2(batch, hidden));
-        begin(&mut d_state.h, d.final_state.map(|d| &d.h), shape)?;
-        let CellSpace { weights, d_z, .. } = &mut next.space;
-        let recurrent = Times::new(&self.w_rec.view(), batch, weights)?;
-        let mut d_zs = d_z.array(Ix3(time, batch, hidden))?;
-        next.stopped_at = None;
-        for t in (0..time).rev() {
-            if let Some(d_outputs) = &d.outputs {
-                d_state.h += &d_outputs.index_axis(Axis(0), t);
+        let Backward {
+            grads,
+            d_inputs,
+            d_state0: d_state,
+            stopped_at,
+            space,
+        } = &mut next;
+        let (given, lengths, shape) = (d.final_state.map(|d| &d.h), &pass.lengths, Ix2(batch, hidden));
+        begin(&mut d_state.h, given, shape)?;
+        lengths.zero_shorter(time, &mut d_state.h);
+        make_room(d_inputs, "input gradients", Ix3(time, batch, inputs))?;
+        grads.begin(&self.w_in, &self.w_rec, &self.bias)?;
+        pack(&self.w_in, &mut space.weights.input);
+        pack(&self.w_rec, &mut space.weights.recurrent);
+        *stopped_at = None;
+        let (phi, recurrent) = (self.activation, &space.weights.recurrent);
+        for steps in segments(time, batch).rev() {
+            let mut d_z = space.d_z.array(Ix3(steps.len(), batch, hidden))?;
+            let mut start = steps.start;
+            if let Some(at) = &mut at {
+                for t in steps.clone().rev() {
+                    Backwards::new(pass, phi, d.outputs, d.final_state, recurrent, &mut d_z, d_state).arrive(t);
+                    if at(At::time(t), d_state)?.is_break() {
+                        (*stopped_at, start) = (Some(At::time(t)), t + 1);
+                        break;
+                    }
+                    self.check_state(d_state, batch, "state h from the hook")?;
+                    lengths.zero_ended(t, &mut d_state.h);
+                    Backwards::new(pass, phi, d.outputs, d.final_state, recurrent, &mut d_z, d_state).step(t, steps.start);
+                }
+            } else {
+                over_threads(Backwards::new(pass, phi, d.outputs, d.final_state, recurrent, &mut d_z, d_state), &|mut part| {
+                    for t in steps.clone().rev() {
+                        part.arrive(t);
+                        part.step(t, steps.start);
+                    }
+                });
             }
-            if at(At::time(t), d_state)?.is_break() {
-                next.stopped_at = Some(At::time(t));
+            let found = Found::new(slice(&d_z), hidden, batch, &steps, start);
+            let all = [(0..hidden, 0)];
+            found.inputs(0, &space.weights.input, d_inputs);
+            found.add_weights(&pass.xs, &mut space.beside, &all, &mut grads.w_in);
+            found.add_weights(&pass.hidden, &mut space.beside, &all, &mut grads.w_rec);
+            found.add_bias(&all, &mut grads.bias);
+            if stopped_at.is_some() {
+                d_inputs
+                    .slice_axis_mut(Axis(0), Slice::from(..start))
+                    .fill(A::zero());
                 begin(&mut d_state.h, None, shape)?;
                 break;
             }
-            self.check_state(d_state, batch, "state h from the hook")?;
-
-            let mut d_z = d_zs.index_axis_mut(Axis(0), t);
-            let h = pass.hidden.index_axis(Axis(0), t + 1);
-            self.activation.pull_back(&h, &d_state.h, &mut d_z);
-            recurrent.multiply(&d_z, A::zero(), &mut d_state.h.view_mut());
         }
-
-        let start = next.stopped_at.map_or(0, |at| at.time + 1);
-        let previous = pass.hidden.slice_axis(Axis(0), Slice::from(..time));
-        next.collect(&pass.xs, &previous, &self.w_in, start)?;
+        if stopped_at.is_none() {
+            lengths.enter_empty(given, &mut d_state.h);
+        }
         *back = Some(next);
         Ok(())
     }
@@ -397,16 +433,8 @@ impl<A: Real> Layer for Rnn<A> {
 
 impl<A: Real> RecurrentCell for Rnn<A> {
     fn step(&self, x: ArrayView2<'_, A>, s: &RnnState<A>) -> Result<RnnState<A>> {
-        self.check_parameters()?;
-        let batch = x.nrows();
-        check("input", x.shape(), &[batch, self.inputs()])?;
-        self.check_state(s, batch, "state h")?;
-        let mut h = Array2::zeros((batch, self.hidden()));
-        let (mut view, mut weights) = (h.view_mut(), Scratch::default());
-        affine(&x, &self.w_in, &self.bias, &mut view, &mut weights)?;
-        let recurrent = Times::new(&self.w_rec.t(), batch, &mut weights)?;
-        recurrent.multiply(&s.h, A::one(), &mut view);
-        self.activation.apply_all(&mut view);
-        Ok(RnnState { h })
+        check("input", x.shape(), &[x.nrows(), self.inputs()])?;
+        let pass = self.forward(x.insert_axis(Axis(0)), s)?;
+        Ok(pass.final_state())
     }
 }

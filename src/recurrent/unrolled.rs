@@ -7,6 +7,7 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix3};
 use num_traits::Zero;
 
 use super::lengths::Lengths;
+use super::recurrence::Arriving;
 use super::linear::{check, make_room};
 use super::{At, Backward, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream};
 use crate::set::{Visitor, VisitorMut};
@@ -15,6 +16,8 @@ use crate::{Error, Result, TensorSet, TensorSetMut};
 /// One step of a cell of one's own, and its way back; [`Unrolled`] makes a [`Layer`] and a [`RecurrentCell`] of it.
 ///
 /// The output is a part of the state, `[batch, outputs]`.
+///
+/// A larger one, the peephole LSTM with the check of its gradients, is the example `peephole`.
 ///
 /// # Examples
 ///
@@ -413,7 +416,7 @@ impl<C: StepCell> Layer for Unrolled<C> {
         &self,
         pass: &UnrolledPass<C>,
         d: Upstream<'_, Self>,
-        at: &mut Hook<'_, Self>,
+        mut at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
         let last = back.take();
@@ -443,9 +446,16 @@ impl<C: StepCell> Layer for Unrolled<C> {
             let mut d_output = self.cell.output_mut(&mut d_state);
             check("pass states", &[batch, outputs], d_output.shape())?;
             if let Some(d_outputs) = &d.outputs {
-                lengths.add_running(t, d_outputs, &mut d_output);
+                Arriving {
+                    lengths,
+                    outputs: Some(d_outputs.view()),
+                    first: 0,
+                }
+                .add(t, &mut d_output);
             }
-            if at(At::time(t), &mut d_state)?.is_break() {
+            if let Some(at) = &mut at
+                && at(At::time(t), &mut d_state)?.is_break()
+            {
                 stopped_at = Some(At::time(t));
                 d_state = self.cell.zero_state(batch);
                 break;

@@ -103,7 +103,7 @@ impl Layer for Decay {
         &self,
         pass: &DecayPass,
         d: Upstream<'_, Self>,
-        at: &mut Hook<'_, Self>,
+        mut at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
         let shape = pass.outputs.raw_dim();
@@ -131,7 +131,9 @@ impl Layer for Decay {
                     row += &d_outputs.index_axis(Axis(0), t).row(b);
                 }
             }
-            let _ = at(At::time(t), d_state)?;
+            if let Some(at) = &mut at {
+                let _ = at(At::time(t), d_state)?;
+            }
             for (b, &length) in pass.lengths.iter().enumerate() {
                 for i in 0..n {
                     let (d, runs) = (d_state.h[[b, i]], t < length);
@@ -168,7 +170,7 @@ fn warm<L: Layer<Elem = f32>>(layer: &L, lengths: &[usize]) -> [u64; 2] {
         let d = Upstream::outputs(d_outputs.view()).final_state(&d_final);
         let pass = pass.as_ref().unwrap();
         let hook = &mut |_: At, _: L::At<'_>| Ok(ControlFlow::Continue(()));
-        let backward = allocations(|| layer.backward_into(pass, d, hook, &mut back).unwrap());
+        let backward = allocations(|| layer.backward_into(pass, d, Some(hook), &mut back).unwrap());
         counts = [forward, backward];
     }
     counts
@@ -231,7 +233,11 @@ fn profiled<L: Layer<Elem = f32>>(layer: &L, time: usize) -> [u64; 2] {
     let d = Array3::ones(pass.outputs().raw_dim());
     let mut pass_back = |hook: &mut Hook<'_, L>| {
         let d = Upstream::outputs(d.view());
-        allocations(|| layer.backward_into(&pass, d, hook, &mut back).unwrap())
+        allocations(|| {
+            layer
+                .backward_into(&pass, d, Some(hook), &mut back)
+                .unwrap()
+        })
     };
     let none = &mut |_: At, _: L::At<'_>| Ok(ControlFlow::Continue(()));
     pass_back(none);

@@ -160,7 +160,7 @@ mod arrays {
             error.to_string(),
             "gradient: expected shape [2, 3], found [3, 2]"
         );
-        assert_eq!(grads[0].1, Array2::zeros((3, 2)));
+        assert_eq!(grads[0].1, Array2::<f32>::zeros((3, 2)));
         // Whatever the memory order.
         let mut turned = grads[0].1.view_mut().reversed_axes();
         assert_eq!(l2.apply(&weights[0].1, &mut turned), Ok(3.0));
@@ -218,7 +218,7 @@ mod arrays {
             .apply(&mut others)
             .unwrap_err();
         assert_eq!(shapes(error), (vec![2, 3], vec![3, 2]));
-        assert_eq!(others, Array2::ones((3, 2)));
+        assert_eq!(others, Array2::<f32>::ones((3, 2)));
         // The shape is read anew at every step.
         let plan = guard.plan(&others).unwrap();
         let _ = plan.apply(&mut others).unwrap();

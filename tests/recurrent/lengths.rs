@@ -4,8 +4,8 @@ use core::ops::ControlFlow;
 
 use ndarray::{Array2, Array3, Axis, Ix1, Ix2, Ix3, Slice, s, stack};
 use steadygrad::recurrent::{
-    At, Bidirectional, CellGrads, Checkpointed, Directions, Dropout, Layer, Merge, Sequence,
-    Stacked, Trace, Truncated, Unrolled, Upstream,
+    At, Bidirectional, CellGrads, Checkpointed, Directions, Dropout, Layer, Lstm, Merge, Rnn,
+    Sequence, Stacked, Trace, Truncated, Unrolled, Upstream,
 };
 use steadygrad::set::Two;
 
@@ -58,8 +58,7 @@ macro_rules! cells {
     )*};
 }
 
-// To come: rnn: Rnn<f64>, lstm: Lstm<f64>, gru: Gru<f64>.
-cells!(elman: Unrolled<Elman>, lstm_by_steps: Unrolled<LstmSteps>);
+cells!(rnn: Rnn<f64>, lstm: Lstm<f64>, elman: Unrolled<Elman>, lstm_by_steps: Unrolled<LstmSteps>);
 
 /// Every wrapper, and some in each other, over layers of these two kinds.
 macro_rules! wrapped {
@@ -90,8 +89,7 @@ macro_rules! wrapped {
     )*};
 }
 
-// To come: rnn_and_lstm: Rnn<f64>, Lstm<f64>.
-wrapped!(by_steps: Unrolled<LstmSteps>, Unrolled<Elman>);
+wrapped!(whole: Rnn<f64>, Lstm<f64>; by_steps: Unrolled<LstmSteps>, Unrolled<Elman>);
 
 /// A case of `tests/oracle/wrappers.py`.
 pub(crate) struct Case(pub(crate) oracle::Case);

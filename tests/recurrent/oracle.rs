@@ -47,6 +47,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// The cases that a script has printed.
+/// The cases of a file of numbers.
 pub(crate) fn read(text: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for line in text.lines().filter(|l| !l.starts_with('#')) {

@@ -352,7 +352,7 @@ where
 
         let hook = &mut |_: At, _: L::At<'_>| Ok(ControlFlow::Continue(()));
         let d = Upstream::outputs(fresh.outputs()).final_state(&end);
-        layer.backward_into(pass, d, hook, &mut back).unwrap();
+        layer.backward_into(pass, d, Some(hook), &mut back).unwrap();
         let (found, fresh) = (back.as_ref().unwrap(), layer.backward(&fresh, d).unwrap());
         assert_eq!(found.d_inputs, fresh.d_inputs);
         assert_eq!(found.d_state0, fresh.d_state0);

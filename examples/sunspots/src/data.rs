@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, Array3};
+use ndarray::Array3;
 
 /// The monthly mean sunspot numbers from January 1749 to June 2009.
 const SUNSPOTS: &str = include_str!("sunspots_monthly.csv");
@@ -82,17 +82,18 @@ impl Series {
 
     /// A batch of windows of the training months: inputs `[time, batch, 1]`, and for each the value of
     /// the month after.
-    pub(crate) fn batch(&self, size: usize, random: &mut Random) -> (Array3<f64>, Array2<f64>) {
+    pub(crate) fn batch(&self, size: usize, random: &mut Random) -> (Array3<f64>, Array3<f64>) {
         // The last target is the month after the window, and it must be a training month too.
         let starts = self.train.len() - WINDOW;
         let starts: Vec<usize> = (0..size)
             .map(|_| (random.uniform() * starts as f64) as usize)
             .collect();
-        let inputs =
-            Array3::from_shape_fn((WINDOW, size, 1), |(t, b, _)| self.scaled(starts[b] + t));
-        let targets =
-            Array2::from_shape_fn((WINDOW, size), |(t, b)| self.scaled(starts[b] + t + 1));
-        (inputs, targets)
+        let from = |after| {
+            Array3::from_shape_fn((WINDOW, size, 1), |(t, b, _)| {
+                self.scaled(starts[b] + t + after)
+            })
+        };
+        (from(0), from(1))
     }
 
     /// The loss of saying that next month is like this one, over the training months: what a network has

@@ -215,7 +215,7 @@ impl<L: Layer> Layer for Bidirectional<L> {
         &self,
         pass: &Self::Pass,
         d: Upstream<'_, Self>,
-        at: &mut Hook<'_, Self>,
+        mut at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
         let (mut forwards, mut reverse) = (None, None);
@@ -253,17 +253,26 @@ impl<L: Layer> Layer for Bidirectional<L> {
             d_reverse.outputs = Some(lengths.turned(d, turned_outputs)?);
         }
 
-        self.forwards
-            .backward_into(&both.forwards, d_forwards, at, &mut forwards)?;
+        self.forwards.backward_into(
+            &both.forwards,
+            d_forwards,
+            at.as_deref_mut(),
+            &mut forwards,
+        )?;
         let forwards = forwards.ok_or_else(|| nothing("gradients that a layer made"))?;
         let seen = |place: At| At {
             time: time.saturating_sub(1).saturating_sub(place.time),
             reverse: !place.reverse,
             ..place
         };
-        let hook: &mut Hook<'_, L> = &mut |place, d| at(seen(place), d);
-        self.reverse
-            .backward_into(&both.reverse, d_reverse, hook, &mut reverse)?;
+        let passed = &both.reverse;
+        match at {
+            None => (self.reverse).backward_into(passed, d_reverse, None, &mut reverse)?,
+            Some(at) => {
+                let hook: &mut Hook<'_, L> = &mut |place, d| at(seen(place), d);
+                (self.reverse).backward_into(passed, d_reverse, Some(hook), &mut reverse)?;
+            }
+        }
         let reverse = reverse.ok_or_else(|| nothing("gradients that a layer made"))?;
 
         let mut d_inputs = forwards.d_inputs;

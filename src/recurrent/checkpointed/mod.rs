@@ -221,7 +221,7 @@ impl<L: Layer> Layer for Checkpointed<L> {
         &self,
         pass: &CheckpointedPass<L>,
         d: Upstream<'_, Self>,
-        at: &mut Hook<'_, Self>,
+        mut at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
         let (mut again, mut found, mut last) = (None, None, None);
@@ -254,8 +254,13 @@ impl<L: Layer> Layer for Checkpointed<L> {
                 time: place.time + start,
                 ..place
             };
-            let hook: &mut Hook<'_, L> = &mut |place, d| at(seen(place), d);
-            self.layer.backward_into(kept, d, hook, back)?;
+            match &mut at {
+                None => self.layer.backward_into(kept, d, None, back)?,
+                Some(at) => {
+                    let hook: &mut Hook<'_, L> = &mut |place, d| at(seen(place), d);
+                    self.layer.backward_into(kept, d, Some(hook), back)?;
+                }
+            }
             let made = back.as_ref();
             let made = made.ok_or_else(|| nothing("gradients that a layer made"))?;
             let mut part = d_inputs.slice_axis_mut(Axis(0), steps);

@@ -305,7 +305,7 @@ impl<L: Layer> Layer for Dropout<L> {
         &self,
         pass: &DropoutPass<L::Pass>,
         d: Upstream<'_, Self>,
-        at: &mut Hook<'_, Self>,
+        at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
         let mut inner = back.take().map(|last| Backward {

@@ -194,7 +194,7 @@ impl<L: Layer> Layer for Stacked<Vec<L>> {
         &self,
         pass: &StackedPass<L::Pass>,
         d: Upstream<'_, Self>,
-        at: &mut Hook<'_, Self>,
+        mut at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
         let (mut grads, mut d_states, mut space) = (Vec::new(), Vec::new(), Working::default());
@@ -242,8 +242,13 @@ impl<L: Layer> Layer for Stacked<Vec<L>> {
                 },
                 final_state: d.final_state.map(|d| &d[k]),
             };
-            let hook: &mut Hook<'_, L> = &mut |place, d| at(raised(place), d);
-            layer.backward_into(pass, d, hook, &mut rest[k])?;
+            match &mut at {
+                None => layer.backward_into(pass, d, None, &mut rest[k])?,
+                Some(at) => {
+                    let hook: &mut Hook<'_, L> = &mut |place, d| at(raised(place), d);
+                    layer.backward_into(pass, d, Some(hook), &mut rest[k])?;
+                }
+            }
             let made = rest[k].as_ref();
             let made = made.ok_or_else(|| nothing("gradients that a layer made"))?;
             stopped_at = stopped_at.or(made.stopped_at.map(raised));

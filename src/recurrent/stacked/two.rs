@@ -71,7 +71,7 @@ impl<A: Layer, B: Layer<Elem = A::Elem>> Layer for Stacked<Two<A, B>> {
         &self,
         pass: &Self::Pass,
         d: Upstream<'_, Self>,
-        at: &mut Hook<'_, Self>,
+        mut at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
         let (mut lower, mut upper) = (None, None);
@@ -98,15 +98,25 @@ impl<A: Layer, B: Layer<Elem = A::Elem>> Layer for Stacked<Two<A, B>> {
             outputs: d.outputs,
             final_state: d.final_state.map(|d| &d.1),
         };
-        let hook: &mut Hook<'_, B> = &mut |place, mut d| at(raised(place), &mut d);
-        above.backward_into(&pass.1, d_above, hook, &mut upper)?;
+        match &mut at {
+            None => above.backward_into(&pass.1, d_above, None, &mut upper)?,
+            Some(at) => {
+                let hook: &mut Hook<'_, B> = &mut |place, mut d| at(raised(place), &mut d);
+                above.backward_into(&pass.1, d_above, Some(hook), &mut upper)?;
+            }
+        }
         let upper = upper.ok_or_else(|| nothing("gradients that a layer made"))?;
         let d_below = Upstream {
             outputs: Some(upper.d_inputs.view()),
             final_state: d.final_state.map(|d| &d.0),
         };
-        let hook: &mut Hook<'_, A> = &mut |place, mut d| at(place, &mut d);
-        below.backward_into(&pass.0, d_below, hook, &mut lower)?;
+        match &mut at {
+            None => below.backward_into(&pass.0, d_below, None, &mut lower)?,
+            Some(at) => {
+                let hook: &mut Hook<'_, A> = &mut |place, mut d| at(place, &mut d);
+                below.backward_into(&pass.0, d_below, Some(hook), &mut lower)?;
+            }
+        }
         let lower = lower.ok_or_else(|| nothing("gradients that a layer made"))?;
 
         *back = Some(Backward {

@@ -1,0 +1,288 @@
+//! What the cells share: weights in the order of their products, parts of a batch on several threads, and the sums at the
+//! end of the way back.
+
+use core::ops::Range;
+
+use ndarray::{
+    Array1, Array2, Array3, ArrayRef, ArrayRef2, ArrayView3, ArrayViewMut3, Axis, Dimension, Slice,
+};
+
+use super::Real;
+use super::lengths::Lengths;
+use crate::kernel::product::{Begin, Panels, add_transposed, multiply, multiply_one};
+
+/// Rows, of time and batch, whose gradients are summed together: what they take stays in a cache.
+const ROWS: usize = 256;
+
+/// Sequences in a part of a batch, at the least: fewer do not fill the registers.
+const FEWEST: usize = 4;
+
+/// Steps of a batch whose gradients are summed together.
+pub(super) fn segments(time: usize, batch: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
+    let steps = (ROWS / batch.max(1)).max(1);
+    (0..time.div_ceil(steps)).map(move |k| k * steps..time.min((k + 1) * steps))
+}
+
+/// The input and the recurrent weights of a cell, packed for products from one side.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Weights<A> {
+    pub(super) input: Panels<A>,
+    pub(super) recurrent: Panels<A>,
+}
+
+impl<A> Default for Weights<A> {
+    fn default() -> Self {
+        Self {
+            input: Panels::default(),
+            recurrent: Panels::default(),
+        }
+    }
+}
+
+/// Packs W for products x·W.
+pub(super) fn pack<A: Real>(w: &ArrayRef2<A>, panels: &mut Panels<A>) {
+    let (rows, columns) = w.dim();
+    if let Some(w) = w.as_slice() {
+        panels.pack(w, [rows, columns], columns);
+    } else if let Some(w) = w.t().as_slice() {
+        panels.pack_transposed(w, [rows, columns], rows);
+    } else {
+        pack(&w.as_standard_layout(), panels);
+    }
+}
+
+/// Packs Wᵀ for products x·Wᵀ.
+pub(super) fn pack_transposed<A: Real>(w: &ArrayRef2<A>, panels: &mut Panels<A>) {
+    pack(&w.t(), panels);
+}
+
+/// The product that each step takes of so many sequences. A batch of one has its own, which is no matter of where the
+/// row comes from: so a batch may be cut into parts.
+pub(super) fn step<A: Real>(
+    batch: usize,
+    x: &[A],
+    stride: usize,
+    m: &Panels<A>,
+    begin: Begin<'_, A>,
+    y: &mut [A],
+) {
+    if batch == 1 {
+        multiply_one(x, m, begin, y);
+    } else {
+        multiply(x, stride, m, begin, y);
+    }
+}
+
+/// The input projections x·Wᵀ + b of all steps of some sequences, where their states or gates will be.
+///
+/// Of a few sequences all steps at once, or rows would be too few for the registers; of more, step by step, and what is
+/// written is still near when the step wants it.
+pub(super) struct Projection<'a, A> {
+    pub(super) xs: ArrayView3<'a, A>,
+    pub(super) weights: &'a Panels<A>,
+    pub(super) bias: &'a [A],
+}
+
+impl<A: Real> Projection<'_, A> {
+    /// Before the first step.
+    pub(super) fn begin(&self, to: &mut ArrayViewMut3<'_, A>) {
+        if self.is_at_once()
+            && let (Some(xs), Some(to)) = (self.xs.as_slice(), to.as_slice_mut())
+        {
+            self.project(xs, to);
+        }
+    }
+
+    /// Before step t.
+    pub(super) fn step(&self, t: usize, to: &mut [A]) {
+        let x = self.xs.index_axis(Axis(0), t);
+        if !self.is_at_once()
+            && let Some(x) = x.as_slice()
+        {
+            self.project(x, to);
+        }
+    }
+
+    fn is_at_once(&self) -> bool {
+        self.xs.dim().1 < FEWEST
+    }
+
+    fn project(&self, xs: &[A], to: &mut [A]) {
+        let inputs = self.xs.dim().2;
+        multiply(xs, inputs, self.weights, Begin::Row(self.bias), to);
+    }
+}
+
+/// Some sequences of a batch, on their way through a cell: what each thread takes.
+pub(super) trait Part: Sized + Send {
+    /// How many sequences.
+    fn sequences(&self) -> usize;
+
+    /// The first so many of them, and the others.
+    fn split(self, first: usize) -> (Self, Self);
+}
+
+/// Does `of` to all sequences, on as many threads as there are and as are worth it. No sequence knows of another, so it
+/// does not matter how they are shared out.
+pub(super) fn over_threads<P: Part>(part: P, of: &(impl Fn(P) + Sync)) {
+    #[cfg(feature = "rayon")]
+    {
+        let threads = rayon::current_num_threads().min(part.sequences() / FEWEST);
+        return share(part, threads, of);
+    }
+    #[cfg(not(feature = "rayon"))]
+    of(part);
+}
+
+#[cfg(feature = "rayon")]
+fn share<P: Part>(part: P, threads: usize, of: &(impl Fn(P) + Sync)) {
+    if threads < 2 {
+        return of(part);
+    }
+    let left = threads / 2;
+    let first = part.sequences() * left / threads;
+    let (upper, lower) = part.split(first);
+    rayon::join(
+        || share(upper, left, of),
+        || share(lower, threads - left, of),
+    );
+}
+
+/// Where gradients of a part of the state come in on the way back.
+#[derive(Clone, Copy)]
+pub(super) struct Arriving<'a, A> {
+    pub(super) lengths: &'a Lengths,
+    pub(super) outputs: Option<ArrayView3<'a, A>>,
+    /// The first sequence that is meant.
+    pub(super) first: usize,
+}
+
+impl<A: Real> Arriving<'_, A> {
+    /// Of the sequences behind the first so many of these.
+    pub(super) fn after(self, first: usize) -> Self {
+        Self {
+            first: self.first + first,
+            ..self
+        }
+    }
+
+    /// What came in for the final state of those whose last step is t.
+    pub(super) fn enter(&self, t: usize, given: Option<&Array2<A>>, d: &mut ArrayRef2<A>) {
+        for b in self.lengths.ending(t + 1) {
+            if let Some(row) = b.checked_sub(self.first)
+                && row < d.nrows()
+            {
+                match given {
+                    Some(given) => d.row_mut(row).assign(&given.row(b)),
+                    None => d.row_mut(row).fill(A::zero()),
+                }
+            }
+        }
+    }
+
+    /// What came in for the output of step t.
+    pub(super) fn add(&self, t: usize, d: &mut ArrayRef2<A>) {
+        let Some(outputs) = &self.outputs else {
+            return;
+        };
+        let output = outputs.index_axis(Axis(0), t);
+        let sequences = Slice::from(self.first..self.first + d.nrows());
+        let output = output.slice_axis(Axis(0), sequences);
+        if self.lengths.are_padded() {
+            for (b, (mut d, output)) in d.rows_mut().into_iter().zip(output.rows()).enumerate() {
+                if self.lengths.is_running(self.first + b, t) {
+                    d += &output;
+                }
+            }
+        } else {
+            d.zip_mut_with(&output, |d, output| *d += *output);
+        }
+    }
+}
+
+/// dL/dz of the steps of a segment that the way back came to, `[steps·batch, columns]`.
+pub(super) struct Found<'a, A> {
+    d_z: &'a [A],
+    columns: usize,
+    /// Rows of the sequence before these.
+    before: usize,
+}
+
+/// Columns of dL/dz, and the first of the rows of the weights that they belong to.
+pub(super) type Block = (Range<usize>, usize);
+
+impl<'a, A: Real> Found<'a, A> {
+    /// Of `d_z`, that of a whole segment, the steps from `start` on.
+    pub(super) fn new(d_z: &'a [A], columns: usize, batch: usize, segment: &Range<usize>, start: usize) -> Self {
+        let skipped = (start - segment.start) * batch * columns;
+        Self {
+            d_z: &d_z[skipped..][..(segment.end - start) * batch * columns],
+            columns,
+            before: start * batch,
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.d_z.len() / self.columns.max(1)
+    }
+
+    /// W ← W + Σ dzᵀ·x, where x is what stands in the rows of the whole sequence, block by block.
+    pub(super) fn add_weights(
+        &self,
+        xs: &Array3<A>,
+        beside: &mut Panels<A>,
+        blocks: &[Block],
+        d_w: &mut Array2<A>,
+    ) {
+        let features = d_w.ncols();
+        let (Some(xs), Some(d_w)) = (xs.as_slice(), d_w.as_slice_mut()) else {
+            return;
+        };
+        if d_w.is_empty() {
+            return;
+        }
+        beside.pack(&xs[self.before * features..], [self.rows(), features], features);
+        for (from, to) in blocks {
+            let d_w = &mut d_w[to * features..][..from.len() * features];
+            add_transposed(&self.d_z[from.start.min(self.d_z.len())..], self.columns, beside, d_w);
+        }
+    }
+
+    /// b ← b + Σ dz.
+    pub(super) fn add_bias(&self, blocks: &[Block], d_bias: &mut Array1<A>) {
+        let Some(d_bias) = d_bias.as_slice_mut() else {
+            return;
+        };
+        for d_z in self.d_z.chunks_exact(self.columns.max(1)) {
+            for (from, to) in blocks {
+                let d_z = &d_z[from.clone()];
+                for (sum, d_z) in d_bias[*to..].iter_mut().zip(d_z) {
+                    *sum += *d_z;
+                }
+            }
+        }
+    }
+
+    /// dL/dx = dz·W, in the rows of the whole sequence; dz begins in column `from`.
+    pub(super) fn inputs(&self, from: usize, weights: &Panels<A>, d_inputs: &mut Array3<A>) {
+        let (features, rows) = (d_inputs.dim().2, self.rows());
+        if let Some(d_inputs) = d_inputs.as_slice_mut()
+            && rows > 0
+        {
+            let d_inputs = &mut d_inputs[self.before * features..][..rows * features];
+            multiply(&self.d_z[from..], self.columns, weights, Begin::Zero, d_inputs);
+        }
+    }
+}
+
+/// Contiguous rows as they lie: those of a step, for some of the sequences.
+pub(super) fn slice<A, D: Dimension>(rows: &ArrayRef<A, D>) -> &[A] {
+    debug_assert!(rows.is_standard_layout());
+    rows.as_slice().unwrap_or_default()
+}
+
+/// The same, to write into.
+pub(super) fn slice_mut<A, D: Dimension>(rows: &mut ArrayRef<A, D>) -> &mut [A] {
+    debug_assert!(rows.is_standard_layout());
+    rows.as_slice_mut().unwrap_or_default()
+}
