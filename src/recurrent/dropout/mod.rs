@@ -25,6 +25,11 @@ use crate::{Element, Error, Reading, Result, TensorSet, TensorSetMut, Writing};
 /// A mask is drawn once for a forward pass, by numbers of yours. Either each step has its own, or all steps have the
 /// same one ([`draw_once`](Self::draw_once), variational dropout), which leaves gradients through time alone.
 ///
+/// A mask with a step of its own for each step goes with sequences of that many steps, so it does not fit the segments
+/// of a [`Checkpointed`](crate::recurrent::Checkpointed) or the windows of a
+/// [`Truncated`](crate::recurrent::Truncated) unless it is drawn for those: put the dropout around the checkpoints,
+/// `Dropout::new(Checkpointed::new(lstm), p)`, or draw once.
+///
 /// # Examples
 ///
 /// ```
