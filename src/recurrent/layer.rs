@@ -45,7 +45,8 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     type Elem: Real;
     /// What it carries from step to step; also the gradient with respect to that.
     type State: TensorSetMut + Clone + 'static;
-    /// How a hook gets the gradient of one step: of a cell, `&'t mut Self::State`.
+    /// How a hook gets the gradient of one step: of a cell, `&'t mut Self::State`; of layers of several kinds, a
+    /// `&'t mut dyn TensorSetMut`.
     type At<'t>: TensorSetMut;
     /// What a forward pass keeps for the backward pass.
     type Pass: Trace<Elem = Self::Elem, State = Self::State>;
@@ -282,8 +283,8 @@ pub trait Layer: TensorSetMut + Sized + 'static {
 
 /// What a backward pass shows each step's gradient to: `at(place, dL/ds_t)`.
 ///
-/// The gradient comes as what the layer says ([`Layer::At`]): for a cell, its state, to be changed in place. See
-/// [`Layer::backward_with`].
+/// The gradient comes as what the layer says ([`Layer::At`]): for a cell, its state, to be changed in place; for layers of
+/// several kinds, a set of tensors, which is measured and edited in the same words. See [`Layer::backward_with`].
 ///
 /// # Examples
 ///

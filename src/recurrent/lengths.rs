@@ -108,7 +108,7 @@ impl Lengths {
     ) -> Result<()> {
         match self.each.len() {
             0 => Ok(()),
-            batch => copy_rows(before, after, batch, self.ended(t)),
+            batch => copy_rows(before, after, batch, &self.ended(t)),
         }
     }
 
@@ -116,7 +116,7 @@ impl Lengths {
     pub(super) fn zero_ended_rows<S: TensorSetMut>(&self, t: usize, set: &mut S) -> Result<()> {
         match self.each.len() {
             0 => Ok(()),
-            batch => zero_rows(set, batch, self.ended(t)),
+            batch => zero_rows(set, batch, &self.ended(t)),
         }
     }
 
@@ -129,8 +129,8 @@ impl Lengths {
     ) -> Result<()> {
         match (self.each.len(), given) {
             (0, _) => Ok(()),
-            (batch, Some(given)) => copy_rows(given, d_state, batch, self.ending(t)),
-            (batch, None) => zero_rows(d_state, batch, self.ending(t)),
+            (batch, Some(given)) => copy_rows(given, d_state, batch, &self.ending(t)),
+            (batch, None) => zero_rows(d_state, batch, &self.ending(t)),
         }
     }
 

@@ -10,8 +10,9 @@
 //! Factors above one make it explode, factors below one make it vanish. [`Rnn`] shows both in their
 //! purest form, [`Lstm`] carries a state past the product, [`Init`] sets the factors at the start, and
 //! the hook of [`Layer::backward_with`] shows the gradient at every step, to be measured, edited or cut off.
-//! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`]; so does the LSTM with options,
-//! [`LstmVariant`] (coupled gates, clips, layer normalisation, projection).
+//! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`], and [`gradcheck`] says whether its
+//! gradients are right. The LSTM with options, [`LstmVariant`], is one of them (coupled gates, clips, layer normalisation,
+//! projection).
 //!
 //! ```text
 //! Sequence, State ─► Layer::forward ─► Pass (a Trace: outputs, final state)
@@ -24,6 +25,17 @@
 //!
 //! A [`ReadOut`] makes predictions of states, [`loss`] has losses with their gradients, and [`RecurrentCell::run`] goes
 //! over a sequence without keeping anything for a way back.
+//!
+//! | layer of layers | is |
+//! |---|---|
+//! | [`Stacked`] | layers on each other: a list of one kind, or two of any, nested for more |
+//! | [`Bidirectional`] | one from the start of the sequence, one from its end |
+//! | [`Dropout`] | a layer some of whose inputs are left out: between the layers of a stack |
+//! | [`Checkpointed`] | a layer that keeps every k-th state and computes the rest again |
+//!
+//! Each is a [`Layer`], with gradients of everything that went in and a hook at every step of every layer; they go into
+//! each other. Sequences of different lengths in one batch are a [`Sequence`] with lengths, streams without an end are
+//! [`Truncated`] into windows, and a [`Profile`] takes down ‖∂`L/∂h_t`‖.
 //!
 //! # Examples
 //!
@@ -148,8 +160,8 @@ mod gates;
 mod grads;
 mod init;
 mod layer;
-mod lengths;
 mod layer_norm;
+mod lengths;
 mod linear;
 pub mod loss;
 mod lstm;
@@ -160,8 +172,8 @@ mod lstm_variant;
 mod orthogonal;
 mod profile;
 mod read_out;
-mod recurrence;
 mod real;
+mod recurrence;
 mod rnn;
 mod rnn_parts;
 mod rows;
@@ -185,17 +197,17 @@ pub use checkpointed::{Checkpointed, CheckpointedPass};
 pub use directions::Directions;
 pub use dropout::{Dropout, DropoutPass};
 pub use functions::{exp, sigmoid, tanh};
-pub use gradcheck::{Deviation, GradCheck, gradcheck};
 pub use gates::{BurnGate, Gates};
+pub use gradcheck::{Deviation, GradCheck, gradcheck};
 pub use grads::CellGrads;
 pub use init::Init;
 pub use layer::{Backward, Hook, Layer, Upstream};
 pub use lstm::{Lstm, LstmPass, LstmState};
-pub use profile::Profile;
-pub use read_out::{ReadOut, ReadOutBackward, ReadOutBuilder, ReadOutGrads};
 pub use lstm_options::LstmOptions;
 pub use lstm_steps::LstmVariantTape;
 pub use lstm_variant::{LstmNorm, LstmVariant, LstmVariantGrads};
+pub use profile::Profile;
+pub use read_out::{ReadOut, ReadOutBackward, ReadOutBuilder, ReadOutGrads};
 pub use real::Real;
 pub use rnn::{Rnn, RnnPass, RnnState};
 pub use sequence::Sequence;

@@ -73,7 +73,7 @@ pub(super) fn copy_rows<S: TensorSetMut + ?Sized>(
     from: &S,
     to: &mut S,
     batch: usize,
-    rows: impl Iterator<Item = usize> + Clone,
+    rows: &(impl Iterator<Item = usize> + Clone),
 ) -> Result<()> {
     each_pair(from, to, &mut |from, to| {
         let width = width(to, batch)?;
@@ -121,14 +121,14 @@ fn add<A: Copy + core::ops::AddAssign>(from: &[A], to: &mut [A]) {
 pub(super) fn zero_rows<S: TensorSetMut + ?Sized>(
     set: &mut S,
     batch: usize,
-    rows: impl Iterator<Item = usize> + Clone,
+    rows: &(impl Iterator<Item = usize> + Clone),
 ) -> Result<()> {
     set.visit_mut(&mut |_, tensor| {
         let width = width(tensor, batch)?;
         for row in rows.clone() {
             let (start, end) = (row * width, (row + 1) * width);
             if let Some(slice) = tensor.as_slice_mut_ref() {
-                each_slice!(slice, SliceMut, xs => xs[start..end].fill(Default::default()));
+                each_slice!(slice, SliceMut, xs => xs[start..end].fill(zero()));
                 continue;
             }
             for start in (start..end).step_by(BLOCK) {
@@ -137,6 +137,10 @@ pub(super) fn zero_rows<S: TensorSetMut + ?Sized>(
         }
         Ok(())
     })
+}
+
+fn zero<E: Default>() -> E {
+    E::default()
 }
 
 /// How many elements belong to one sequence.
@@ -189,21 +193,27 @@ mod tests {
         let ones = |_| Array2::<f64>::ones((2, 3)).reversed_axes();
         let mut state: Vec<Array2<f64>> = (0..40).map(ones).collect();
         let from = (0..40).map(|k| Array2::from_elem((3, 2), f64::from(k)));
-        copy_rows(&from.collect::<Vec<_>>(), &mut state, 3, [0, 2].into_iter()).unwrap();
+        copy_rows(
+            &from.collect::<Vec<_>>(),
+            &mut state,
+            3,
+            &[0, 2].into_iter(),
+        )
+        .unwrap();
         assert_eq!(state[33], array![[33.0, 33.0], [1.0, 1.0], [33.0, 33.0]]);
-        zero_rows(&mut state, 3, [1].into_iter()).unwrap();
+        zero_rows(&mut state, 3, &[1].into_iter()).unwrap();
         assert_eq!(state[33], array![[33.0, 33.0], [0.0, 0.0], [33.0, 33.0]]);
         assert_eq!(state[0].sum(), 0.0);
     }
 
     #[test]
     fn a_part_without_a_row_for_each_sequence_is_refused() {
-        let error = zero_rows(&mut Array3::<f32>::zeros((4, 3, 1)), 3, [0].into_iter());
+        let error = zero_rows(&mut Array3::<f32>::zeros((4, 3, 1)), 3, &[0].into_iter());
         assert_eq!(
             error.unwrap_err().to_string(),
             "rows of a part of the state, one for each sequence: expected 3, found 4"
         );
-        assert_eq!(zero_rows(&mut Array1::<f32>::zeros(3), 3, 0..3), Ok(()));
+        assert_eq!(zero_rows(&mut Array1::<f32>::zeros(3), 3, &(0..3)), Ok(()));
     }
 
     fn sums<A: Element>() {

@@ -185,6 +185,7 @@ impl<'a, A> Sequence<'a, A> {
     /// # Errors
     ///
     /// [`Error::Shape`] if these are not as many steps of as many sequences.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is kept as it is")]
     pub fn with_xs<'b, B>(&self, xs: ArrayView3<'b, B>) -> Result<Sequence<'b, B>>
     where
         'a: 'b,

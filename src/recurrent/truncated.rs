@@ -182,7 +182,7 @@ impl<L: Layer> Truncated<L> {
                 found: batch,
             });
         }
-        zero_rows(&mut self.carry, batch, core::iter::once(b))
+        zero_rows(&mut self.carry, batch, &core::iter::once(b))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, Array3, Dimension};
 use steadygrad::recurrent::{
-    Activation, Backward, Init, Layer, Lstm, LstmState, Real, RecurrentCell, Rnn, RnnState, Trace,
+    Activation, Backward, Init, Layer, Lstm, LstmState, Real, RecurrentCell, Rnn, RnnState,
     Upstream,
 };
 use steadygrad::{Tensor, TensorMut, TensorSet, TensorSetMut};
@@ -126,21 +126,6 @@ impl<C: Named> Problem<C> {
         }
         self.d_final = Some(d_final);
         self
-    }
-
-    /// Σ `d_outputs` ⊙ outputs + Σ `d_final` ⊙ final state, whose gradients with respect to both are just these.
-    pub(crate) fn loss(&self) -> C::Elem {
-        let pass = self.pass();
-        let mut loss = (&pass.outputs() * &self.d_outputs).sum();
-        if let Some(mut d_final) = self.d_final.clone() {
-            let mut end = pass.final_state();
-            for ((_, d), (_, s)) in C::state(&mut d_final).iter().zip(C::state(&mut end)) {
-                for (d, s) in d.iter().zip(s) {
-                    loss += *d * *s;
-                }
-            }
-        }
-        loss
     }
 
     pub(crate) fn upstream(&self) -> Upstream<'_, C> {

@@ -2,15 +2,15 @@
 
 use core::ops::ControlFlow;
 
-use ndarray::{Array1, Array2, Array3, Axis, Ix1, Ix2, Ix3, Slice, s, stack};
+use ndarray::{Array2, Array3, Axis, Ix1, Ix2, Ix3, Slice, s, stack};
 use steadygrad::recurrent::{
-    At, Bidirectional, CellGrads, Checkpointed, Directions, Dropout, Layer, Merge, Sequence,
-    Stacked, Trace, Truncated, Unrolled, Upstream,
+    At, Bidirectional, CellGrads, Checkpointed, Directions, Dropout, Layer, Lstm, Merge, Rnn,
+    Sequence, Stacked, Trace, Truncated, Unrolled, Upstream,
 };
 use steadygrad::set::Two;
 
-use crate::common::{distance, fill, numbers, signed, uniform};
-use crate::differences::agree;
+use crate::common::{distance, numbers, uniform};
+use crate::differences::is_right;
 use crate::oracle;
 use crate::torch::{LstmSteps, Run, Torch};
 use crate::unrolled::Elman;
@@ -36,29 +36,13 @@ macro_rules! cells {
             }
 
             #[test]
-            fn gradients_of_wrappers_are_the_slopes_of_the_loss() {
-                macro_rules! agrees {
-                    ($what:expr, $layer:expr) => {
-                        agree(&Run::new($layer, 5, 3, 2), Some(&[2, 5, 3]), $what)
-                    };
-                }
-                each_wrapper!(agrees, $cell, Unrolled<Elman>);
-            }
-
-            #[test]
             fn each_sequence_is_as_if_alone() {
                 alone(<$cell>::random(2, 3, 1));
             }
 
             #[test]
             fn what_the_padding_holds_does_not_matter() {
-                macro_rules! any {
-                    ($what:expr, $layer:expr) => {
-                        padding_is_nothing($layer, $what)
-                    };
-                }
-                any!("a cell", <$cell>::random(2, 3, 1));
-                each_wrapper!(any, $cell, Unrolled<Elman>);
+                padding_is_nothing(<$cell>::random(2, 3, 1), "a cell");
             }
 
             #[test]
@@ -74,8 +58,38 @@ macro_rules! cells {
     )*};
 }
 
-// To come: rnn: Rnn<f64>, lstm: Lstm<f64>, gru: Gru<f64>.
-cells!(elman: Unrolled<Elman>, lstm_by_steps: Unrolled<LstmSteps>);
+cells!(rnn: Rnn<f64>, lstm: Lstm<f64>, elman: Unrolled<Elman>, lstm_by_steps: Unrolled<LstmSteps>);
+
+/// Every wrapper, and some in each other, over layers of these two kinds.
+macro_rules! wrapped {
+    ($($name:ident: $a:ty, $b:ty);*) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn gradients_of_wrappers_are_the_slopes_of_the_loss() {
+                macro_rules! agrees {
+                    ($what:expr, $layer:expr) => {
+                        is_right(&Run::new($layer, 5, 3, 2), Some(&[2, 5, 3]), $what)
+                    };
+                }
+                each_wrapper!(agrees, $a, $b);
+            }
+
+            #[test]
+            fn what_the_padding_of_wrappers_holds_does_not_matter() {
+                macro_rules! any {
+                    ($what:expr, $layer:expr) => {
+                        padding_is_nothing($layer, $what)
+                    };
+                }
+                each_wrapper!(any, $a, $b);
+            }
+        }
+    )*};
+}
+
+wrapped!(whole: Rnn<f64>, Lstm<f64>; by_steps: Unrolled<LstmSteps>, Unrolled<Elman>);
 
 /// A case of `tests/oracle/wrappers.py`.
 pub(crate) struct Case(pub(crate) oracle::Case);
@@ -245,7 +259,7 @@ pub(crate) fn is_pytorchs<C: Torch>(which: impl Fn(&Case) -> bool, count: usize)
     }
 }
 
-/// As [`agree`], where some gradients may be zero everywhere.
+/// As [`is_right`], where some gradients may be zero everywhere.
 fn slopes<L: Layer<Elem = f64> + Clone>(run: &Run<L>, lengths: &[usize], what: &str) {
     let xs = Sequence::new(run.xs.view()).lengths(lengths).unwrap();
     let check = steadygrad::recurrent::gradcheck(&run.layer, xs, &run.s0).unwrap();
@@ -379,6 +393,31 @@ fn windows<C: Torch>(cell: &C) {
 }
 
 #[test]
+fn the_reverse_rows_of_shorter_sequences_are_of_earlier_steps() {
+    let net = Bidirectional::new(
+        Unrolled::<Elman>::random(2, 3, 1),
+        Unrolled::random(2, 3, 2),
+    );
+    let run = Run::new(net, 5, 2, 2);
+    let padded = Sequence::new(run.xs.view()).lengths(&[5, 2]).unwrap();
+    let pass = run.layer.forward(padded, &run.s0).unwrap();
+    // A loss of the reverse output at step 1 of the shorter sequence, which only the steps from there on reach.
+    let mut d_outputs = Array3::zeros((5, 2, 6));
+    d_outputs[[1, 1, 4]] = 1.0;
+    let mut seen = Vec::new();
+    run.layer
+        .backward_with(&pass, d_outputs.view(), &mut |at, d| {
+            if at.reverse && d.h.row(1).iter().any(|&d| d != 0.0) {
+                seen.push(at.time);
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    // It is shorter by three: its step 1 is shown as 4.
+    assert_eq!(seen, [4]);
+}
+
+#[test]
 fn lengths_that_are_all_the_same_are_none() {
     let run = Run::new(Unrolled::<Elman>::random(2, 3, 1), 5, 3, 2);
     let plain = run.layer.forward(run.xs.view(), &run.s0).unwrap();
@@ -389,24 +428,4 @@ fn lengths_that_are_all_the_same_are_none() {
     let first = run.xs.slice_axis(Axis(0), Slice::from(..4));
     let first = run.layer.forward(first, &run.s0).unwrap();
     assert_eq!(shorter.final_state(), first.final_state());
-}
-
-#[test]
-fn a_stream_is_restarted_by_rows() {
-    let cell = Unrolled::<LstmSteps>::random(2, 3, 1);
-    let mut stream = Truncated::new(&cell, 3, 2).unwrap();
-    fill(&mut stream.carry, signed(1, 1.0));
-    let before = stream.carry.clone();
-    stream.restart(1).unwrap();
-    assert_eq!(stream.carry.h.row(0), before.h.row(0));
-    assert_eq!(stream.carry.c.row(1), Array1::<f64>::zeros(3));
-    let error = stream.restart(2).unwrap_err();
-    assert_eq!(error.to_string(), "streams: expected 3, found 2");
-    let error = stream
-        .forward(&cell, Array3::zeros((4, 2, 2)).view())
-        .map(|_| ());
-    assert_eq!(
-        error.unwrap_err().to_string(),
-        "steps of a window: expected at most those that it was made for, found 4"
-    );
 }

@@ -14,7 +14,6 @@ const BOUND: f64 = 1e-12;
 pub(crate) struct Case {
     pub(crate) title: String,
     pub(crate) tensors: HashMap<String, (Vec<usize>, Vec<f64>)>,
-    tensors: HashMap<String, (Vec<usize>, Vec<f64>)>,
 }
 
 impl Case {

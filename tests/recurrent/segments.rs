@@ -121,30 +121,8 @@ fn a_final_states_gradient_of_another_shape_is_refused() {
     );
 }
 
-/// Until cells honour lengths they refuse padding, and do not take it for input.
-fn padding_is_refused<C: Named<Elem = f64>>(problem: &Problem<C>) {
-    let xs = problem.xs.view();
-    let whole = Sequence::new(xs).lengths(&[6, 6]).unwrap();
-    let same = problem.cell.forward(whole, &problem.s0).unwrap();
-    assert_eq!(same.outputs(), problem.pass().outputs());
-    let padded = Sequence::new(xs).lengths(&[6, 2]).unwrap();
-    let mut pass = Some(same);
-    let refused = problem.cell.forward_into(padded, &problem.s0, &mut pass);
-    assert!(matches!(
-        refused,
-        Err(Error::Count {
-            expected: 6,
-            found: 2,
-            ..
-        })
-    ));
-    assert!(pass.is_none());
-}
-
 #[test]
-fn lengths_are_checked_and_padding_is_refused() {
-    padding_is_refused(&Problem::new(rnn(Activation::Tanh, 2, 4, 1.2), 6, 2, 2, 4));
-    padding_is_refused(&Problem::new(lstm(2, 4), 6, 2, 2, 4));
+fn lengths_are_checked() {
     let xs = Array3::<f64>::zeros((6, 2, 2));
     assert_eq!(
         message(Sequence::new(xs.view()).lengths(&[6])),

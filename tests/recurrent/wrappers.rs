@@ -2,16 +2,16 @@
 
 use core::ops::ControlFlow;
 
-use ndarray::{Array3, Axis, Ix3, concatenate};
+use ndarray::{Array3, Axis, concatenate};
 use steadygrad::recurrent::{
-    At, Bidirectional, Checkpointed, Directions, Dropout, Layer, Lstm, Merge, Profile, Rnn,
-    Stacked, Trace, Unrolled, Upstream,
+    At, Bidirectional, Checkpointed, Directions, Dropout, Layer, Lstm, Merge, Profile,
+    RecurrentCell, Rnn, Stacked, Trace, Unrolled, Upstream,
 };
 use steadygrad::set::Two;
-use steadygrad::{Error, Measurement, Result, TensorSet};
+use steadygrad::{Measurement, Result, Stats, TensorSet};
 
 use crate::common::{distance, numbers, uniform};
-use crate::differences::agree;
+use crate::differences::is_right;
 use crate::lengths::{Case, is_pytorchs};
 use crate::torch::{LstmSteps, Run, Torch};
 use crate::unrolled::Elman;
@@ -92,7 +92,7 @@ pub(crate) use each_wrapper;
 
 macro_rules! agrees {
     ($what:expr, $layer:expr) => {
-        agree(&Run::new($layer, 5, 3, 2), None, $what)
+        is_right(&Run::new($layer, 5, 3, 2), None, $what)
     };
 }
 
@@ -110,57 +110,6 @@ fn gradients_of_wrapped_cells_of_ones_own_are_the_slopes_of_the_loss() {
 fn wrapped_cells_are_pytorchs() {
     is_pytorchs::<Tanh>(Case::is_whole, 3);
     is_pytorchs::<Gated>(Case::is_whole, 3);
-}
-
-fn dropout_is_pytorchs<C: Torch>() {
-    let mut seen = 0;
-    let kind = ["dropout", C::KIND].join("-");
-    for case in Case::all().iter().filter(|case| case.0.kind() == kind) {
-        let mut above = Dropout::new(case.cell::<C>("1"), 0.4).unwrap();
-        above.set_mask(case.0.array::<Ix3>("mask"));
-        let net = Stacked(Two(case.cell::<C>("0"), above));
-        let (xs, d_outputs) = (case.0.array::<Ix3>("xs"), case.0.array::<Ix3>("d_outputs"));
-        let pass = net.forward(xs.view(), &net.zero_state(3)).unwrap();
-        case.0.agrees("outputs", pass.outputs());
-        let back = net.backward(&pass, d_outputs.view()).unwrap();
-        case.0.agrees("d_xs", &back.d_inputs);
-        case.grads_agree("0", &back.grads.0);
-        case.grads_agree("1", &back.grads.1);
-        seen += 1;
-    }
-    assert_eq!(seen, 2);
-}
-
-#[test]
-fn dropout_between_layers_is_pytorchs() {
-    dropout_is_pytorchs::<Tanh>();
-    dropout_is_pytorchs::<Gated>();
-}
-
-#[test]
-fn a_mask_leaves_out_as_many_as_it_says_and_keeps_the_mean() {
-    let mut layer = Dropout::new(Tanh::random(40, 3, 1), 0.3).unwrap();
-    layer.draw([50, 50, 40], &mut uniform(1)).unwrap();
-    let mask = layer.mask().unwrap();
-    let share = mask.iter().filter(|&&m| m == 0.0).count() as f64 / 1e5;
-    assert!((share - 0.3).abs() < 0.01, "{share}");
-    assert!(mask.iter().all(|&m| m == 0.0 || m == 1.0 / 0.7));
-    assert!((mask.mean().unwrap() - 1.0).abs() < 0.01);
-}
-
-#[test]
-fn a_mask_drawn_between_the_passes_changes_nothing_on_the_way_back() {
-    let mut run = Run::new(Dropout::new(Tanh::random(2, 3, 1), 0.5).unwrap(), 5, 3, 2);
-    run.layer.draw([5, 3, 2], &mut uniform(1)).unwrap();
-    let pass = run.layer.forward(run.xs.view(), &run.s0).unwrap();
-    let back = |layer: &Dropout<Tanh>| layer.backward(&pass, run.d_outputs.view()).unwrap();
-    let before = back(&run.layer);
-    let mut other = run.layer.clone();
-    other.draw([5, 3, 2], &mut uniform(2)).unwrap();
-    assert_ne!(other.mask(), run.layer.mask());
-    assert_eq!(back(&other), before);
-    other.rest();
-    assert_eq!(back(&other), before);
 }
 
 #[test]
@@ -378,13 +327,13 @@ fn a_profile_is_the_norm_of_every_steps_gradient() {
 }
 
 /// Once more into the memory of a pass of another shape, and of the same.
-fn comes_again<L>(layer: L)
+fn comes_again<L>(layer: &L)
 where
     L: Layer<Elem = f64>,
     L::State: PartialEq + core::fmt::Debug,
 {
     let (mut pass, mut back) = (None, None);
-    for (time, batch) in [(5, 3), (9, 2), (0, 2), (5, 0), (5, 3), (5, 3)] {
+    for (time, batch) in [(5, 3), (9, 2), (0, 2), (0, 3), (5, 0), (5, 3), (5, 3)] {
         let mut run = None;
         // The masks of dropout are of one shape.
         let seen = Array3::<f64>::zeros((time, batch, 2));
@@ -414,13 +363,36 @@ where
 macro_rules! again {
     ($what:expr, $layer:expr) => {{
         let _ = $what;
-        comes_again($layer)
+        comes_again(&$layer)
     }};
 }
 
 #[test]
 fn used_memory_changes_nothing() {
     each_wrapper!(again, Tanh, Gated);
+}
+
+/// The steps of a stack one by one are its pass over the sequence.
+fn steps_are_the_pass<L: RecurrentCell<Elem = f64>>(layer: L) {
+    let run = Run::new(layer, 5, 3, 2);
+    let pass = run.layer.forward(run.xs.view(), &run.s0).unwrap();
+    let mut state = run.s0.clone();
+    for x in run.xs.outer_iter() {
+        state = run.layer.step(x, &state).unwrap();
+    }
+    let off = distance(&numbers(&state), &numbers(&pass.final_state()));
+    assert!(off < 1e-14, "{off:e}");
+}
+
+#[test]
+fn a_stack_goes_step_by_step() {
+    let (a, b) = (|inputs| Tanh::random(inputs, 3, 1), Gated::random(3, 4, 2));
+    steps_are_the_pass(Stacked(vec![a(2), a(3), a(3)]));
+    steps_are_the_pass(Stacked(Two(
+        Stacked(vec![a(2)]),
+        Stacked(Two(b, Tanh::random(4, 3, 3))),
+    )));
+    steps_are_the_pass(Checkpointed::new(Dropout::new(a(2), 0.5).unwrap()));
 }
 
 fn names<S: TensorSet>(set: &S) -> Vec<String> {
@@ -438,7 +410,10 @@ fn pairs_with_its_gradients<L: Layer<Elem = f64>>(layer: L) {
     let pass = run.layer.forward(run.xs.view(), &run.s0).unwrap();
     let back = run.layer.backward(&pass, run.d_outputs.view()).unwrap();
     assert_eq!(names(&back.grads), names(&run.layer));
-    let lens = |seen: Measurement| seen.tensors().iter().map(|t| t.len()).collect::<Vec<_>>();
+    let lens = |seen: Measurement| {
+        let tensors = seen.tensors().iter();
+        tensors.map(Stats::len).collect::<Vec<_>>()
+    };
     let (layer, grads) = (Measurement::of(&run.layer), Measurement::of(&back.grads));
     assert_eq!(lens(layer.unwrap()), lens(grads.unwrap()));
 }
@@ -522,15 +497,37 @@ fn what_does_not_fit_is_refused() {
         message(cut.forward(xs.view(), &cut.zero_state(3))),
         "directions of a layer whose sequences are cut: expected 1, found 2"
     );
+}
 
-    let mut layer = Dropout::new(a, 0.5).unwrap();
-    layer.draw([5, 2, 2], &mut || 0.5).unwrap();
-    assert_eq!(
-        message(layer.forward(xs.view(), &layer.zero_state(3))),
-        "dropout mask: expected shape [5, 3, 2], found [5, 2, 2]"
-    );
-    assert!(matches!(
-        layer.draw([usize::MAX, 2, 2], &mut || 0.5),
-        Err(Error::TooLarge { .. })
-    ));
+#[test]
+fn in_f32_it_is_what_it_is_in_f64() {
+    let both = |seed| Bidirectional::new(Gated::random(2, 3, seed), Gated::random(2, 3, seed + 1));
+    let run = Run::new(Stacked(Two(both(1), Tanh::random(6, 4, 3))), 20, 3, 2);
+    let narrow = |cell: &Gated| {
+        let [w_in, w_rec] = [&cell.w_in, &cell.w_rec].map(|w| w.mapv(|x| x as f32));
+        Lstm::new(w_in, w_rec, cell.bias.mapv(|x| x as f32)).unwrap()
+    };
+    let Two(below, above) = &run.layer.0;
+    let [w_in, w_rec] = [&above.w_in, &above.w_rec].map(|w| w.mapv(|x| x as f32));
+    let above = Rnn::new(
+        w_in,
+        w_rec,
+        above.bias.mapv(|x| x as f32),
+        above.activation(),
+    )
+    .unwrap();
+    let below = Bidirectional::new(narrow(&below.forwards), narrow(&below.reverse));
+    let narrow = Stacked(Two(below, above));
+
+    let s0 = run.layer.zero_state(3);
+    let pass = run.layer.forward(run.xs.view(), &s0).unwrap();
+    let back = run.layer.backward(&pass, run.d_outputs.view()).unwrap();
+    let (xs, d) = (run.xs.mapv(|x| x as f32), run.d_outputs.mapv(|x| x as f32));
+    let found = narrow.forward(xs.view(), &narrow.zero_state(3)).unwrap();
+    let wide = found.outputs().mapv(f64::from);
+    assert!(distance(&wide, pass.outputs()) < 1e-5);
+    let found = narrow.backward(&found, d.view()).unwrap();
+    assert!(distance(&found.d_inputs.mapv(f64::from), &back.d_inputs) < 1e-5);
+    assert!(distance(&numbers(&found.grads), &numbers(&back.grads)) < 1e-5);
+    assert!(distance(&numbers(&found.d_state0), &numbers(&back.d_state0)) < 1e-5);
 }

@@ -2,11 +2,13 @@
 
 use alloc::vec::Vec;
 
-use ndarray::{Array3, ArrayView3};
+use ndarray::{Array3, ArrayView2, ArrayView3};
 
-use super::Stacked;
+use super::{Stacked, step_with_output};
 use crate::recurrent::layer::nothing;
-use crate::recurrent::{At, Backward, Hook, Layer, Sequence, Trace, Upstream, Working};
+use crate::recurrent::{
+    At, Backward, Hook, Layer, RecurrentCell, Sequence, Trace, Upstream, Working,
+};
 use crate::{Error, Result};
 
 /// What a [`Stacked`] list of layers keeps of a forward pass: that of each.
@@ -267,6 +269,24 @@ impl<L: Layer> Layer for Stacked<Vec<L>> {
             space,
         });
         Ok(())
+    }
+}
+
+impl<L: RecurrentCell> RecurrentCell for Stacked<Vec<L>> {
+    fn step(&self, x: ArrayView2<'_, L::Elem>, s: &Vec<L::State>) -> Result<Vec<L::State>> {
+        let Some((top, layers)) = self.0.split_last() else {
+            return Err(nothing("layers of a stack"));
+        };
+        self.check(s, "states of a stack")?;
+        let mut next = Vec::with_capacity(s.len());
+        let mut x = x.to_owned();
+        for (layer, s) in layers.iter().zip(s) {
+            let (output, state) = step_with_output(layer, &x, s)?;
+            next.push(state);
+            x = output;
+        }
+        next.push(top.step(x.view(), &s[layers.len()])?);
+        Ok(next)
     }
 }
 

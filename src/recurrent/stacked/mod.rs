@@ -5,6 +5,10 @@ mod two;
 
 pub use list::StackedPass;
 
+use ndarray::{Array2, ArrayRef2, Axis};
+
+use super::layer::nothing;
+use super::{Layer, Trace};
 use crate::set::{Visitor, VisitorMut};
 use crate::{Reading, Result, TensorSet, TensorSetMut, Writing};
 
@@ -83,4 +87,16 @@ impl<T: TensorSetMut> TensorSetMut for Stacked<T> {
     fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
         self.0.carry_out(writing)
     }
+}
+
+/// One step of a layer with its output, which the state alone does not tell: a sequence of one step.
+fn step_with_output<L: Layer>(
+    layer: &L,
+    x: &ArrayRef2<L::Elem>,
+    s: &L::State,
+) -> Result<(Array2<L::Elem>, L::State)> {
+    let pass = layer.forward(x.view().insert_axis(Axis(0)), s)?;
+    let output = pass.outputs().outer_iter().next().map(|y| y.to_owned());
+    let output = output.ok_or_else(|| nothing("outputs of a step"))?;
+    Ok((output, pass.final_state()))
 }

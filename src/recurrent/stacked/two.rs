@@ -1,10 +1,12 @@
 //! Two layers of any kind, one on the other.
 
-use ndarray::{Array3, ArrayView3};
+use ndarray::{Array3, ArrayView2, ArrayView3};
 
-use super::Stacked;
+use super::{Stacked, step_with_output};
 use crate::recurrent::layer::nothing;
-use crate::recurrent::{At, Backward, Hook, Layer, Sequence, Trace, Upstream, Working};
+use crate::recurrent::{
+    At, Backward, Hook, Layer, RecurrentCell, Sequence, Trace, Upstream, Working,
+};
 use crate::set::Two;
 use crate::{Result, TensorSetMut};
 
@@ -125,5 +127,13 @@ impl<A: Layer, B: Layer<Elem = A::Elem>> Layer for Stacked<Two<A, B>> {
             space: Working((lower.space, upper.space, Some(upper.d_inputs))),
         });
         Ok(())
+    }
+}
+
+impl<A: RecurrentCell, B: RecurrentCell<Elem = A::Elem>> RecurrentCell for Stacked<Two<A, B>> {
+    fn step(&self, x: ArrayView2<'_, A::Elem>, s: &Self::State) -> Result<Self::State> {
+        let Two(below, above) = &self.0;
+        let (x, next) = step_with_output(below, &x, &s.0)?;
+        Ok(Two(next, above.step(x.view(), &s.1)?))
     }
 }

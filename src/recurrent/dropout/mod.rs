@@ -1,10 +1,14 @@
 //! Inputs left out by chance.
 
+mod pass;
+
+pub use pass::DropoutPass;
+
 use ndarray::{Array3, ArrayView2, ArrayView3, Ix3};
 
-use super::layer::nothing;
-use super::linear::{check, make_room};
-use super::{Backward, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream, Working};
+use crate::recurrent::layer::nothing;
+use crate::recurrent::linear::{check, make_room};
+use crate::recurrent::{Backward, Hook, Layer, Real, RecurrentCell, Sequence, Upstream, Working};
 use crate::set::{Visitor, VisitorMut};
 use crate::{Element, Error, Reading, Result, TensorSet, TensorSetMut, Writing};
 
@@ -20,6 +24,11 @@ use crate::{Element, Error, Reading, Result, TensorSet, TensorSetMut, Writing};
 ///
 /// A mask is drawn once for a forward pass, by numbers of yours. Either each step has its own, or all steps have the
 /// same one ([`draw_once`](Self::draw_once), variational dropout), which leaves gradients through time alone.
+///
+/// A mask with a step of its own for each step goes with sequences of that many steps, so it does not fit the segments
+/// of a [`Checkpointed`](crate::recurrent::Checkpointed) or the windows of a
+/// [`Truncated`](crate::recurrent::Truncated) unless it is drawn for those: put the dropout around the checkpoints,
+/// `Dropout::new(Checkpointed::new(lstm), p)`, or draw once.
 ///
 /// # Examples
 ///
@@ -239,104 +248,6 @@ impl<L: Layer> TensorSetMut for Dropout<L> {
     }
 }
 
-/// What a [`Dropout`] layer keeps of a forward pass: what its layer does, and the mask.
-///
-/// # Examples
-///
-/// ```
-/// use ndarray::Array3;
-/// use steadygrad::recurrent::{Dropout, DropoutPass, Layer, Rnn, RnnPass};
-///
-/// fn time(pass: &DropoutPass<RnnPass<f32>>) -> usize {
-///     pass.outputs().dim().0
-/// }
-///
-/// let layer = Dropout::new(Rnn::<f32>::builder(2, 5).build(&mut || 0.75)?, 0.5)?;
-/// assert_eq!(time(&layer.forward(Array3::ones((9, 3, 2)).view(), &layer.zero_state(3))?), 9);
-/// # Ok::<(), steadygrad::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct DropoutPass<P: Trace> {
-    layer: P,
-    mask: Option<Array3<P::Elem>>,
-    /// The inputs times the mask, or the memory of a mask.
-    masked: Working<(Option<Array3<P::Elem>>, Option<Array3<P::Elem>>)>,
-}
-
-impl<P: Trace> DropoutPass<P> {
-    /// The outputs of the layer: `[time, batch, outputs]`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use ndarray::Array3;
-    /// use steadygrad::recurrent::{Dropout, Layer, Rnn};
-    ///
-    /// let layer = Dropout::new(Rnn::<f32>::builder(2, 5).build(&mut || 0.75)?, 0.5)?;
-    /// let pass = layer.forward(Array3::ones((9, 3, 2)).view(), &layer.zero_state(3))?;
-    /// assert_eq!(pass.outputs().dim(), (9, 3, 5));
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    #[must_use]
-    pub fn outputs(&self) -> ArrayView3<'_, P::Elem> {
-        self.layer.outputs()
-    }
-
-    /// The layer's state after the last step.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use ndarray::Array3;
-    /// use steadygrad::recurrent::{Dropout, Layer, Rnn};
-    ///
-    /// let layer = Dropout::new(Rnn::<f32>::builder(2, 5).build(&mut || 0.75)?, 0.5)?;
-    /// let pass = layer.forward(Array3::ones((9, 3, 2)).view(), &layer.zero_state(3))?;
-    /// assert_eq!(pass.final_state().h.dim(), (3, 5));
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    #[must_use]
-    pub fn final_state(&self) -> P::State {
-        self.layer.final_state()
-    }
-
-    /// What the layer keeps of its inputs times the mask.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use ndarray::Array3;
-    /// use steadygrad::recurrent::{Dropout, Layer, Rnn};
-    ///
-    /// let layer = Dropout::new(Rnn::<f32>::builder(2, 5).build(&mut || 0.75)?, 0.5)?;
-    /// let pass = layer.forward(Array3::ones((9, 3, 2)).view(), &layer.zero_state(3))?;
-    /// assert_eq!(pass.layer().hidden().dim(), (10, 3, 5));
-    /// assert_eq!(pass.layer().outputs(), pass.outputs());
-    /// # Ok::<(), steadygrad::Error>(())
-    /// ```
-    #[must_use]
-    pub fn layer(&self) -> &P {
-        &self.layer
-    }
-}
-
-impl<P: Trace> Trace for DropoutPass<P> {
-    type Elem = P::Elem;
-    type State = P::State;
-
-    fn outputs(&self) -> ArrayView3<'_, P::Elem> {
-        self.layer.outputs()
-    }
-
-    fn final_state(&self) -> P::State {
-        self.layer.final_state()
-    }
-
-    fn final_state_into(&self, state: &mut P::State) {
-        self.layer.final_state_into(state);
-    }
-}
-
 impl<L: Layer> Layer for Dropout<L> {
     type Elem = L::Elem;
     type State = L::State;
@@ -365,7 +276,7 @@ impl<L: Layer> Layer for Dropout<L> {
     ) -> Result<()> {
         let (mut inner, mut kept, mut masked) = (None, None, None);
         if let Some(last) = pass.take() {
-            let Working((inputs, aside)) = last.masked;
+            let Working([inputs, aside]) = last.masked;
             (inner, kept, masked) = (Some(last.layer), last.mask.or(aside), inputs);
         }
         let xs = xs.into();
@@ -390,7 +301,7 @@ impl<L: Layer> Layer for Dropout<L> {
         *pass = Some(DropoutPass {
             layer: inner.ok_or_else(|| nothing("passes that a layer made"))?,
             mask,
-            masked: Working((masked, aside)),
+            masked: Working([masked, aside]),
         });
         Ok(())
     }
