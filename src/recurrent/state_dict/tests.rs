@@ -108,7 +108,7 @@ fn turned(xs: &Array3<f64>) -> ArrayView3<'_, f64> {
     turned
 }
 
-/// Two directions side by side, of as many layers as there are: nn.LSTM(…, num_layers=2, bidirectional=True).
+/// Two directions side by side, of as many layers as there are: `nn.LSTM(…, num_layers=2, bidirectional=True)`.
 struct Deep<C>(Vec<[C; 2]>);
 
 impl<C: Layout> Layout for Deep<C> {
