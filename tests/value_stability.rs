@@ -380,8 +380,12 @@ mod recurrent {
         pinned(&[
             ("uniform", all(drawn(Init::Uniform)?), 661_186_581.0),
             ("Xavier", all(drawn(Init::Xavier)?), 2_422_491_983.0),
+            ("Kaiming", all(drawn(Init::Kaiming)?), 591_202_507.0),
             ("identity", all(drawn(Init::Identity)?), 852_801_760.0),
         ]);
+        let chrono = Lstm::<f64>::builder(1, 3)
+            .chrono(100)
+            .build(&mut uniform(11))?;
         let [orthogonal, scaled, sparse] = [
             Init::Orthogonal,
             Init::Scaled { radius: 1.5 },
@@ -395,6 +399,7 @@ mod recurrent {
             ("orthogonal", orthogonal[[2, 3]], 0.192_268_863_459_973_85),
             ("scaled", scaled[[2, 3]], 0.146_983_916_624_821_4),
             ("sparse", sparse.sum(), 2.853_350_997_422_478),
+            ("a chrono bias", chrono.bias[4], 3.452_613_457_588_594),
             (
                 "norm of the scaled one",
                 spectral_norm(&scaled)?,

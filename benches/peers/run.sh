@@ -9,14 +9,16 @@ if [ -z "${PEERS_PYTHON:-}" ] && [ -x "$env/bin/python" ]; then
     export PEERS_PYTHON
 fi
 
-# Of two frameworks that take minutes to compile, only what `--peers` names.
+# Of the frameworks that take minutes to compile, only what `--peers` names.
 features=candle,burn
+case " $* " in *" recurrent "*) features="$features,rust-lstm" ;; esac
 previous=
 for word in "$@"; do
     if [ "$previous" = --peers ]; then
         features=
         case "$word" in *candle*) features=candle ;; esac
         case "$word" in *burn*) features="$features,burn" ;; esac
+        case "$word" in *rust-lstm*) features="$features,rust-lstm" ;; esac
     fi
     previous=$word
 done

@@ -8,6 +8,10 @@ mod edit;
 mod lanes;
 mod measure;
 mod pair;
+#[cfg(feature = "ndarray")]
+pub(crate) mod product;
+#[cfg(feature = "ndarray")]
+pub(crate) mod smooth;
 mod stream;
 mod unit;
 

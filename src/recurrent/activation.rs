@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayRef2, Zip};
 
-use super::Real;
+use super::{Real, sigmoid, tanh};
 
 /// The nonlinearity φ of an [`Rnn`](super::Rnn).
 ///
@@ -55,9 +55,9 @@ impl Activation {
     #[inline]
     pub fn apply<A: Real>(self, z: A) -> A {
         match self {
-            Self::Tanh => z.tanh(),
+            Self::Tanh => z.tanh_(),
             Self::Relu => relu(z),
-            Self::Sigmoid => sigmoid(z),
+            Self::Sigmoid => z.sigmoid_(),
             Self::Identity => z,
         }
     }
@@ -85,9 +85,9 @@ impl Activation {
     /// φ over a whole array: the choice is made once, outside the loop.
     pub(super) fn apply_all<A: Real>(self, z: &mut ArrayRef2<A>) {
         match self {
-            Self::Tanh => z.mapv_inplace(A::tanh),
+            Self::Tanh => over(z, tanh, A::tanh_),
             Self::Relu => z.mapv_inplace(relu),
-            Self::Sigmoid => z.mapv_inplace(sigmoid),
+            Self::Sigmoid => over(z, sigmoid, A::sigmoid_),
             Self::Identity => {}
         }
     }
@@ -109,9 +109,12 @@ impl Activation {
     }
 }
 
-#[inline]
-pub(super) fn sigmoid<A: Real>(z: A) -> A {
-    A::one() / (A::one() + (-z).exp())
+/// One function twice: of a slice, which an array mostly is, and of an element.
+fn over<A: Real>(z: &mut ArrayRef2<A>, all: fn(&mut [A]), each: fn(A) -> A) {
+    match z.as_slice_memory_order_mut() {
+        Some(z) => all(z),
+        None => z.mapv_inplace(each),
+    }
 }
 
 /// Not `max`, which takes the number when the other is NaN and so hides it.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::f64::consts::TAU;
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 use num_traits::Float;
 
 use super::orthogonal::orthonormal;
@@ -14,18 +14,25 @@ use crate::{Error, Result};
 /// How a weight matrix `[units, fan_in]` is drawn.
 ///
 /// ```text
-/// Uniform     U(−b, b), b = 1/√units: PyTorch's rule for recurrent cells
-/// Xavier      U(−b, b), b = √(6/(fan_in + units)): keeps the variance of signals and gradients
-/// Orthogonal  orthonormal columns (or rows, if there are fewer), every such matrix equally likely
-/// Identity    ones on the main diagonal; with ReLU this is the IRNN
-/// Sparse      `nonzeros` Gaussian weights into each unit, then scaled to the spectral radius
-/// Scaled      Gaussian weights, then scaled to the spectral radius
+/// Uniform           U(−b, b), b = 1/√units: PyTorch's rule for recurrent cells
+/// Xavier            U(−b, b), b = √(6/(fan_in + units)): keeps the variance of signals and gradients
+/// Kaiming           U(−b, b), b = √(6/fan_in): keeps the mean square of signals through a ReLU
+/// Orthogonal        orthonormal columns (or rows, if there are fewer), every such matrix equally likely
+/// ScaledOrthogonal  the same times `gain`
+/// Identity          ones on the main diagonal; with ReLU this is the IRNN
+/// ScaledIdentity    `scale` on the main diagonal
+/// Sparse            `nonzeros` Gaussian weights into each unit, then scaled to the spectral radius
+/// Scaled            Gaussian weights, then scaled to the spectral radius
 /// ```
 ///
 /// The spectral radius of `w_rec` is the mean factor per step by which a linear net's state and gradient
 /// grow in the long run: below one they vanish, above one they explode.
 ///
-/// In a gated cell each gate has a block of its own, drawn as if it were the whole matrix.
+/// In a gated cell each gate has a block of its own, drawn as if it were the whole matrix: `Orthogonal` makes each
+/// gate's block orthogonal by itself, and `Xavier` counts the units of one gate. (Keras draws the four gates of an
+/// LSTM as one matrix, so there the fan-out of Glorot's rule is four times as large.) How the biases of the gates
+/// begin is another matter: [`LstmBuilder::forget_bias`](super::LstmBuilder::forget_bias) and
+/// [`LstmBuilder::chrono`](super::LstmBuilder::chrono).
 ///
 /// # Examples
 ///
@@ -46,11 +53,13 @@ use crate::{Error, Result};
 /// # References
 ///
 /// - `Xavier`: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
+/// - `Kaiming`: He, Zhang, Ren and Sun, "Delving deep into rectifiers: surpassing human-level performance on
+///   `ImageNet` classification", 2015, arXiv:1502.01852.
 /// - `Orthogonal`: Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in
 ///   deep linear neural networks", 2013, arXiv:1312.6120.
 /// - `Identity`: Le, Jaitly and Hinton, "A simple way to initialize recurrent networks of rectified linear
-///   units", 2015, arXiv:1504.00941.
-/// - `Sparse`: Jaeger, "The echo state approach to analysing and training recurrent neural networks", 2001;
+///   units", 2015, arXiv:1504.00941, which also tries the scale 0.01.
+/// - `Sparse`, `Scaled`: Jaeger, "The echo state approach to analysing and training recurrent neural networks", 2001;
 ///   Sutskever, Martens, Dahl and Hinton, "On the importance of initialization and momentum in deep learning", 2013.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -58,12 +67,26 @@ pub enum Init {
     /// Uniform within ±1/√units.
     #[default]
     Uniform,
-    /// Uniform within ±√(6/(`fan_in` + units)).
+    /// Uniform within ±√(6/(`fan_in` + units)); Glorot's rule.
+    #[doc(alias = "Glorot")]
     Xavier,
+    /// Uniform within ±√(6/`fan_in`); He's rule.
+    #[doc(alias = "He")]
+    Kaiming,
     /// Orthonormal columns, or rows if there are fewer rows.
     Orthogonal,
+    /// Orthogonal columns, or rows if there are fewer rows, all of one length.
+    ScaledOrthogonal {
+        /// The length: above 0 and finite. Of a square matrix, every eigenvalue has this magnitude.
+        gain: f64,
+    },
     /// Ones on the main diagonal, zeros elsewhere.
     Identity,
+    /// One number on the main diagonal, zeros elsewhere.
+    ScaledIdentity {
+        /// The number: above 0 and finite.
+        scale: f64,
+    },
     /// A few Gaussian weights into each unit. Square matrices only.
     Sparse {
         /// How many weights into each unit: from 1 to the number of units.
@@ -98,7 +121,7 @@ impl Init {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a radius or a number of nonzeros that is out of range, for a draw outside
+    /// [`Error::Setting`] for a radius, a gain, a scale or a number of nonzeros that is out of range, for a draw outside
     /// [0, 1), for draws so poor that the matrix has spectral radius 0 and cannot be scaled, and for weights
     /// that the element type cannot hold; [`Error::Shape`] for a spectral radius of a matrix that is not square;
     /// [`Error::TooLarge`] for a matrix that does not fit into memory.
@@ -148,13 +171,20 @@ impl Init {
             Self::Xavier => {
                 draws.uniform_matrix(rows, cols, Float::sqrt(6.0 / (rows as f64 + cols as f64)))
             }
+            Self::Kaiming => draws.uniform_matrix(rows, cols, Float::sqrt(6.0 / cols as f64)),
             Self::Orthogonal if rows < cols => {
                 Ok(orthonormal(draws.gaussian_matrix(cols, rows)?).reversed_axes())
             }
             Self::Orthogonal => Ok(orthonormal(draws.gaussian_matrix(rows, cols)?)),
-            Self::Identity => Ok(Array2::from_shape_fn((rows, cols), |(i, j)| {
-                f64::from(u8::from(i == j))
-            })),
+            Self::ScaledOrthogonal { gain } => {
+                check_positive("gain", gain)?;
+                Ok(Self::Orthogonal.block(rows, cols, draws)? * gain)
+            }
+            Self::Identity => Ok(diagonal(rows, cols, 1.0)),
+            Self::ScaledIdentity { scale } => {
+                check_positive("scale", scale)?;
+                Ok(diagonal(rows, cols, scale))
+            }
             Self::Sparse { nonzeros, radius } => {
                 check_square(rows, cols, radius)?;
                 let weights = draws.sparse_matrix(rows, nonzeros)?;
@@ -185,6 +215,12 @@ fn largest(weights: &Array2<f64>) -> f64 {
     weights
         .iter()
         .fold(0.0, |max, w| Float::max(max, Float::abs(*w)))
+}
+
+fn diagonal(rows: usize, cols: usize, value: f64) -> Array2<f64> {
+    let mut matrix = Array2::zeros((rows, cols));
+    matrix.diag_mut().fill(value);
+    matrix
 }
 
 fn check_square(rows: usize, cols: usize, radius: f64) -> Result<()> {
@@ -242,6 +278,27 @@ impl Draws<'_> {
         // 1 − u lies in (0, 1], where the logarithm is finite.
         let radius = Float::sqrt(-2.0 * Float::ln(1.0 - self.uniform()?));
         Ok(radius * Float::cos(TAU * self.uniform()?))
+    }
+
+    /// `len` biases for gates that keep a state: b = log u, u uniform between 1 and `longest` − 1.
+    ///
+    /// With f = σ(b) a state lasts about 1/(1 − f) = 1 + u steps.
+    ///
+    /// Source: Tallec and Ollivier, "Can recurrent neural networks warp time?", 2018, arXiv:1804.11188.
+    pub(super) fn chrono<A: Real>(&mut self, len: usize, longest: usize) -> Result<Array1<A>> {
+        if longest < 2 {
+            return Err(Error::Setting {
+                what: "longest dependency",
+                expected: "at least 2 steps",
+                found: longest as f64,
+            });
+        }
+        let span = (longest - 2) as f64;
+        let mut bias = Array1::zeros(len);
+        for b in &mut bias {
+            *b = A::narrow(Float::ln(1.0 + span * self.uniform()?));
+        }
+        Ok(bias)
     }
 
     fn fill(

@@ -68,6 +68,23 @@ pub trait Layer: TensorSetMut + Sized + 'static {
         1
     }
 
+    /// In how many directions it runs along a sequence: two if a part of it starts at the end. A sequence can be cut into
+    /// segments, each of which begins in the state where the last one ended, only for a layer of one direction.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::recurrent::{Bidirectional, Layer, Rnn};
+    ///
+    /// let rnn = Rnn::<f32>::builder(2, 5).build(&mut || 0.5)?;
+    /// assert_eq!(rnn.directions(), 1);
+    /// assert_eq!(Bidirectional::new(rnn.clone(), rnn).directions(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    fn directions(&self) -> usize {
+        1
+    }
+
     /// The state of all zeros. One that does not fit into memory comes without elements, as `[0, 0]`, which the
     /// next step or pass refuses.
     ///
@@ -171,7 +188,7 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     /// # Errors
     ///
     /// [`Error::Shape`] if the inputs or the state do not fit the layer, [`Error::TooLarge`] if what is to be kept
-    /// does not fit into memory, and [`Error::Count`] if some of the sequences are padded, which no layer takes yet.
+    /// does not fit into memory, and [`Error::Count`] if some of the sequences are padded and the layer takes no padding.
     fn forward<'a>(
         &self,
         xs: impl Into<Sequence<'a, Self::Elem>>,
@@ -190,6 +207,9 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     /// gradient-flow profile `‖∂L/∂h_t‖`), change it in
     /// place (clipping per step), or break: then neither step t nor any before it is propagated, which is
     /// truncated backpropagation through time. Gradients with respect to what lies before the cut are zero.
+    ///
+    /// Of sequences of different [lengths](Sequence::lengths), those that have ended before step t have zeros in their
+    /// rows, whatever a hook writes there; what came in for their final state appears at their own last step.
     ///
     /// # Examples
     ///
@@ -485,7 +505,7 @@ impl<L: Layer> Backward<L> {
 }
 
 /// What is to be said of a layer that says it succeeded and left nothing.
-fn nothing(what: &'static str) -> Error {
+pub(super) fn nothing(what: &'static str) -> Error {
     Error::Count {
         what,
         expected: 1,

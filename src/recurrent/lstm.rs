@@ -5,7 +5,6 @@ use ndarray::{
     Slice, Zip,
 };
 
-use super::activation::sigmoid;
 use super::linear::{
     Times, affine, around, begin, check, flat, flat_mut, keep, make_room, state_shape, trajectory,
 };
@@ -489,10 +488,10 @@ fn open_gates<A: Real>(
 ) {
     let hidden = c.ncols();
     let [mut i, mut f, mut g, mut o] = split_mut(gates, hidden);
-    i.mapv_inplace(sigmoid);
-    f.mapv_inplace(sigmoid);
-    g.mapv_inplace(A::tanh);
-    o.mapv_inplace(sigmoid);
+    i.mapv_inplace(A::sigmoid_);
+    f.mapv_inplace(A::sigmoid_);
+    g.mapv_inplace(A::tanh_);
+    o.mapv_inplace(A::sigmoid_);
     Zip::from(&mut c)
         .and(c_before)
         .and(&i)
@@ -504,7 +503,7 @@ fn open_gates<A: Real>(
         .and(&c)
         .and(&o)
         .for_each(|h, tanh_c, &c, &o| {
-            *tanh_c = c.tanh();
+            *tanh_c = c.tanh_();
             *h = o * *tanh_c;
         });
 }

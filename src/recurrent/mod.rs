@@ -10,7 +10,8 @@
 //! Factors above one make it explode, factors below one make it vanish. [`Rnn`] shows both in their
 //! purest form, [`Lstm`] carries a state past the product, [`Init`] sets the factors at the start, and
 //! the hook of [`Layer::backward_with`] shows the gradient at every step, to be measured, edited or cut off.
-//! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`].
+//! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`]; so does the LSTM with options,
+//! [`LstmVariant`] (coupled gates, clips, layer normalisation, projection).
 //!
 //! ```text
 //! Sequence, State ─► Layer::forward ─► Pass (a Trace: outputs, final state)
@@ -133,44 +134,73 @@
 
 mod activation;
 mod at;
+mod bidirectional;
 mod builder;
 mod cell;
+mod checkpointed;
+mod directions;
+mod dropout;
+mod functions;
+mod gradcheck;
 #[doc = include_str!("coming_from.md")]
 pub mod coming_from {}
 mod gates;
 mod grads;
 mod init;
 mod layer;
+mod lengths;
+mod layer_norm;
 mod linear;
 pub mod loss;
 mod lstm;
+mod lstm_options;
+mod lstm_steps;
+mod lstm_variant;
 mod orthogonal;
+mod profile;
 mod read_out;
 mod real;
 mod rnn;
+mod rows;
 mod scratch;
 mod sequence;
 mod space;
+mod stacked;
 #[cfg(feature = "safetensors")]
 mod state_dict;
 mod trace;
+mod truncated;
 mod unrolled;
+mod working;
 
 pub use activation::Activation;
 pub use at::At;
+pub use bidirectional::{Bidirectional, BidirectionalPass, Merge};
 pub use builder::{LstmBuilder, RnnBuilder};
 pub use cell::RecurrentCell;
+pub use checkpointed::{Checkpointed, CheckpointedPass};
+pub use directions::Directions;
+pub use dropout::{Dropout, DropoutPass};
+pub use functions::{exp, sigmoid, tanh};
+pub use gradcheck::{Deviation, GradCheck, gradcheck};
 pub use gates::{BurnGate, Gates};
 pub use grads::CellGrads;
 pub use init::Init;
 pub use layer::{Backward, Hook, Layer, Upstream};
 pub use lstm::{Lstm, LstmPass, LstmState};
+pub use profile::Profile;
 pub use read_out::{ReadOut, ReadOutBackward, ReadOutBuilder, ReadOutGrads};
+pub use lstm_options::LstmOptions;
+pub use lstm_steps::LstmVariantTape;
+pub use lstm_variant::{LstmNorm, LstmVariant, LstmVariantGrads};
 pub use real::Real;
 pub use rnn::{Rnn, RnnPass, RnnState};
 pub use sequence::Sequence;
 pub use space::CellSpace;
+pub use stacked::{Stacked, StackedPass};
 #[cfg(feature = "safetensors")]
 pub use state_dict::{Pytorch, StateDict};
 pub use trace::Trace;
+pub use truncated::Truncated;
 pub use unrolled::{StepCell, Unrolled, UnrolledPass};
+pub use working::Working;

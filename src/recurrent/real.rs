@@ -6,6 +6,7 @@ use ndarray::{LinalgScalar, ScalarOperand};
 use num_traits::Float;
 
 use crate::Element;
+use crate::kernel::smooth::Smooth;
 
 /// An element type with arithmetic and elementary functions: `f32` and `f64`.
 ///
@@ -25,7 +26,7 @@ use crate::Element;
 /// assert_eq!(sum_of_squares(&Array2::<f32>::from_elem((2, 2), 3.0)), 36.0);
 /// ```
 pub trait Real:
-    Element + LinalgScalar + ScalarOperand + Float + AddAssign + SubAssign + MulAssign
+    Element + Smooth + LinalgScalar + ScalarOperand + Float + AddAssign + SubAssign + MulAssign
 {
 }
 

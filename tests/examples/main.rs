@@ -41,7 +41,7 @@ fn short() -> Vec<Short> {
         names.push("engine");
     }
     if cfg!(feature = "ndarray") {
-        names.push("struct_of_arrays");
+        names.extend(["struct_of_arrays", "peephole"]);
     }
     let program = |name| (program(name), vec![]);
     names.into_iter().map(program).collect()
@@ -84,6 +84,22 @@ fn struct_of_arrays() {
         )
     );
     assert!(text.ends_with("layers.1.w is now [[0],\n [0]]\n"));
+}
+
+#[test]
+#[cfg(feature = "ndarray")]
+fn peephole() {
+    let text = printed("peephole");
+    let lines: Vec<&str> = text.lines().collect();
+    for (line, name) in lines[1..7]
+        .iter()
+        .zip(["w_in ", "w_rec ", "bias ", "peep_i ", "peep_f ", "peep_o "])
+    {
+        assert!(number_after(line, name) < 1e-7, "{line}");
+    }
+    // Silence alone would have a loss of 0.7²/16 = 0.0306.
+    assert!(number_after(lines[8], "loss") > 0.02);
+    assert!(number_after(lines[13], "loss") < 1e-3);
 }
 
 #[test]

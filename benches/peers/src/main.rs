@@ -1,12 +1,15 @@
 //! Measures steadygrad beside the code people use today, and beside the machine's limits. See README.md.
 
+mod cells;
 mod child;
 mod facts;
 mod guarded;
 mod limits;
 mod naive;
+mod options;
 mod orchestra;
 mod ours;
+mod process;
 mod sets;
 mod table;
 #[path = "../../../examples/tell/mod.rs"]
@@ -25,7 +28,7 @@ mod guarded_candle;
 use std::process::ExitCode;
 
 use child::Peer;
-use orchestra::{Options, USAGE};
+use options::{Job, Options, USAGE};
 use tell::tell;
 
 fn main() -> ExitCode {
@@ -36,8 +39,18 @@ fn main() -> ExitCode {
             Ok(mut peer) => Ok(child::serve(&mut *peer, out)?),
             Err(missing) => Ok(writeln!(out, "missing {missing}")?),
         },
+        ["cell-child", name, _] => match cells::peer(name) {
+            Ok(peer) => cells::child::serve(&peer, out),
+            Err(missing) => Ok(writeln!(out, "missing {missing}")?),
+        },
         ["--help" | "-h"] => Ok(writeln!(out, "{USAGE}")?),
-        _ => orchestra::play(&Options::parse(&words)?, out),
+        _ => {
+            let options = Options::parse(&words)?;
+            match options.job {
+                Job::Recurrent => cells::play(&options, out),
+                Job::Gradients | Job::Facts => orchestra::play(&options, out),
+            }
+        }
     })
 }
 

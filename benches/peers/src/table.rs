@@ -99,7 +99,7 @@ fn ratio(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Three significant digits, in milliseconds or microseconds.
-fn duration(ms: f64) -> String {
+pub(crate) fn duration(ms: f64) -> String {
     let (value, unit) = if ms >= 0.1 {
         (ms, "ms")
     } else {
@@ -120,7 +120,7 @@ pub(crate) fn header(rounds: usize, about: &[String]) -> String {
 }
 
 /// A line of a table.
-fn line(cells: impl IntoIterator<Item = String>) -> String {
+pub(crate) fn line(cells: impl IntoIterator<Item = String>) -> String {
     format!("| {} |", cells.into_iter().collect::<Vec<_>>().join(" | "))
 }
 

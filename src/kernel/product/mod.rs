@@ -1,0 +1,324 @@
+//! Products of matrices, of which the right one is packed once and used often.
+//!
+//! Each element is one sum along the inner dimension, in its order, whatever else is computed beside it: so the bits
+//! depend on no thread count and no way of cutting the left matrix into rows. They depend on whether the processor
+//! multiplies and adds in one rounding. A single row has a product of its own, in several sums, chosen by its caller.
+
+mod panels;
+mod tile;
+mod unit;
+
+pub(crate) use panels::Panels;
+pub(crate) use tile::Begin;
+use tile::{Place, Rows, of_columns, of_one_row, of_rows};
+pub use unit::Multiply;
+use unit::{ACROSS, OnVectors, Vectors};
+
+/// Rows of the left matrix that are done with one panel after the other while they are near.
+const NEAR: usize = 240;
+
+/// Inner elements of a product with a transposed matrix that are done together.
+const DEPTH: usize = 256;
+
+/// Most rows of a tile.
+const TALLEST: usize = 12;
+
+/// Products of less work than this stay on one thread.
+#[cfg(feature = "rayon")]
+const SEVERAL: usize = 1 << 21;
+
+/// y ← begin + x·M for rows x, `x[r·stride + k]`; y is `[rows, columns]`.
+pub(crate) fn multiply<T: Multiply>(
+    x: &[T],
+    stride: usize,
+    m: &Panels<T>,
+    begin: Begin<'_, T>,
+    y: &mut [T],
+) {
+    let columns = m.columns();
+    if y.is_empty() {
+        return;
+    }
+    #[cfg(feature = "rayon")]
+    {
+        let rows = y.len() / columns;
+        if rows > TALLEST
+            && rows * columns * m.inner() > SEVERAL
+            && rayon::current_num_threads() > 1
+        {
+            let half = rows / 2;
+            let (upper, lower) = y.split_at_mut(half * columns);
+            rayon::join(
+                || multiply(x, stride, m, begin, upper),
+                || multiply(&x[half * stride..], stride, m, begin, lower),
+            );
+            return;
+        }
+    }
+    let mut y = y;
+    let mut x = x;
+    while !y.is_empty() {
+        let rows = NEAR.min(y.len() / columns);
+        let (now, later) = y.split_at_mut(rows * columns);
+        T::on_vectors(ByRows {
+            rows: Rows { x, stride },
+            m,
+            begin,
+            y: now,
+        });
+        y = later;
+        x = x.get(rows * stride..).unwrap_or_default();
+    }
+}
+
+/// The same for a single row, which is faster in several sums.
+pub(crate) fn multiply_one<T: Multiply>(x: &[T], m: &Panels<T>, begin: Begin<'_, T>, y: &mut [T]) {
+    if !y.is_empty() {
+        T::on_vectors(ByOne { x, m, begin, y });
+    }
+}
+
+/// y ← y + xᵀ·M for a left matrix whose element (k, r) is `x[k·stride + r]`; y is `[rows, columns]`.
+pub(crate) fn add_transposed<T: Multiply>(
+    x: &[T],
+    stride: usize,
+    m: &Panels<T>,
+    y: &mut [T],
+) {
+    let columns = m.columns();
+    if y.is_empty() || m.inner() == 0 {
+        return;
+    }
+    #[cfg(feature = "rayon")]
+    {
+        let rows = y.len() / columns;
+        if rows > TALLEST
+            && rows * columns * m.inner() > SEVERAL
+            && rayon::current_num_threads() > 1
+        {
+            let half = rows / 2;
+            let (upper, lower) = y.split_at_mut(half * columns);
+            rayon::join(
+                || add_transposed(x, stride, m, upper),
+                || add_transposed(&x[half..], stride, m, lower),
+            );
+            return;
+        }
+    }
+    T::on_vectors(Transposed { x, stride, m, y });
+}
+
+/// So many rows into tiles of nearly the same height.
+#[inline(always)]
+fn tiles(rows: usize, tallest: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = rows.div_ceil(tallest).max(1);
+    (0..count).map(move |i| (i * rows / count, (i + 1) * rows / count))
+}
+
+/// Calls `$tile` with the number of rows as a constant.
+macro_rules! of_height {
+    ($height:expr, $tile:ident::<$t:ty, $u:ty>($($argument:expr),*)) => {
+        match $height {
+            1 => $tile::<$t, $u, 1>($($argument),*),
+            2 => $tile::<$t, $u, 2>($($argument),*),
+            3 => $tile::<$t, $u, 3>($($argument),*),
+            4 => $tile::<$t, $u, 4>($($argument),*),
+            5 if <$u>::ROWS >= 5 => $tile::<$t, $u, 5>($($argument),*),
+            6 if <$u>::ROWS >= 5 => $tile::<$t, $u, 6>($($argument),*),
+            7 if <$u>::ROWS >= 7 => $tile::<$t, $u, 7>($($argument),*),
+            8 if <$u>::ROWS >= 7 => $tile::<$t, $u, 8>($($argument),*),
+            9 if <$u>::ROWS >= 7 => $tile::<$t, $u, 9>($($argument),*),
+            10 if <$u>::ROWS >= 7 => $tile::<$t, $u, 10>($($argument),*),
+            11 if <$u>::ROWS >= 7 => $tile::<$t, $u, 11>($($argument),*),
+            12 if <$u>::ROWS >= 7 => $tile::<$t, $u, 12>($($argument),*),
+            _ => {}
+        }
+    };
+}
+
+struct ByRows<'a, T> {
+    rows: Rows<'a, T>,
+    m: &'a Panels<T>,
+    begin: Begin<'a, T>,
+    y: &'a mut [T],
+}
+
+impl<T: Multiply> OnVectors<T> for ByRows<'_, T> {
+    #[inline(always)]
+    fn run<U: Vectors<T>>(self, unit: U) {
+        let Self { rows, m, begin, y } = self;
+        let (inner, columns, width) = (m.inner(), m.columns(), ACROSS * U::LANES);
+        let height = y.len() / columns;
+        for (p, panel) in panels(m, inner * width).enumerate() {
+            let column = p * width;
+            for (from, to) in tiles(height, U::ROWS) {
+                let rows = Rows {
+                    x: &rows.x[from * rows.stride..],
+                    ..rows
+                };
+                let place = Place {
+                    y: &mut y[from * columns..],
+                    stride: columns,
+                    column,
+                    width: width.min(columns - column),
+                };
+                of_height!(to - from, of_rows::<T, U>(unit, rows, panel, begin, place));
+            }
+        }
+    }
+}
+
+struct ByOne<'a, T> {
+    x: &'a [T],
+    m: &'a Panels<T>,
+    begin: Begin<'a, T>,
+    y: &'a mut [T],
+}
+
+impl<T: Multiply> OnVectors<T> for ByOne<'_, T> {
+    #[inline(always)]
+    fn run<U: Vectors<T>>(self, unit: U) {
+        let Self { x, m, begin, y } = self;
+        let (inner, columns, width) = (m.inner(), m.columns(), ACROSS * U::LANES);
+        for (p, panel) in panels(m, inner * width).enumerate() {
+            let column = p * width;
+            let place = Place {
+                y: &mut *y,
+                stride: columns,
+                column,
+                width: width.min(columns - column),
+            };
+            of_one_row(unit, &x[..inner], panel, begin, place);
+        }
+    }
+}
+
+struct Transposed<'a, T> {
+    x: &'a [T],
+    stride: usize,
+    m: &'a Panels<T>,
+    y: &'a mut [T],
+}
+
+impl<T: Multiply> OnVectors<T> for Transposed<'_, T> {
+    #[inline(always)]
+    fn run<U: Vectors<T>>(self, unit: U) {
+        let Self { x, stride, m, y } = self;
+        let (inner, columns, width) = (m.inner(), m.columns(), ACROSS * U::LANES);
+        let rows = y.len() / columns;
+        let mut tile = [T::default(); DEPTH * TALLEST];
+        for first in (0..inner).step_by(DEPTH) {
+            let depth = DEPTH.min(inner - first);
+            for (from, to) in tiles(rows, U::ROWS) {
+                let height = to - from;
+                let tile = &mut tile[..depth * height];
+                let columns_of_x = x[first * stride + from..].chunks(stride);
+                for (to, x) in tile.chunks_exact_mut(height).zip(columns_of_x) {
+                    to.copy_from_slice(&x[..height]);
+                }
+                for (p, panel) in panels(m, inner * width).enumerate() {
+                    let column = p * width;
+                    let panel = &panel[first * width..][..depth * width];
+                    let place = Place {
+                        y: &mut y[from * columns..],
+                        stride: columns,
+                        column,
+                        width: width.min(columns - column),
+                    };
+                    let begin = Begin::Kept;
+                    of_height!(height, of_columns::<T, U>(unit, tile, panel, begin, place));
+                }
+            }
+        }
+    }
+}
+
+/// The panels of a matrix; where its inner dimension is nothing, as many panels of nothing.
+#[inline(always)]
+fn panels<T: Multiply>(m: &Panels<T>, len: usize) -> impl Iterator<Item = &[T]> {
+    let count = m.columns().div_ceil(T::panel());
+    let all = m.all();
+    (0..count).map(move |p| &all[p * len..][..len])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn numbers(n: usize, seed: usize) -> Vec<f64> {
+        (0..n)
+            .map(|i| ((i * 37 + seed * 11) % 101) as f64 / 16.0 - 3.0)
+            .collect()
+    }
+
+    /// Sixteenths up to 3: products and sums of some hundreds of them are exact in any order, in `f32` too.
+    fn all_products_of<T: Multiply + From<f32> + PartialEq + core::fmt::Debug>() {
+        let narrow = |xs: &[f64]| -> Vec<T> { xs.iter().map(|&x| T::from(x as f32)).collect() };
+        for rows in [0, 1, 2, 3, 5, 7, 11, 12, 13, 25, 31, 250] {
+            for (inner, columns) in [(0, 3), (1, 1), (3, 5), (7, 32), (8, 33), (50, 200), (300, 17)] {
+                let (x, m) = (numbers(rows * inner, 1), numbers(inner * columns, 2));
+                let begin = numbers(columns, 3);
+                let mut expected = Vec::new();
+                for r in 0..rows {
+                    for j in 0..columns {
+                        let products = (0..inner).map(|k| x[r * inner + k] * m[k * columns + j]);
+                        expected.push(begin[j] + products.sum::<f64>());
+                    }
+                }
+                let expected = narrow(&expected);
+                let (x, m, begin) = (narrow(&x), narrow(&m), narrow(&begin));
+                let turned = |m: &[T], rows: usize, columns: usize| -> Vec<T> {
+                    (0..rows * columns)
+                        .map(|i| m[i % rows * columns + i / rows])
+                        .collect()
+                };
+                let (mut panels, mut from_turned) = (Panels::default(), Panels::default());
+                panels.pack(&m, [inner, columns], columns);
+                from_turned.pack_transposed(&turned(&m, inner, columns), [inner, columns], inner);
+
+                let mut y = narrow(&numbers(rows * columns, 4));
+                multiply(&x, inner, &panels, Begin::Row(&begin), &mut y);
+                assert_eq!(y, expected, "{rows}x{inner}x{columns}");
+                let mut y: Vec<T> = begin.iter().copied().cycle().take(rows * columns).collect();
+                multiply(&x, inner, &from_turned, Begin::Kept, &mut y);
+                assert_eq!(y, expected, "{rows}x{inner}x{columns}");
+
+                let mut y: Vec<T> = begin.iter().copied().cycle().take(rows * columns).collect();
+                add_transposed(&turned(&x, rows, inner), rows, &panels, &mut y);
+                assert_eq!(y, expected, "transposed {rows}x{inner}x{columns}");
+
+                if rows == 1 {
+                    let mut y = narrow(&numbers(columns, 4));
+                    multiply_one(&x, &panels, Begin::Row(&begin), &mut y);
+                    assert_eq!(y, expected, "one {inner}x{columns}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_what_they_should_be() {
+        all_products_of::<f32>();
+        all_products_of::<f64>();
+    }
+
+    #[test]
+    fn a_row_comes_out_the_same_beside_any_others() {
+        let (x, m): (Vec<f32>, Vec<f32>) = (
+            numbers(40 * 19, 5).iter().map(|&x| (x / 7.0) as f32).collect(),
+            numbers(19 * 50, 6).iter().map(|&x| (x / 3.0) as f32).collect(),
+        );
+        let mut panels = Panels::default();
+        panels.pack(&m, [19, 50], 50);
+        let mut whole = [0.0; 40 * 50];
+        multiply(&x, 19, &panels, Begin::Zero, &mut whole);
+        for rows in [1, 2, 5, 9, 12, 39] {
+            let mut y = [0.0; 40 * 50];
+            for (x, y) in x.chunks(rows * 19).zip(y.chunks_mut(rows * 50)) {
+                multiply(x, 19, &panels, Begin::Zero, y);
+            }
+            assert_eq!(y, whole, "{rows}");
+        }
+    }
+}
