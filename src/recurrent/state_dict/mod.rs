@@ -32,6 +32,9 @@ pub use self::layout::Pytorch;
 /// ReadOut     weight  bias                                           nn.Linear
 /// ```
 ///
+/// The layers of a [`Stacked`](super::Stacked) have the numbers l0, l1, …, and the reverse of a
+/// [`Bidirectional`](super::Bidirectional) ends in `_reverse`; [`Pytorch`] has all of them.
+///
 /// The cells' two biases are summed; written are the sum and zeros. Numbers may come as `F64`, `F32`, `F16` or `BF16`,
 /// and are rounded once to what the layer computes with; they are written as what it computes with, so that
 /// a round trip gives every number back bit for bit.
