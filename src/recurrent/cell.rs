@@ -100,7 +100,14 @@ pub trait RecurrentCell: Layer {
             lengths.extend((0..batch).map(|b| xs.length(b).clamp(start, end) - start));
             let window = Slice::from(start..end);
             let part = xs.xs();
-            let part = Sequence::new(part.slice_axis(Axis(0), window)).lengths(&lengths)?;
+            let part = Sequence::new(part.slice_axis(Axis(0), window));
+            // Lengths that say nothing may cost something.
+            let is_full = lengths.iter().all(|&length| length == end - start);
+            let part = if is_full {
+                part
+            } else {
+                part.lengths(&lengths)?
+            };
             self.forward_into(part, &now, &mut pass)?;
             if let Some(pass) = &pass {
                 let part = pass.outputs();

@@ -1,5 +1,7 @@
 //! The gate orders of other frameworks.
 
+#![expect(clippy::needless_pass_by_value, reason = "views are given as they are")]
+
 use alloc::vec::Vec;
 
 use ndarray::{
@@ -24,9 +26,13 @@ use crate::{Error, Result};
 /// burn            input, forget, output, cell       update, reset, new  a module for each gate, [inputs, hidden]
 /// ```
 ///
-/// g, c and *cell* are the tanh that is let in; n, h and *new* likewise. In every one of them z keeps the old
-/// state: h_t = (1 − z) ⊙ n + z ⊙ h_{t−1}. Cells add their two biases, so here they are one; a GRU's n has the recurrent
-/// one inside the reset, n = tanh(W_n·x + b_n + r ⊙ (U_n·h + b_rec)), and keeps it apart as `bias_rec`.
+/// g, c and *cell* are the tanh that is let in; n, h and *new* likewise. In every one of them z keeps the old state. Cells
+/// add their two biases, so here they are one; but in a GRU's n the recurrent one lies inside the reset, and is kept
+/// apart as `bias_rec`:
+///
+/// ```text
+/// n = tanh(W_n·x_t + b_n + r ⊙ (U_n·h_{t−1} + b_rec))        h_t = (1 − z) ⊙ n + z ⊙ h_{t−1}
+/// ```
 ///
 /// A GRU that resets before the product (Keras' `reset_after=False`, ONNX's `linear_before_reset = 0`, burn's
 /// `reset_after: false`) is another function, and no order of its weights makes it this one.
@@ -151,7 +157,6 @@ impl<A: Real> Gates<A> {
     /// # Errors
     ///
     /// [`Error::Shape`] if the shapes do not go together, or are those of no cell.
-    #[expect(clippy::needless_pass_by_value, reason = "views are given as they are")]
     pub fn from_pytorch(
         weight_ih: ArrayView2<'_, A>,
         weight_hh: ArrayView2<'_, A>,
@@ -165,7 +170,7 @@ impl<A: Real> Gates<A> {
             &PYTORCH,
             &weight_ih,
             &weight_hh,
-            [
+            &[
                 or_zeros("bias_ih", &bias_ih, rows)?,
                 or_zeros("bias_hh", &bias_hh, rows)?,
             ],
@@ -200,7 +205,6 @@ impl<A: Real> Gates<A> {
     /// # Errors
     ///
     /// [`Error::Shape`] if the shapes do not go together, or are those of no cell.
-    #[expect(clippy::needless_pass_by_value, reason = "views are given as they are")]
     pub fn from_keras<D: Dimension>(
         kernel: ArrayView2<'_, A>,
         recurrent_kernel: ArrayView2<'_, A>,
@@ -220,7 +224,7 @@ impl<A: Real> Gates<A> {
             let places = biases.iter_mut().flat_map(|bias| bias.iter_mut());
             places.zip(&bias).for_each(|(place, &b)| *place = b);
         }
-        shapes.ordered(&KERAS, &kernel.t(), &recurrent_kernel.t(), biases)
+        shapes.ordered(&KERAS, &kernel.t(), &recurrent_kernel.t(), &biases)
     }
 
     /// From ONNX' `W` `[n·hidden, inputs]`, `R` `[n·hidden, hidden]` and `B` `[2·n·hidden]`, each of them of one direction,
@@ -243,7 +247,6 @@ impl<A: Real> Gates<A> {
     /// # Errors
     ///
     /// [`Error::Shape`] if the shapes do not go together, or are those of no cell.
-    #[expect(clippy::needless_pass_by_value, reason = "views are given as they are")]
     pub fn from_onnx(
         w: ArrayView2<'_, A>,
         r: ArrayView2<'_, A>,
@@ -254,7 +257,7 @@ impl<A: Real> Gates<A> {
         check("W", w.shape(), &[rows, w.ncols()])?;
         let b = or_zeros("B", &b, 2 * rows)?;
         let (b_in, b_rec) = b.view().split_at(Axis(0), rows);
-        shapes.ordered(&ONNX, &w, &r, [b_in.to_owned(), b_rec.to_owned()])
+        shapes.ordered(&ONNX, &w, &r, &[b_in.to_owned(), b_rec.to_owned()])
     }
 
     /// From the gates of a burn module, in the order of its fields: `input_gate`, `forget_gate`, `output_gate` and
@@ -318,7 +321,7 @@ impl<A: Real> Gates<A> {
             b_rec.slice_axis_mut(Axis(0), rows).assign(&b);
         }
         let [w_in, w_rec] = [stacked(&w_in)?, stacked(&w_rec)?];
-        shapes.ordered(&BURN, &w_in.view(), &w_rec.view(), biases)
+        shapes.ordered(&BURN, &w_in.view(), &w_rec.view(), &biases)
     }
 }
 
@@ -359,7 +362,7 @@ impl Shapes {
         order: &Order,
         w_in: &ArrayView2<'_, A>,
         w_rec: &ArrayView2<'_, A>,
-        biases: [Array1<A>; 2],
+        biases: &[Array1<A>; 2],
     ) -> Result<Gates<A>> {
         let order = order.of(self.gates);
         let blocks = |w: &ArrayView2<'_, A>| {
@@ -371,7 +374,7 @@ impl Shapes {
             stacked(&views)
         };
         let (mut bias, mut bias_rec) = (Array1::zeros(self.rows()), Array1::zeros(0));
-        let [b_in, b_rec] = &biases;
+        let [b_in, b_rec] = biases;
         for (to, &from) in order.iter().enumerate() {
             let mut bias = bias.slice_axis_mut(Axis(0), self.block(to));
             bias.assign(&b_in.slice_axis(Axis(0), self.block(from)));

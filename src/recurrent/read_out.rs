@@ -1,5 +1,7 @@
 //! An affine map over every step: what makes predictions of states.
 
+#![expect(clippy::needless_pass_by_value, reason = "views are given as they are")]
+
 use core::marker::PhantomData;
 
 use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
@@ -214,7 +216,6 @@ impl<A: Real> ReadOut<A> {
     /// # Errors
     ///
     /// As [`forward`](Self::forward).
-    #[expect(clippy::needless_pass_by_value, reason = "as the layers take theirs")]
     pub fn forward_into(&self, h: ArrayView3<'_, A>, outputs: &mut Array3<A>) -> Result<()> {
         self.check_parameters()?;
         let (time, batch, _) = h.dim();
@@ -299,7 +300,6 @@ impl<A: Real> ReadOut<A> {
     /// # Errors
     ///
     /// As [`backward`](Self::backward).
-    #[expect(clippy::needless_pass_by_value, reason = "as the layers take theirs")]
     pub fn backward_into(
         &self,
         h: ArrayView3<'_, A>,
@@ -449,13 +449,12 @@ impl<A: Real> ReadOutBuilder<A> {
                 found: 0.0,
             });
         }
-        let w = match self.w {
-            Some(init) => init.matrix(outputs, inputs, uniform)?,
-            None => {
-                // `Init::Uniform` goes by the rows, which of nn.Linear's rule are the inputs.
-                let w = Init::Uniform.matrix(inputs, outputs, uniform)?;
-                w.reversed_axes().as_standard_layout().into_owned()
-            }
+        let w = if let Some(init) = self.w {
+            init.matrix(outputs, inputs, uniform)?
+        } else {
+            // `Init::Uniform` goes by the rows, which of nn.Linear's rule are the inputs.
+            let w = Init::Uniform.matrix(inputs, outputs, uniform)?;
+            w.reversed_axes().as_standard_layout().into_owned()
         };
         let bias = Array1::zeros(if self.has_bias { outputs } else { 0 });
         ReadOut::new(w, bias)

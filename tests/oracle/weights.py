@@ -3,7 +3,7 @@
     python tests/oracle/weights.py
 
 writes weights.safetensors beside itself: for each net its state_dict behind "rnn.", "relu.", "lstm.", "gru.", "deep.rnn.",
-"deep.lstm." or "deep.gru." (two layers, both directions), and under the same prefix with "of." before it the inputs
+"deep.lstm." or "deep.gru." (two layers, both directions), "fc." (nn.Linear) or "proj." (proj_size), and under the same prefix with "of." before it the inputs
 ("xs") and what came out ("outputs", "h_n", "c_n"). Everything is float64. "f32.", "f16." and "bf16." are the weights of
 "lstm." in those types, and "count" is an integer, as batch normalisation keeps one.
 
@@ -29,6 +29,7 @@ nets = {
     "deep.lstm.": torch.nn.LSTM(INPUTS, HIDDEN, num_layers=2, bidirectional=True),
     "deep.gru.": torch.nn.GRU(INPUTS, HIDDEN, num_layers=2, bidirectional=True),
     "fc.": torch.nn.Linear(INPUTS, HIDDEN),
+    "proj.": torch.nn.LSTM(INPUTS, HIDDEN, proj_size=2),
 }
 for prefix, net in nets.items():
     for p in net.parameters():

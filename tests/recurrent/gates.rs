@@ -1,4 +1,5 @@
 //! Gate orders: the other framework's equations, written out, beside a cell with converted weights.
+#![expect(clippy::needless_pass_by_value, reason = "views are given as they are")]
 
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis, array, concatenate, s};
 use steadygrad::Error;

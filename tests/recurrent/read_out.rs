@@ -36,6 +36,9 @@ fn outputs_are_the_formula() {
     }
 }
 
+/// Moves one number by a step.
+type Nudge<'n> = dyn Fn(&mut ReadOut<f64>, &mut Array3<f64>, f64) + 'n;
+
 #[test]
 fn gradients_are_central_differences() {
     const STEP: f64 = 1e-6;
@@ -46,7 +49,7 @@ fn gradients_are_central_differences() {
         };
         let back = map.backward(h.view(), d_outputs.view()).unwrap();
         // The loss is linear in each, so differences are exact but for rounding.
-        let slope = |nudge: &dyn Fn(&mut ReadOut<f64>, &mut Array3<f64>, f64)| {
+        let slope = |nudge: &Nudge<'_>| {
             let [up, down] = [STEP, -STEP].map(|step| {
                 let (mut map, mut h) = (map.clone(), h.clone());
                 nudge(&mut map, &mut h, step);

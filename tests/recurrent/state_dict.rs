@@ -214,23 +214,19 @@ fn numbers_that_are_no_weights_are_refused() {
 
 #[test]
 fn a_sum_of_biases_that_no_number_holds_is_refused() {
-    let mut tensors = String::new();
-    for (k, name) in ["bias_hh_l0", "bias_ih_l0", "weight_hh_l0", "weight_ih_l0"]
-        .iter()
-        .enumerate()
-    {
+    let names = ["bias_hh_l0", "bias_ih_l0", "weight_hh_l0", "weight_ih_l0"];
+    let tensors = names.iter().enumerate().map(|(k, name)| {
         let shape = if name.starts_with('b') {
             "[1]"
         } else {
             "[1,1]"
         };
         let (start, end) = (4 * k, 4 * k + 4);
-        tensors += &format!(
-            r#","{name}":{{"dtype":"F32","shape":{shape},"data_offsets":[{start},{end}]}}"#
-        );
-    }
+        format!(r#""{name}":{{"dtype":"F32","shape":{shape},"data_offsets":[{start},{end}]}}"#)
+    });
+    let tensors = tensors.collect::<Vec<_>>().join(",");
     let data: Vec<u8> = [f32::MAX; 4].iter().flat_map(|x| x.to_le_bytes()).collect();
-    let file = raw(&format!("{{{}}}", &tensors[1..]), &data);
+    let file = raw(&format!("{{{tensors}}}"), &data);
     let mut rnn = Rnn::<f32>::builder(1, 1)
         .activation(Activation::Tanh)
         .build(&mut uniform(1))

@@ -1,5 +1,7 @@
 //! The cross-entropy of yes or no.
 
+#![expect(clippy::needless_pass_by_value, reason = "views are given as they are")]
+
 use ndarray::{Array3, ArrayView3, Axis};
 use num_traits::Float;
 
@@ -65,10 +67,6 @@ pub fn bernoulli<'a, A: Real>(
 /// # Errors
 ///
 /// As [`bernoulli`].
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a view is given like the logits"
-)]
 pub fn bernoulli_into<'a, A: Real>(
     logits: impl Into<Counted<'a, A>>,
     targets: ArrayView3<'_, A>,

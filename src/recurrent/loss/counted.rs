@@ -1,5 +1,7 @@
 //! Which steps count, and the mean over them.
 
+#![expect(clippy::needless_pass_by_value, reason = "views are given as they are")]
+
 use ndarray::{Array3, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut1, Axis};
 
 use crate::recurrent::linear::{check, make_room};

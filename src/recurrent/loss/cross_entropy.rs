@@ -1,5 +1,7 @@
 //! The cross-entropy of classes.
 
+#![expect(clippy::needless_pass_by_value, reason = "views are given as they are")]
+
 use ndarray::{Array3, ArrayView2};
 use num_traits::Float;
 
@@ -69,10 +71,6 @@ pub fn cross_entropy<'a, A: Real>(
 /// # Errors
 ///
 /// As [`cross_entropy`].
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a view is given like the logits"
-)]
 pub fn cross_entropy_into<'a, A: Real>(
     logits: impl Into<Counted<'a, A>>,
     targets: ArrayView2<'_, usize>,

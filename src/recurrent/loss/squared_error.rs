@@ -1,5 +1,7 @@
 //! The squared error.
 
+#![expect(clippy::needless_pass_by_value, reason = "views are given as they are")]
+
 use ndarray::{Array3, ArrayView3, Axis, Zip};
 
 use super::Counted;
@@ -62,10 +64,6 @@ pub fn squared_error<'a, A: Real>(
 /// # Errors
 ///
 /// As [`squared_error`].
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a view is given like the outputs"
-)]
 pub fn squared_error_into<'a, A: Real>(
     outputs: impl Into<Counted<'a, A>>,
     targets: ArrayView3<'_, A>,

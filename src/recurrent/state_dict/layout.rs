@@ -3,13 +3,26 @@
 use alloc::vec::Vec;
 
 use super::part::{Load, Save};
-use crate::Result;
-use crate::recurrent::{Layer, Lstm, ReadOut, Real, Rnn};
+use crate::recurrent::{
+    Bidirectional, Checkpointed, Dropout, Layer, Lstm, LstmVariant, ReadOut, Real, Rnn, Stacked,
+    Unrolled,
+};
+use crate::set::Two;
+use crate::{Error, Result};
 
 /// A layer whose weights [`StateDict`](super::StateDict) reads and writes under PyTorch's names.
 ///
-/// The trait is sealed: it is implemented for the layers that PyTorch has too, and for a `Vec` of cells, which are
-/// layers by number.
+/// ```text
+/// Rnn, Lstm, ReadOut            nn.RNN, nn.LSTM, nn.Linear
+/// an Lstm with a projection     nn.LSTM(…, proj_size)
+/// Stacked                       num_layers: weight_ih_l0, weight_ih_l1, …
+/// Bidirectional                 bidirectional=True: weight_ih_l0 and weight_ih_l0_reverse, …
+/// Dropout, Checkpointed         what they hold
+/// ```
+///
+/// PyTorch's deep bidirectional nets run both directions of a layer before the next: `Stacked(vec![Bidirectional, …])`.
+///
+/// The trait is sealed.
 ///
 /// # Examples
 ///
@@ -64,11 +77,46 @@ macro_rules! cell {
 cell!(Rnn);
 cell!(Lstm);
 
-/// Layers from the lowest up: `nn.LSTM(…, num_layers)`.
-impl<L: Layout + Layer> Layout for Vec<L> {
+/// An LSTM with options of which PyTorch has none but the projection; clips have no weights.
+impl<A: Real> Layout for Unrolled<LstmVariant<A>> {
+    fn load(&mut self, from: &mut Load<'_>) -> Result<()> {
+        has_pytorchs_weights(&self.cell)?;
+        from.tensor("weight_ih", &mut self.cell.w_in)?;
+        from.tensor("weight_hh", &mut self.cell.w_rec)?;
+        if let Some(w_proj) = &mut self.cell.w_proj {
+            from.tensor("weight_hr", w_proj)?;
+        }
+        from.biases(&mut self.cell.bias, None)
+    }
+
+    fn save(&self, to: &mut Save<'_>) -> Result<()> {
+        has_pytorchs_weights(&self.cell)?;
+        to.tensor("weight_ih", &self.cell.w_in);
+        to.tensor("weight_hh", &self.cell.w_rec);
+        if let Some(w_proj) = &self.cell.w_proj {
+            to.tensor("weight_hr", w_proj);
+        }
+        to.biases(&self.cell.bias, None);
+        Ok(())
+    }
+}
+
+fn has_pytorchs_weights<A: Real>(cell: &LstmVariant<A>) -> Result<()> {
+    if cell.norm.is_none() && !cell.options().coupled {
+        return Ok(());
+    }
+    Err(Error::Weights {
+        what: "layer".into(),
+        expected: "one that PyTorch has".into(),
+        found: "an LSTM with coupled gates or layer normalisation".into(),
+    })
+}
+
+/// Layers from the lowest up, by number.
+impl<L: Layout + Layer> Layout for Stacked<Vec<L>> {
     fn load(&mut self, from: &mut Load<'_>) -> Result<()> {
         let mut below = 0;
-        for layer in self {
+        for layer in &mut self.0 {
             layer.load(&mut from.layer(below))?;
             below += layer.layers();
         }
@@ -77,11 +125,57 @@ impl<L: Layout + Layer> Layout for Vec<L> {
 
     fn save(&self, to: &mut Save<'_>) -> Result<()> {
         let mut below = 0;
-        for layer in self {
+        for layer in &self.0 {
             layer.save(&mut to.layer(below))?;
             below += layer.layers();
         }
         Ok(())
+    }
+}
+
+impl<A: Layout + Layer, B: Layout> Layout for Stacked<Two<A, B>> {
+    fn load(&mut self, from: &mut Load<'_>) -> Result<()> {
+        let Two(lower, upper) = &mut self.0;
+        lower.load(from)?;
+        upper.load(&mut from.layer(lower.layers()))
+    }
+
+    fn save(&self, to: &mut Save<'_>) -> Result<()> {
+        let Two(lower, upper) = &self.0;
+        lower.save(to)?;
+        upper.save(&mut to.layer(lower.layers()))
+    }
+}
+
+impl<L: Layout> Layout for Bidirectional<L> {
+    fn load(&mut self, from: &mut Load<'_>) -> Result<()> {
+        self.forwards.load(from)?;
+        self.reverse.load(&mut from.reverse())
+    }
+
+    fn save(&self, to: &mut Save<'_>) -> Result<()> {
+        self.forwards.save(to)?;
+        self.reverse.save(&mut to.reverse())
+    }
+}
+
+impl<L: Layout + Layer> Layout for Dropout<L> {
+    fn load(&mut self, from: &mut Load<'_>) -> Result<()> {
+        self.layer.load(from)
+    }
+
+    fn save(&self, to: &mut Save<'_>) -> Result<()> {
+        self.layer.save(to)
+    }
+}
+
+impl<L: Layout> Layout for Checkpointed<L> {
+    fn load(&mut self, from: &mut Load<'_>) -> Result<()> {
+        self.layer.load(from)
+    }
+
+    fn save(&self, to: &mut Save<'_>) -> Result<()> {
+        self.layer.save(to)
     }
 }
 

@@ -32,6 +32,9 @@ pub use self::layout::Pytorch;
 /// ReadOut     weight  bias                                           nn.Linear
 /// ```
 ///
+/// The layers of a [`Stacked`](super::Stacked) have the numbers l0, l1, …, and the reverse of a
+/// [`Bidirectional`](super::Bidirectional) ends in `_reverse`; [`Pytorch`] has all of them.
+///
 /// The cells' two biases are summed; written are the sum and zeros. Numbers may come as `F64`, `F32`, `F16` or `BF16`,
 /// and are rounded once to what the layer computes with; they are written as what it computes with, so that
 /// a round trip gives every number back bit for bit.
@@ -286,14 +289,13 @@ impl<'a> StateDict<'a> {
     fn get(&self, name: &str, expected: impl Into<String>) -> Result<&Tensor<'a>> {
         self.tensors.get(name).ok_or_else(|| {
             const SOME: usize = 8;
-            let mut found = String::from("none");
-            for (k, other) in self.tensors.keys().take(SOME).enumerate() {
-                found += if k == 0 { " among " } else { ", " };
-                found += &format!("{other:?}");
-            }
-            if self.tensors.len() > SOME {
-                found += &format!(" and {} more", self.tensors.len() - SOME);
-            }
+            let some = self.tensors.keys().take(SOME);
+            let some: Vec<String> = some.map(|name| format!("{name:?}")).collect();
+            let found = match self.tensors.len() {
+                0 => String::from("none at all"),
+                all if all <= SOME => format!("none among {}", some.join(", ")),
+                all => format!("none among {} and {} more", some.join(", "), all - SOME),
+            };
             tensor_error(name, expected, found)
         })
     }

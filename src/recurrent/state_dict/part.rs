@@ -61,10 +61,6 @@ impl Load<'_> {
     }
 
     /// The same file, for the layer that runs from the end.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a layer of both directions comes")
-    )]
     pub(super) fn reverse(&mut self) -> Load<'_> {
         let mut load = self.again();
         load.place.reverse = true;
@@ -176,10 +172,6 @@ impl Save<'_> {
     }
 
     /// The same file, for the layer that runs from the end.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a layer of both directions comes")
-    )]
     pub(super) fn reverse(&mut self) -> Save<'_> {
         let mut save = self.again();
         save.place.reverse = true;

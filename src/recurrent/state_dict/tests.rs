@@ -9,8 +9,13 @@ use ndarray::{Array, Array1, Array2, Array3, ArrayView3, Axis, Dimension, concat
 use super::layout::Layout;
 use super::part::{Load, Save};
 use super::{Pytorch, StateDict};
+use crate::Error;
 use crate::Result;
-use crate::recurrent::{Activation, Gates, Layer, Lstm, ReadOut, Rnn};
+use crate::recurrent::{
+    Activation, Bidirectional, Checkpointed, Directions, Dropout, Gates, Layer, Lstm, LstmState,
+    ReadOut, Rnn, RnnState, Stacked, Trace,
+};
+use crate::set::Two;
 
 const FILE: &[u8] = include_bytes!("../../../tests/oracle/weights.safetensors");
 
@@ -38,19 +43,60 @@ trait Runs: Pytorch {
     fn run(&self, xs: ArrayView3<'_, f64>) -> (Array3<f64>, Vec<Array2<f64>>);
 }
 
-impl Runs for Rnn<f64> {
-    fn run(&self, xs: ArrayView3<'_, f64>) -> (Array3<f64>, Vec<Array2<f64>>) {
-        let pass = self.forward(xs, &self.zero_state(xs.dim().1)).unwrap();
-        (pass.outputs().to_owned(), vec![pass.final_state().h])
+/// The parts of a state as PyTorch has them: of each layer and direction h, and of an LSTM c.
+trait Parts {
+    fn parts(self, to: &mut Vec<Vec<Array2<f64>>>);
+}
+
+impl Parts for RnnState<f64> {
+    fn parts(self, to: &mut Vec<Vec<Array2<f64>>>) {
+        to.push(vec![self.h]);
     }
 }
 
-impl Runs for Lstm<f64> {
+impl Parts for LstmState<f64> {
+    fn parts(self, to: &mut Vec<Vec<Array2<f64>>>) {
+        to.push(vec![self.h, self.c]);
+    }
+}
+
+impl<P: Parts> Parts for Directions<P> {
+    fn parts(self, to: &mut Vec<Vec<Array2<f64>>>) {
+        self.forwards.parts(to);
+        self.reverse.parts(to);
+    }
+}
+
+impl<P: Parts> Parts for Vec<P> {
+    fn parts(self, to: &mut Vec<Vec<Array2<f64>>>) {
+        self.into_iter().for_each(|part| part.parts(to));
+    }
+}
+
+impl<P: Parts, Q: Parts> Parts for Two<P, Q> {
+    fn parts(self, to: &mut Vec<Vec<Array2<f64>>>) {
+        self.0.parts(to);
+        self.1.parts(to);
+    }
+}
+
+impl<L: Layer<Elem = f64> + Pytorch> Runs for L
+where
+    L::State: Parts,
+{
     fn run(&self, xs: ArrayView3<'_, f64>) -> (Array3<f64>, Vec<Array2<f64>>) {
         let pass = self.forward(xs, &self.zero_state(xs.dim().1)).unwrap();
-        let end = pass.final_state();
-        (pass.outputs().to_owned(), vec![end.h, end.c])
+        let mut ends = Vec::new();
+        pass.final_state().parts(&mut ends);
+        (pass.outputs().to_owned(), in_pytorchs_order(&ends))
     }
+}
+
+/// All h, then all c.
+fn in_pytorchs_order(ends: &[Vec<Array2<f64>>]) -> Vec<Array2<f64>> {
+    let parts = 0..ends[0].len();
+    let parts = parts.flat_map(|part| ends.iter().map(move |end| end[part].clone()));
+    parts.collect()
 }
 
 /// PyTorch's equations for a GRU, written out, over weights as the crate keeps them.
@@ -108,10 +154,10 @@ fn turned(xs: &Array3<f64>) -> ArrayView3<'_, f64> {
     turned
 }
 
-/// Two directions side by side, of as many layers as there are: nn.LSTM(…, num_layers=2, bidirectional=True).
-struct Deep<C>(Vec<[C; 2]>);
+/// Two directions side by side, of as many layers as there are: `nn.LSTM(…, num_layers=2, bidirectional=True)`.
+struct Deep(Vec<[Gru; 2]>);
 
-impl<C: Layout> Layout for Deep<C> {
+impl Layout for Deep {
     fn load(&mut self, from: &mut Load<'_>) -> Result<()> {
         for (up, [forwards, reverse]) in self.0.iter_mut().enumerate() {
             let mut from = from.layer(up);
@@ -131,7 +177,7 @@ impl<C: Layout> Layout for Deep<C> {
     }
 }
 
-impl<C: Runs> Runs for Deep<C> {
+impl Runs for Deep {
     fn run(&self, xs: ArrayView3<'_, f64>) -> (Array3<f64>, Vec<Array2<f64>>) {
         let (mut xs, mut ends) = (xs.to_owned(), Vec::new());
         for [forwards, reverse] in &self.0 {
@@ -141,10 +187,7 @@ impl<C: Runs> Runs for Deep<C> {
             ends.push(end);
             xs = concatenate![Axis(2), there, turned(&back)];
         }
-        // All h, then all c: each [layers·directions, batch, hidden] in PyTorch.
-        let parts = ends[0].len();
-        let ends = (0..parts).flat_map(|part| ends.iter().map(move |end| end[part].clone()));
-        (xs, ends.collect())
+        (xs, in_pytorchs_order(&ends))
     }
 }
 
@@ -166,8 +209,8 @@ fn gru(inputs: usize) -> Gru {
     }
 }
 
-fn deep<C>(cell: impl Fn(usize) -> C) -> Deep<C> {
-    Deep(vec![[cell(2), cell(2)], [cell(6), cell(6)]])
+fn both<L: Clone>(cell: L) -> Bidirectional<L> {
+    Bidirectional::new(cell.clone(), cell)
 }
 
 /// The net as PyTorch saved it, and as this crate saves it again, computes what PyTorch computed.
@@ -206,9 +249,45 @@ fn single_nets_are_pytorchs() {
 
 #[test]
 fn layers_and_directions_are_pytorchs() {
-    computes_the_same("deep.rnn.", || deep(|inputs| rnn(inputs, Activation::Tanh)));
-    computes_the_same("deep.lstm.", || deep(lstm));
-    computes_the_same("deep.gru.", || deep(gru));
+    let tanh = |inputs| both(rnn(inputs, Activation::Tanh));
+    computes_the_same("deep.rnn.", || Stacked(vec![tanh(2), tanh(6)]));
+    computes_the_same("deep.lstm.", || Stacked(vec![both(lstm(2)), both(lstm(6))]));
+    computes_the_same("deep.gru.", || {
+        Deep(vec![[gru(2), gru(2)], [gru(6), gru(6)]])
+    });
+}
+
+#[test]
+fn wrappers_have_the_weights_of_what_they_hold() {
+    computes_the_same("lstm.", || Checkpointed::new(lstm(2)).every(2).unwrap());
+    computes_the_same("lstm.", || Dropout::new(lstm(2), 0.5).unwrap());
+    computes_the_same("deep.lstm.", || {
+        let below = Dropout::new(both(lstm(2)), 0.5).unwrap();
+        Stacked(Two(below, both(lstm(6))))
+    });
+    // A nest counts its layers through.
+    computes_the_same("deep.lstm.", || {
+        Stacked(Two(
+            Stacked(vec![both(lstm(2))]),
+            Stacked(vec![both(lstm(6))]),
+        ))
+    });
+}
+
+#[test]
+fn a_projection_is_pytorchs_and_other_options_are_not() {
+    let builder = || Lstm::builder(2, 3);
+    let half = &mut || 0.5;
+    computes_the_same("proj.", || {
+        builder().projection(2).build(&mut || 0.5).unwrap()
+    });
+    let mut coupled = builder().coupled().build(half).unwrap();
+    let mut normed = builder().layer_norm().build(half).unwrap();
+    for cell in [&mut coupled, &mut normed] {
+        let error = file().load("lstm.", cell).unwrap_err();
+        assert!(matches!(error, Error::Weights { .. }), "{error}");
+        assert!(StateDict::default().insert("", cell).is_err());
+    }
 }
 
 #[test]
