@@ -67,22 +67,24 @@ use crate::{Element, Result, TensorSet, TensorSetMut, tensor_set};
 /// | [`w_proj`](super::LstmBuilder::w_proj) | an [`Init`](super::Init) | without a projection | |
 ///
 /// Of one option named twice the last word counts. A peephole is no option; it is a cell of its own in the example
-/// `peephole`. An option costs speed: the steps are
-/// taken one by one, each with its own products and memory. The plain [`Lstm`](super::Lstm) pays nothing for that.
+/// `peephole`. An option costs speed: the steps are taken one by one, each with its own products and memory. The plain
+/// [`Lstm`](super::Lstm) pays nothing for that.
 ///
 /// # The way back
 ///
-/// With dh and dc the gradients that reach step t, d the gradient of what follows it, and the lines of options that
-/// are not there left out:
+/// With dh and dc the gradients with respect to `h_t` and `c_t`, sums over the batch, and without the lines of options
+/// that are not there:
 ///
 /// ```text
 /// dW_proj += dhᵀ·m    dm = dh·W_proj                                projection; else dm = dh
 /// do = dm ⊙ tanh u    du = dm ⊙ o ⊙ (1 − tanh² u)                   u: what the tanh is taken of
+/// dgain_c += Σ du ⊙ N(c)    dshift_c += Σ du
 /// dc ← dc + Nᵀ(gain_c ⊙ du)                                         layer_norm; else dc ← dc + du
 /// dc ← 0 where |f ⊙ c_{t−1} + i ⊙ g| > cell_clip
 /// df = dc ⊙ c_{t−1}    di = dc ⊙ g    dg = dc ⊙ i                   coupled: df = dc ⊙ (c_{t−1} − g), no di
 /// dz = [di ⊙ i(1 − i)  df ⊙ f(1 − f)  dg ⊙ (1 − g²)  do ⊙ o(1 − o)]
 /// dz ← 0 where |z| > gate_clip
+/// dgain_in += Σ dz ⊙ N(a)    dgain_rec += Σ dz ⊙ N(r)               a = x_t·W_inᵀ, r = h_{t−1}·W_recᵀ
 /// db += Σ dz    da = Nᵀ(gain_in ⊙ dz)    dr = Nᵀ(gain_rec ⊙ dz)     without layer_norm da = dr = dz
 /// dW_in += daᵀ·x    dx = da·W_in    dW_rec += drᵀ·h_{t−1}    dh ← dr·W_rec    dc ← dc ⊙ f
 ///
