@@ -9,6 +9,8 @@ use steadygrad::{Guard, Norm, OnNonFinite, Step, TensorMut, Verdict, clip, detec
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<i64> = const { Cell::new(0) };
+    static PEAK: Cell<i64> = const { Cell::new(0) };
 }
 
 /// Counts what each thread asks of the heap.
@@ -19,24 +21,36 @@ fn count() {
     let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
 }
 
+/// Counts bytes that come or go.
+fn weigh(bytes: i64) {
+    let _ = BYTES.try_with(|all| {
+        all.set(all.get() + bytes);
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(all.get())));
+    });
+}
+
 // SAFETY: every call is passed on to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        weigh(layout.size() as i64);
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
+        weigh(layout.size() as i64);
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
+        weigh(size as i64 - layout.size() as i64);
         unsafe { System.realloc(at, layout, size) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        weigh(-(layout.size() as i64));
         unsafe { System.dealloc(at, layout) }
     }
 }
@@ -48,6 +62,15 @@ fn allocations(f: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
     f();
     ALLOCATIONS.get() - before
+}
+
+/// By how many bytes this thread's memory grew at most.
+#[cfg(feature = "ndarray")]
+fn peak(f: impl FnOnce()) -> i64 {
+    let before = BYTES.get();
+    PEAK.set(before);
+    f();
+    PEAK.get() - before
 }
 
 #[test]
@@ -442,3 +465,7 @@ mod cells {
         assert_eq!(later, [0, 2]);
     }
 }
+
+#[cfg(feature = "ndarray")]
+#[path = "allocation/wrappers.rs"]
+mod wrappers;

@@ -45,7 +45,8 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     type Elem: Real;
     /// What it carries from step to step; also the gradient with respect to that.
     type State: TensorSetMut + Clone + 'static;
-    /// How a hook gets the gradient of one step: of a cell, `&'t mut Self::State`.
+    /// How a hook gets the gradient of one step: of a cell, `&'t mut Self::State`; of layers of several kinds, a
+    /// `&'t mut dyn TensorSetMut`.
     type At<'t>: TensorSetMut;
     /// What a forward pass keeps for the backward pass.
     type Pass: Trace<Elem = Self::Elem, State = Self::State>;
@@ -65,6 +66,23 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     fn layers(&self) -> usize {
+        1
+    }
+
+    /// In how many directions it runs along a sequence: two if a part of it starts at the end. A sequence can be cut into
+    /// segments, each of which begins in the state where the last one ended, only for a layer of one direction.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::recurrent::{Bidirectional, Layer, Rnn};
+    ///
+    /// let rnn = Rnn::<f32>::builder(2, 5).build(&mut || 0.5)?;
+    /// assert_eq!(rnn.directions(), 1);
+    /// assert_eq!(Bidirectional::new(rnn.clone(), rnn).directions(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    fn directions(&self) -> usize {
         1
     }
 
@@ -171,7 +189,7 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     /// # Errors
     ///
     /// [`Error::Shape`] if the inputs or the state do not fit the layer, [`Error::TooLarge`] if what is to be kept
-    /// does not fit into memory, and [`Error::Count`] if some of the sequences are padded, which no layer takes yet.
+    /// does not fit into memory, and [`Error::Count`] if some of the sequences are padded and the layer takes no padding.
     fn forward<'a>(
         &self,
         xs: impl Into<Sequence<'a, Self::Elem>>,
@@ -190,6 +208,9 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     /// gradient-flow profile `‖∂L/∂h_t‖`), change it in
     /// place (clipping per step), or break: then neither step t nor any before it is propagated, which is
     /// truncated backpropagation through time. Gradients with respect to what lies before the cut are zero.
+    ///
+    /// Of sequences of different [lengths](Sequence::lengths), those that have ended before step t have zeros in their
+    /// rows, whatever a hook writes there; what came in for their final state appears at their own last step.
     ///
     /// # Examples
     ///
@@ -259,8 +280,8 @@ pub trait Layer: TensorSetMut + Sized + 'static {
 
 /// What a backward pass shows each step's gradient to: `at(place, dL/ds_t)`.
 ///
-/// The gradient comes as what the layer says ([`Layer::At`]): for a cell, its state, to be changed in place. See
-/// [`Layer::backward_with`].
+/// The gradient comes as what the layer says ([`Layer::At`]): for a cell, its state, to be changed in place; for layers of
+/// several kinds, a set of tensors, which is measured and edited in the same words. See [`Layer::backward_with`].
 ///
 /// # Examples
 ///
@@ -485,7 +506,7 @@ impl<L: Layer> Backward<L> {
 }
 
 /// What is to be said of a layer that says it succeeded and left nothing.
-fn nothing(what: &'static str) -> Error {
+pub(super) fn nothing(what: &'static str) -> Error {
     Error::Count {
         what,
         expected: 1,

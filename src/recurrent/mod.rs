@@ -10,7 +10,8 @@
 //! Factors above one make it explode, factors below one make it vanish. [`Rnn`] shows both in their
 //! purest form, [`Lstm`] carries a state past the product, [`Init`] sets the factors at the start, and
 //! the hook of [`Layer::backward_with`] shows the gradient at every step, to be measured, edited or cut off.
-//! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`].
+//! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`], and [`gradcheck`] says whether its
+//! gradients are right.
 //!
 //! ```text
 //! Sequence, State ─► Layer::forward ─► Pass (a Trace: outputs, final state)
@@ -19,6 +20,17 @@
 //! ```
 //!
 //! Arrays are `[time, batch, features]`. Formulas, gate order and weight shapes are PyTorch's.
+//!
+//! | layer of layers | is |
+//! |---|---|
+//! | [`Stacked`] | layers on each other: a list of one kind, or two of any, nested for more |
+//! | [`Bidirectional`] | one from the start of the sequence, one from its end |
+//! | [`Dropout`] | a layer some of whose inputs are left out: between the layers of a stack |
+//! | [`Checkpointed`] | a layer that keeps every k-th state and computes the rest again |
+//!
+//! Each is a [`Layer`], with gradients of everything that went in and a hook at every step of every layer; they go into
+//! each other. Sequences of different lengths in one batch are a [`Sequence`] with lengths, streams without an end are
+//! [`Truncated`] into windows, and a [`Profile`] takes down ‖∂`L/∂h_t`‖.
 //!
 //! # Examples
 //!
@@ -129,33 +141,53 @@
 
 mod activation;
 mod at;
+mod bidirectional;
 mod builder;
 mod cell;
+mod checkpointed;
+mod directions;
+mod dropout;
+mod gradcheck;
 mod grads;
 mod init;
 mod layer;
+mod lengths;
 mod linear;
 mod lstm;
 mod orthogonal;
+mod profile;
 mod real;
 mod rnn;
+mod rows;
 mod scratch;
 mod sequence;
 mod space;
+mod stacked;
 mod trace;
+mod truncated;
 mod unrolled;
+mod working;
 
 pub use activation::Activation;
 pub use at::At;
+pub use bidirectional::{Bidirectional, BidirectionalPass, Merge};
 pub use builder::{LstmBuilder, RnnBuilder};
 pub use cell::RecurrentCell;
+pub use checkpointed::{Checkpointed, CheckpointedPass};
+pub use directions::Directions;
+pub use dropout::{Dropout, DropoutPass};
+pub use gradcheck::{Deviation, GradCheck, gradcheck};
 pub use grads::CellGrads;
 pub use init::Init;
 pub use layer::{Backward, Hook, Layer, Upstream};
 pub use lstm::{Lstm, LstmPass, LstmState};
+pub use profile::Profile;
 pub use real::Real;
 pub use rnn::{Rnn, RnnPass, RnnState};
 pub use sequence::Sequence;
 pub use space::CellSpace;
+pub use stacked::{Stacked, StackedPass};
 pub use trace::Trace;
+pub use truncated::Truncated;
 pub use unrolled::{StepCell, Unrolled, UnrolledPass};
+pub use working::Working;

@@ -40,7 +40,7 @@ pub trait Trace {
     /// ```
     fn outputs(&self) -> ArrayView3<'_, Self::Elem>;
 
-    /// The state after the last step; after none, the initial one.
+    /// The state after the last step, of each sequence its own; after none, the initial one.
     ///
     /// # Examples
     ///
@@ -64,4 +64,26 @@ pub trait Trace {
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     fn final_state(&self) -> Self::State;
+
+    /// Writes the [final state](Self::final_state) over another state: for whoever carries it on and on. What a layer
+    /// keeps can often be copied without asking for memory; where nothing better is known, a new one is made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::Array3;
+    /// use steadygrad::recurrent::{Layer, Lstm, Trace};
+    ///
+    /// let lstm = Lstm::<f64>::builder(1, 2).build(&mut || 0.75)?;
+    /// let (xs, mut state, mut pass) = (Array3::ones((10, 3, 1)), lstm.zero_state(3), None);
+    /// for _ in 0..3 {
+    ///     lstm.forward_into(xs.view(), &state, &mut pass)?;
+    ///     pass.iter().for_each(|pass| pass.final_state_into(&mut state));
+    /// }
+    /// assert_eq!(pass.map(|pass| pass.final_state()), Some(state));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    fn final_state_into(&self, state: &mut Self::State) {
+        *state = self.final_state();
+    }
 }

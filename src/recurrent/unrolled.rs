@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix3};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix3};
 use num_traits::Zero;
 
+use super::lengths::Lengths;
 use super::linear::{check, make_room};
 use super::{At, Backward, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream};
 use crate::set::{Visitor, VisitorMut};
@@ -198,6 +199,10 @@ pub trait StepCell: TensorSetMut + 'static {
 /// The names of its tensors are those of the cell. Of the memory of an earlier pass, outputs, input gradients and the
 /// list of tapes are used again; states, tapes and zero gradients are what the cell makes anew each time.
 ///
+/// Of sequences of different [lengths](Sequence::lengths) the cell never sees the padding: past the end of a sequence it
+/// steps from that sequence's last state with an input of zeros, and what comes out of it is dropped. For that, each
+/// part of the state must be `[batch, …]`.
+///
 /// # Examples
 ///
 /// ```
@@ -272,6 +277,7 @@ pub struct UnrolledPass<C: StepCell> {
     tapes: Vec<C::Tape>,
     outputs: Array3<C::Elem>,
     final_state: C::State,
+    lengths: Lengths,
 }
 
 impl<C: StepCell> fmt::Debug for UnrolledPass<C> {
@@ -333,6 +339,10 @@ impl<C: StepCell> Trace for UnrolledPass<C> {
     fn final_state(&self) -> C::State {
         self.final_state()
     }
+
+    fn final_state_into(&self, state: &mut C::State) {
+        state.clone_from(&self.final_state);
+    }
 }
 
 impl<C: StepCell> Layer for Unrolled<C> {
@@ -353,11 +363,13 @@ impl<C: StepCell> Layer for Unrolled<C> {
         s0: &C::State,
         pass: &mut Option<UnrolledPass<C>>,
     ) -> Result<()> {
-        let (mut tapes, mut outputs) = match pass.take() {
-            Some(last) => (last.tapes, last.outputs),
-            None => (Vec::new(), Array3::zeros((0, 0, 0))),
+        let (mut tapes, mut outputs, mut lengths) = match pass.take() {
+            Some(last) => (last.tapes, last.outputs, last.lengths),
+            None => (Vec::new(), Array3::zeros((0, 0, 0)), Lengths::default()),
         };
-        let xs = xs.into().unpadded()?;
+        let xs = xs.into();
+        lengths.keep(&xs);
+        let xs = xs.xs();
         let (time, batch, inputs) = xs.dim();
         let shape = (batch, self.cell.output(s0).ncols());
         check("state", self.cell.output(s0).shape(), &[shape.0, shape.1])?;
@@ -369,11 +381,21 @@ impl<C: StepCell> Layer for Unrolled<C> {
             found: Vec::from([time]),
         })?;
         let mut state = s0.clone();
-        for (x, mut row) in xs.outer_iter().zip(outputs.outer_iter_mut()) {
-            let (next, tape) = self.cell.step_forward(x, &state)?;
+        let mut unpadded = Array2::zeros((0, 0));
+        for (t, (x, mut row)) in xs.outer_iter().zip(outputs.outer_iter_mut()).enumerate() {
+            let x = if lengths.are_padded() {
+                unpadded.clone_from(&x.to_owned());
+                lengths.zero_ended(t, &mut unpadded);
+                unpadded.view()
+            } else {
+                x
+            };
+            let (mut next, tape) = self.cell.step_forward(x, &state)?;
             let output = self.cell.output(&next);
             check("output of a step", output.shape(), row.shape())?;
             row.assign(&output);
+            lengths.zero_ended(t, &mut row);
+            lengths.keep_ended(t, &state, &mut next)?;
             tapes.push(tape);
             state = next;
         }
@@ -382,6 +404,7 @@ impl<C: StepCell> Layer for Unrolled<C> {
             tapes,
             outputs,
             final_state: state,
+            lengths,
         });
         Ok(())
     }
@@ -404,6 +427,7 @@ impl<C: StepCell> Layer for Unrolled<C> {
             Ix3(time, batch, pass.inputs),
         )?;
         d_inputs.fill(Zero::zero());
+        let lengths = &pass.lengths;
         let mut d_state = match d.final_state {
             Some(given) => {
                 let found = self.cell.output(given);
@@ -412,12 +436,14 @@ impl<C: StepCell> Layer for Unrolled<C> {
             }
             None => self.cell.zero_state(batch),
         };
+        lengths.zero_ended_rows(time.saturating_sub(1), &mut d_state)?;
         let mut stopped_at = None;
         for (t, tape) in pass.tapes.iter().enumerate().rev() {
+            lengths.enter_ending_rows(t + 1, d.final_state, &mut d_state)?;
             let mut d_output = self.cell.output_mut(&mut d_state);
             check("pass states", &[batch, outputs], d_output.shape())?;
             if let Some(d_outputs) = &d.outputs {
-                d_output += &d_outputs.index_axis(Axis(0), t);
+                lengths.add_running(t, d_outputs, &mut d_output);
             }
             if at(At::time(t), &mut d_state)?.is_break() {
                 stopped_at = Some(At::time(t));
@@ -426,9 +452,14 @@ impl<C: StepCell> Layer for Unrolled<C> {
             }
             let found = self.cell.output(&d_state);
             check("state from the hook", found.shape(), &[batch, outputs])?;
-            let d_x = d_inputs.index_axis_mut(Axis(0), t);
+            let mut d_x = d_inputs.index_axis_mut(Axis(0), t);
+            lengths.zero_ended_rows(t, &mut d_state)?;
             self.cell
-                .step_backward(tape, &mut d_state, d_x, &mut grads)?;
+                .step_backward(tape, &mut d_state, d_x.view_mut(), &mut grads)?;
+            lengths.zero_ended(t, &mut d_x);
+        }
+        if stopped_at.is_none() {
+            lengths.enter_ending_rows(0, d.final_state, &mut d_state)?;
         }
         let mut next = Backward::new(grads, d_inputs, d_state);
         next.stopped_at = stopped_at;

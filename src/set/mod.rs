@@ -7,6 +7,7 @@ mod named;
 mod names;
 mod pairing;
 mod structs;
+mod two;
 
 pub use arithmetic::{accumulate, axpy, copy, scale, zero};
 #[doc(hidden)]
@@ -14,6 +15,7 @@ pub use named::{visit_under, visit_under_mut};
 #[doc(hidden)]
 pub use names::field_name;
 pub(crate) use pairing::{Found, Pairing};
+pub use two::Two;
 
 use self::names::{join, with_digits};
 use crate::Result;

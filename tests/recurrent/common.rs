@@ -2,9 +2,10 @@
 
 use ndarray::{Array1, Array2, Array3, Dimension};
 use steadygrad::recurrent::{
-    Activation, Backward, Init, Layer, Lstm, LstmState, Real, RecurrentCell, Rnn, RnnState, Trace,
+    Activation, Backward, Init, Layer, Lstm, LstmState, Real, RecurrentCell, Rnn, RnnState,
     Upstream,
 };
+use steadygrad::{Tensor, TensorMut, TensorSet, TensorSetMut};
 
 /// Numbers uniform in [0, 1), the same for the same seed (the `SplitMix64` generator).
 pub(crate) fn uniform(seed: u64) -> impl FnMut() -> f64 {
@@ -30,6 +31,27 @@ pub(crate) const ACTIVATIONS: [Activation; 4] = [
     Activation::Sigmoid,
     Activation::Identity,
 ];
+
+/// Numbers for every element of a set, whatever tensors it is made of.
+pub(crate) fn fill<S: TensorSetMut + ?Sized>(set: &mut S, mut draw: impl FnMut() -> f64) {
+    let f = &mut |_: &str, tensor: &mut dyn TensorMut| {
+        (0..tensor.len()).try_for_each(|k| tensor.write(k, &[draw()]))
+    };
+    set.visit_mut(f).unwrap();
+}
+
+/// Every element of a set.
+pub(crate) fn numbers<S: TensorSet + ?Sized>(set: &S) -> Vec<f64> {
+    let mut numbers = Vec::new();
+    set.visit(&mut |_, tensor| {
+        let mut values = vec![0.0; tensor.len()];
+        tensor.read(0, &mut values)?;
+        numbers.append(&mut values);
+        Ok(())
+    })
+    .unwrap();
+    numbers
+}
 
 /// The tensors of a cell and of its states, by name, so that one test can walk over any cell.
 pub(crate) trait Named:
@@ -104,21 +126,6 @@ impl<C: Named> Problem<C> {
         }
         self.d_final = Some(d_final);
         self
-    }
-
-    /// Σ `d_outputs` ⊙ outputs + Σ `d_final` ⊙ final state, whose gradients with respect to both are just these.
-    pub(crate) fn loss(&self) -> C::Elem {
-        let pass = self.pass();
-        let mut loss = (&pass.outputs() * &self.d_outputs).sum();
-        if let Some(mut d_final) = self.d_final.clone() {
-            let mut end = pass.final_state();
-            for ((_, d), (_, s)) in C::state(&mut d_final).iter().zip(C::state(&mut end)) {
-                for (d, s) in d.iter().zip(s) {
-                    loss += *d * *s;
-                }
-            }
-        }
-        loss
     }
 
     pub(crate) fn upstream(&self) -> Upstream<'_, C> {

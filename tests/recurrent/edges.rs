@@ -2,8 +2,10 @@
 
 use ndarray::{Array1, Array2, Array3, Axis};
 use steadygrad::recurrent::{
-    Activation, Init, Layer, Lstm, LstmState, RecurrentCell, Rnn, RnnState, Trace,
+    Activation, Backward, Bidirectional, Checkpointed, Dropout, GradCheck, Init, Layer, Lstm,
+    LstmState, Merge, Profile, RecurrentCell, Rnn, RnnState, Stacked, Trace, Truncated,
 };
+use steadygrad::set::Two;
 use steadygrad::spectral::{spectral_norm, spectral_radius};
 use steadygrad::{Error, Result};
 
@@ -399,10 +401,13 @@ fn public_types_cross_threads() {
     check::<Rnn<f32>>();
     check::<steadygrad::recurrent::RnnBuilder<f32>>();
     check::<steadygrad::recurrent::RnnPass<f32>>();
-    check::<steadygrad::recurrent::Backward<Rnn<f32>>>();
+    check::<Backward<Rnn<f32>>>();
     check::<Lstm<f64>>();
     check::<steadygrad::recurrent::LstmBuilder<f64>>();
     check::<steadygrad::recurrent::LstmPass<f64>>();
-    check::<steadygrad::recurrent::Backward<Lstm<f64>>>();
+    check::<Backward<Lstm<f64>>>();
     check::<(Activation, Init)>();
+    check::<Backward<Stacked<Vec<Bidirectional<Lstm<f32>>>>>>();
+    check::<<Stacked<Two<Rnn<f32>, Checkpointed<Dropout<Lstm<f32>>>>> as Layer>::Pass>();
+    check::<(Profile, GradCheck, Truncated<Lstm<f32>>, Merge)>();
 }

@@ -10,23 +10,24 @@ use crate::common::distance;
 /// Sums of at most some hundred terms, in another order than `PyTorch`'s.
 const BOUND: f64 = 1e-12;
 
-struct Case {
-    title: String,
-    tensors: HashMap<String, (Vec<usize>, Vec<f64>)>,
+/// A net that `PyTorch` ran, and what came of it.
+pub(crate) struct Case {
+    pub(crate) title: String,
+    pub(crate) tensors: HashMap<String, (Vec<usize>, Vec<f64>)>,
 }
 
 impl Case {
-    fn kind(&self) -> &str {
+    pub(crate) fn kind(&self) -> &str {
         self.title.split(' ').next().unwrap()
     }
 
-    fn array<D: ndarray::Dimension>(&self, name: &str) -> ndarray::Array<f64, D> {
+    pub(crate) fn array<D: ndarray::Dimension>(&self, name: &str) -> ndarray::Array<f64, D> {
         let (shape, numbers) = &self.tensors[name];
         let array = ndarray::ArrayD::from_shape_vec(shape.clone(), numbers.clone()).unwrap();
         array.into_dimensionality().unwrap()
     }
 
-    fn agrees<'a>(&self, name: &str, found: impl IntoIterator<Item = &'a f64>) {
+    pub(crate) fn agrees<'a>(&self, name: &str, found: impl IntoIterator<Item = &'a f64>) {
         let off = distance(found, &self.tensors[name].1);
         assert!(off < BOUND, "{}: {name} off by {off:e}", self.title);
     }
@@ -42,11 +43,13 @@ impl Case {
 }
 
 fn cases() -> Vec<Case> {
+    read(include_str!("../oracle/recurrent.txt"))
+}
+
+/// The cases that a script has printed.
+pub(crate) fn read(text: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
-    for line in include_str!("../oracle/recurrent.txt")
-        .lines()
-        .filter(|l| !l.starts_with('#'))
-    {
+    for line in text.lines().filter(|l| !l.starts_with('#')) {
         let (name, rest) = line.split_once(' ').unwrap();
         if name == "case" {
             cases.push(Case {

@@ -145,7 +145,6 @@ fn padding_is_refused<C: Named<Elem = f64>>(problem: &Problem<C>) {
 fn lengths_are_checked_and_padding_is_refused() {
     padding_is_refused(&Problem::new(rnn(Activation::Tanh, 2, 4, 1.2), 6, 2, 2, 4));
     padding_is_refused(&Problem::new(lstm(2, 4), 6, 2, 2, 4));
-    padding_is_refused(&Problem::new(elman(), 6, 2, 2, 4));
     let xs = Array3::<f64>::zeros((6, 2, 2));
     assert_eq!(
         message(Sequence::new(xs.view()).lengths(&[6])),

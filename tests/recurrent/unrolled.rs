@@ -10,7 +10,7 @@ use crate::common::{Named, Problem, distance, rnn};
 
 /// [`Rnn`]'s equations as a user would write them down.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Elman(Rnn<f64>);
+pub(crate) struct Elman(pub(crate) Rnn<f64>);
 
 impl TensorSet for Elman {
     fn visit<'a>(&'a self, f: &mut steadygrad::Visitor<'_, 'a>) -> Result<()> {
