@@ -2,7 +2,7 @@
 
 
 use ndarray::Array3;
-use steadygrad::recurrent::{Backward, Layer, Lstm, Rnn, Upstream};
+use steadygrad::recurrent::{Backward, Checkpointed, Layer, Lstm, Rnn, Upstream};
 use steadygrad::{Measurement, SliceMut};
 
 use super::case::{Case, Cell, Shape};
@@ -45,9 +45,9 @@ pub(crate) fn plain(case: &Case) -> Made {
 }
 
 /// The cell that keeps every √time-th state and computes the others again.
-pub(crate) fn checkpointed(_case: &Case) -> Option<Box<dyn Trainer>> {
-    // As soon as there is one: of_each_cell!(case, |cell| Checkpointed::new(cell).every(case.shape.time.isqrt())?)
-    None
+pub(crate) fn checkpointed(case: &Case) -> Made {
+    let every = case.shape.time.isqrt();
+    of_each_cell!(case, |cell| Checkpointed::new(cell).every(every)?)
 }
 
 /// Draws that only have to be valid: all weights are overwritten.
