@@ -357,12 +357,10 @@ impl<A: Real> Layer for Lstm<A> {
         pack_transposed(&self.w_in, &mut weights.input);
         pack_transposed(&self.w_rec, &mut weights.recurrent);
         let bias = self.bias.as_standard_layout();
+        let projection = Projection::new(kept.view(), &weights.input, slice(&bias));
+        projection.begin(gates);
         let forwards = Forwards {
-            projection: Projection {
-                xs: kept.view(),
-                weights: &weights.input,
-                bias: bias.as_slice().unwrap_or_default(),
-            },
+            projection,
             recurrent: &weights.recurrent,
             lengths,
             batch,

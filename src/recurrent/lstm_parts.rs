@@ -26,7 +26,6 @@ pub(super) struct Forwards<'a, A> {
 impl<A: Real> Forwards<'_, A> {
     pub(super) fn run(mut self) {
         let units = self.hidden.dim().2;
-        self.projection.begin(&mut self.gates);
         for (t, mut z) in self.gates.outer_iter_mut().enumerate() {
             let (before, mut h) = around(&mut self.hidden, t);
             let (c_before, mut c) = around(&mut self.cells, t);
@@ -54,12 +53,12 @@ impl<A: Real> Part for Forwards<'_, A> {
     }
 
     fn split(self, first: usize) -> (Self, Self) {
-        let (xs, other_xs) = self.projection.xs.split_at(Axis(1), first);
+        let (projection, other_projection) = self.projection.split(first);
         let (gates, other_gates) = self.gates.split_at(Axis(1), first);
         let (cells, other_cells) = self.cells.split_at(Axis(1), first);
         let (hidden, other_hidden) = self.hidden.split_at(Axis(1), first);
         let other = Self {
-            projection: Projection { xs: other_xs, ..self.projection },
+            projection: other_projection,
             first: self.first + first,
             gates: other_gates,
             cells: other_cells,
@@ -67,7 +66,7 @@ impl<A: Real> Part for Forwards<'_, A> {
             ..self
         };
         let these = Self {
-            projection: Projection { xs, ..self.projection },
+            projection,
             gates,
             cells,
             hidden,

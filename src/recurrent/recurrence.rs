@@ -4,7 +4,7 @@
 use core::ops::Range;
 
 use ndarray::{
-    Array1, Array2, Array3, ArrayRef, ArrayRef2, ArrayView3, ArrayViewMut3, Axis, Dimension, Slice,
+    Array1, Array2, Array3, ArrayRef, ArrayRef2, ArrayRef3, ArrayView3, Axis, Dimension, Slice,
 };
 
 use super::Real;
@@ -16,6 +16,9 @@ const ROWS: usize = 512;
 
 /// Sequences in a part of a batch, at the least: fewer do not fill the registers.
 const FEWEST: usize = 4;
+
+/// Bytes of weights that a near cache holds beside all else.
+const NEAR: usize = 1 << 18;
 
 /// Steps of a batch whose gradients are summed together.
 pub(super) fn segments(time: usize, batch: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
@@ -75,36 +78,45 @@ pub(super) fn step<A: Real>(
 
 /// The input projections x·Wᵀ + b of all steps of some sequences, where their states or gates will be.
 ///
-/// Of a few sequences all steps at once, or rows would be too few for the registers; of more, step by step, and what is
-/// written is still near when the step wants it.
+/// Of a few sequences all steps at once, or rows would be too few for the registers, and so with weights that no near
+/// cache holds. Otherwise step by step: what is written is still near when the step wants it.
+#[derive(Clone, Copy)]
 pub(super) struct Projection<'a, A> {
-    pub(super) xs: ArrayView3<'a, A>,
-    pub(super) weights: &'a Panels<A>,
-    pub(super) bias: &'a [A],
+    xs: ArrayView3<'a, A>,
+    weights: &'a Panels<A>,
+    bias: &'a [A],
+    is_at_once: bool,
 }
 
-impl<A: Real> Projection<'_, A> {
-    /// Before the first step.
-    pub(super) fn begin(&self, to: &mut ArrayViewMut3<'_, A>) {
-        if self.is_at_once()
-            && let (Some(xs), Some(to)) = (self.xs.as_slice(), to.as_slice_mut())
-        {
-            self.project(xs, to);
+impl<'a, A: Real> Projection<'a, A> {
+    pub(super) fn new(xs: ArrayView3<'a, A>, weights: &'a Panels<A>, bias: &'a [A]) -> Self {
+        let bytes = xs.dim().2 * bias.len() * size_of::<A>();
+        Self {
+            xs,
+            weights,
+            bias,
+            is_at_once: xs.dim().1 < FEWEST || bytes > NEAR,
+        }
+    }
+
+    /// That of the first so many sequences, and that of the others.
+    pub(super) fn split(self, first: usize) -> (Self, Self) {
+        let (xs, others) = self.xs.split_at(Axis(1), first);
+        (Self { xs, ..self }, Self { xs: others, ..self })
+    }
+
+    /// Before the first step, for the whole batch.
+    pub(super) fn begin(&self, to: &mut ArrayRef3<A>) {
+        if self.is_at_once {
+            self.project(slice(&self.xs), slice_mut(to));
         }
     }
 
     /// Before step t.
     pub(super) fn step(&self, t: usize, to: &mut [A]) {
-        let x = self.xs.index_axis(Axis(0), t);
-        if !self.is_at_once()
-            && let Some(x) = x.as_slice()
-        {
-            self.project(x, to);
+        if !self.is_at_once {
+            self.project(slice(&self.xs.index_axis(Axis(0), t)), to);
         }
-    }
-
-    fn is_at_once(&self) -> bool {
-        self.xs.dim().1 < FEWEST
     }
 
     fn project(&self, xs: &[A], to: &mut [A]) {

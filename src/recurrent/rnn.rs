@@ -330,12 +330,11 @@ impl<A: Real> Layer for Rnn<A> {
         pack_transposed(&self.w_in, &mut weights.input);
         pack_transposed(&self.w_rec, &mut weights.recurrent);
         let bias = self.bias.as_standard_layout();
+        let projection = Projection::new(kept.view(), &weights.input, slice(&bias));
+        // Projections are written where the states will be, and each step finishes its own.
+        projection.begin(&mut hidden.slice_axis_mut(Axis(0), Slice::from(1..)));
         let forwards = Forwards {
-            projection: Projection {
-                xs: kept.view(),
-                weights: &weights.input,
-                bias: slice(&bias),
-            },
+            projection,
             recurrent: &weights.recurrent,
             activation: self.activation,
             lengths,

@@ -1,6 +1,6 @@
 //! Some sequences of a batch on their way through a vanilla cell.
 
-use ndarray::{ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Slice};
+use ndarray::{ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis};
 
 use super::lengths::Lengths;
 use super::linear::around;
@@ -24,9 +24,6 @@ pub(super) struct Forwards<'a, A> {
 impl<A: Real> Forwards<'_, A> {
     pub(super) fn run(mut self) {
         let (times, _, units) = self.hidden.dim();
-        // Projections are written where the states will be, and each step finishes its own.
-        let mut states = self.hidden.slice_axis_mut(Axis(0), Slice::from(1..));
-        self.projection.begin(&mut states);
         for t in 0..times - 1 {
             let (before, mut h) = around(&mut self.hidden, t);
             let rows = slice_mut(&mut h);
@@ -44,22 +41,16 @@ impl<A: Real> Part for Forwards<'_, A> {
     }
 
     fn split(self, first: usize) -> (Self, Self) {
-        let (xs, other_xs) = self.projection.xs.split_at(Axis(1), first);
+        let (projection, other_projection) = self.projection.split(first);
         let (hidden, other_hidden) = self.hidden.split_at(Axis(1), first);
         let other = Self {
-            projection: Projection {
-                xs: other_xs,
-                ..self.projection
-            },
+            projection: other_projection,
             first: self.first + first,
             hidden: other_hidden,
             ..self
         };
         let these = Self {
-            projection: Projection {
-                xs,
-                ..self.projection
-            },
+            projection,
             hidden,
             ..self
         };

@@ -21,7 +21,7 @@ const NEAR: usize = 240;
 
 /// Inner elements of a product with a transposed matrix that are done together: of them a panel stays in the nearest
 /// cache.
-const DEPTH: usize = 128;
+const DEPTH: usize = 256;
 
 /// Tiles of its rows that are then done with one panel after the other.
 const TILES: usize = 8;

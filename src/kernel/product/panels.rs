@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use super::unit::Multiply;
+use super::unit::{LANES, Multiply, WIDEST};
 
 /// Bytes of a cache line: a register that lies across two of them takes two loads.
 const LINE: usize = 64;
@@ -12,8 +12,7 @@ const LINE: usize = 64;
 /// Rows that are turned together, so that what cache lines hold is used while it is near.
 const TURNED: usize = 64;
 
-/// A matrix `[inner, columns]`, cut into panels as wide as a tile of the processor; in a panel, row follows row. The last
-/// one is as many registers wide as it must be.
+/// A matrix `[inner, columns]`, cut into panels, none wider than a tile of the processor; in a panel, row follows row.
 ///
 /// What it holds is made anew by each `pack…`, so a copy holds nothing and any two are equal.
 pub(crate) struct Panels<T> {
@@ -31,14 +30,17 @@ pub(super) struct Span {
     pub(super) width: usize,
 }
 
+/// So many columns in panels of nearly the same width: a narrow one leaves registers empty.
 fn spans<T: Multiply>(columns: usize) -> impl Iterator<Item = Span> {
     let [lanes, width] = T::widths();
-    (0..columns).step_by(width).map(move |first| {
-        let columns = width.min(columns - first);
+    let registers = columns.div_ceil(lanes);
+    let count = columns.div_ceil(width);
+    (0..count).map(move |i| {
+        let [first, end] = [i, i + 1].map(|i| i * registers / count * lanes);
         Span {
             first,
-            columns,
-            width: columns.next_multiple_of(lanes),
+            columns: end.min(columns) - first,
+            width: end - first,
         }
     })
 }
@@ -75,12 +77,17 @@ impl<T: Multiply> Panels<T> {
     /// Takes the transpose of rows: element (k, j) is `m[j·stride + k]`.
     pub(crate) fn pack_transposed(&mut self, m: &[T], dims: [usize; 2], stride: usize) {
         self.make_room(dims);
+        // Whole rows come near faster than one element of each at a time.
+        let mut near = [T::default(); TURNED * WIDEST * LANES];
         for (span, panel) in self.panels_mut() {
             let parts = panel.chunks_mut(TURNED * span.width);
             for (part, k) in parts.zip((0..).step_by(TURNED)) {
                 let len = part.len() / span.width;
-                for j in 0..span.columns {
-                    let row = &m[(span.first + j) * stride + k..][..len];
+                let rows = near.chunks_exact_mut(len);
+                for (row, m) in rows.zip(m[span.first * stride..].chunks(stride).take(span.columns)) {
+                    row.copy_from_slice(&m[k..][..len]);
+                }
+                for (j, row) in near.chunks_exact(len).take(span.columns).enumerate() {
                     for (to, x) in part[j..].iter_mut().step_by(span.width).zip(row) {
                         *to = *x;
                     }

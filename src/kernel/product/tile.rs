@@ -1,6 +1,6 @@
 //! A tile of a product: some rows by one panel, whose sums stay in registers.
 
-use super::unit::{Apart, Vectors, WIDEST};
+use super::unit::{Apart, LANES, Vectors, WIDEST};
 
 /// What a product begins with.
 #[derive(Clone, Copy, Debug)]
@@ -166,9 +166,6 @@ impl<T: Copy + Default, U: Vectors<T>, const C: usize> Apart for OfOneRow<'_, T,
         store(unit, &[sum], begin, place);
     }
 }
-
-/// Lanes of the widest register.
-const LANES: usize = 16;
 
 #[inline(always)]
 fn store<T: Copy + Default, U: Vectors<T>, const R: usize, const C: usize>(

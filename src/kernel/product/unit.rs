@@ -52,6 +52,9 @@ pub trait Multiply: Copy + Default + Send + Sync + 'static {
     fn widths() -> [usize; 2];
 }
 
+/// Lanes of the widest register.
+pub(super) const LANES: usize = 16;
+
 /// Most registers of columns in a tile.
 pub(super) const WIDEST: usize = 3;
 
