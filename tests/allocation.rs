@@ -419,14 +419,7 @@ mod cells {
             let d = Upstream::outputs(d.view()).final_state(&d_final);
             let pass = pass.as_ref().unwrap();
             let back = allocations(|| {
-                layer
-                    .backward_into(
-                        pass,
-                        d,
-                        None,
-                        &mut back,
-                    )
-                    .unwrap();
+                layer.backward_into(pass, d, None, &mut back).unwrap();
             });
             [made, back]
         };

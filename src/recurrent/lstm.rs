@@ -5,7 +5,9 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2, Ix3, Sl
 use super::lengths::Lengths;
 use super::linear::{begin, check, keep, make_room, state_shape, trajectory};
 use super::lstm_parts::{Backwards, Forwards};
-use super::recurrence::{Found, Projection, Weights, over_threads, pack, pack_transposed, segments, slice};
+use super::recurrence::{
+    Found, Projection, Weights, over_threads, pack, pack_transposed, segments, slice,
+};
 use super::{
     At, Backward, CellGrads, CellSpace, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream,
 };
@@ -357,7 +359,8 @@ impl<A: Real> Layer for Lstm<A> {
         pack_transposed(&self.w_in, &mut weights.input);
         pack_transposed(&self.w_rec, &mut weights.recurrent);
         let bias = self.bias.as_standard_layout();
-        let projection = Projection::new(kept.view(), &weights.input, slice(&bias));
+        let projection =
+            Projection::new(kept.view(), &weights.input, slice(&bias), 4 * self.hidden());
         projection.begin(gates);
         let forwards = Forwards {
             projection,
@@ -381,14 +384,26 @@ impl<A: Real> Layer for Lstm<A> {
         mut at: Option<&mut Hook<'_, Self>>,
         back: &mut Option<Backward<Self>>,
     ) -> Result<()> {
-        let mut next = back
-            .take()
-            .unwrap_or_else(|| Backward::new(CellGrads::none(), Array3::zeros((0, 0, 0)), LstmState::none()));
+        let mut next = back.take().unwrap_or_else(|| {
+            Backward::new(
+                CellGrads::none(),
+                Array3::zeros((0, 0, 0)),
+                LstmState::none(),
+            )
+        });
         self.check_parameters()?;
         let (time, batch, inputs) = pass.xs.dim();
         let (hidden, columns) = (self.hidden(), 4 * self.hidden());
-        check("pass inputs", pass.xs.shape(), &[time, batch, self.inputs()])?;
-        check("pass states", pass.hidden.shape(), &[time + 1, batch, hidden])?;
+        check(
+            "pass inputs",
+            pass.xs.shape(),
+            &[time, batch, self.inputs()],
+        )?;
+        check(
+            "pass states",
+            pass.hidden.shape(),
+            &[time + 1, batch, hidden],
+        )?;
         d.check_outputs(&[time, batch, hidden])?;
         if let Some(d) = d.final_state {
             let what = ["final state h gradients", "final state c gradients"];
@@ -418,7 +433,8 @@ impl<A: Real> Layer for Lstm<A> {
             let mut start = steps.start;
             if let Some(at) = &mut at {
                 for t in steps.clone().rev() {
-                    Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state).arrive(t);
+                    Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state)
+                        .arrive(t);
                     if at(At::time(t), d_state)?.is_break() {
                         (*stopped_at, start) = (Some(At::time(t)), t + 1);
                         break;
@@ -427,15 +443,19 @@ impl<A: Real> Layer for Lstm<A> {
                     self.check_state(d_state, batch, what)?;
                     lengths.zero_ended(t, &mut d_state.h);
                     lengths.zero_ended(t, &mut d_state.c);
-                    Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state).step(t, steps.start);
+                    Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state)
+                        .step(t, steps.start);
                 }
             } else {
-                over_threads(Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state), &|mut part| {
-                    for t in steps.clone().rev() {
-                        part.arrive(t);
-                        part.step(t, steps.start);
-                    }
-                });
+                over_threads(
+                    Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state),
+                    &|mut part| {
+                        for t in steps.clone().rev() {
+                            part.arrive(t);
+                            part.step(t, steps.start);
+                        }
+                    },
+                );
             }
             let found = Found::new(slice(&d_z), columns, batch, &steps, start);
             let all = [(0..columns, 0)];

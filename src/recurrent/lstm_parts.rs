@@ -2,13 +2,13 @@
 
 use ndarray::{ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis};
 
+use super::Real;
 use super::lengths::Lengths;
 use super::linear::around;
 use super::lstm::{LstmPass, LstmState};
 use super::recurrence::{Arriving, Part, Projection, slice, slice_mut, step};
-use super::Real;
 use crate::kernel::gates;
-use crate::kernel::product::{Begin, Panels};
+use crate::kernel::product::{Begin, Panels, Rows};
 
 /// Some sequences on their way forwards.
 pub(super) struct Forwards<'a, A> {
@@ -31,11 +31,14 @@ impl<A: Real> Forwards<'_, A> {
             let (c_before, mut c) = around(&mut self.cells, t);
             let z = slice_mut(&mut z);
             self.projection.step(t, z);
-            step(self.batch, slice(&before), units, self.recurrent, Begin::Kept, z);
+            let x = Rows::new(slice(&before), units);
+            step(self.batch, x, self.recurrent, Begin::Kept, z, 4 * units);
             let states = slice_mut(&mut h).chunks_exact_mut(units.max(1));
             let cells = slice_mut(&mut c).chunks_exact_mut(units.max(1));
             let cells = cells.zip(slice(&c_before).chunks_exact(units.max(1)));
-            for ((z, h), (c, c_before)) in z.chunks_exact_mut(4 * units.max(1)).zip(states).zip(cells) {
+            for ((z, h), (c, c_before)) in
+                z.chunks_exact_mut(4 * units.max(1)).zip(states).zip(cells)
+            {
                 let (i, z) = z.split_at_mut(units);
                 let (f, z) = z.split_at_mut(units);
                 let (g, o) = z.split_at_mut(units);
@@ -117,21 +120,30 @@ impl<'a, A: Real> Backwards<'a, A> {
     }
 
     pub(super) fn arrive(&mut self, t: usize) {
-        self.arriving.enter(t, self.given.map(|d| &d.h), &mut self.d_h);
-        self.arriving.enter(t, self.given.map(|d| &d.c), &mut self.d_c);
+        self.arriving
+            .enter(t, self.given.map(|d| &d.h), &mut self.d_h);
+        self.arriving
+            .enter(t, self.given.map(|d| &d.c), &mut self.d_c);
         self.arriving.add(t, &mut self.d_h);
     }
 
     /// Through step t, of a segment that begins with step `start`.
     pub(super) fn step(&mut self, t: usize, start: usize) {
         let units = self.cells.dim().2;
-        let (z, c) = (self.gates.index_axis(Axis(0), t), self.cells.index_axis(Axis(0), t + 1));
+        let (z, c) = (
+            self.gates.index_axis(Axis(0), t),
+            self.cells.index_axis(Axis(0), t + 1),
+        );
         let before = self.cells.index_axis(Axis(0), t);
         let mut d_z = self.d_z.index_axis_mut(Axis(0), t - start);
         let d_z = slice_mut(&mut d_z);
         let d_h = slice_mut(&mut self.d_h);
-        let rows = d_z.chunks_exact_mut(4 * units.max(1)).zip(slice(&z).chunks_exact(4 * units.max(1)));
-        let cells = slice(&c).chunks_exact(units.max(1)).zip(slice(&before).chunks_exact(units.max(1)));
+        let rows = d_z
+            .chunks_exact_mut(4 * units.max(1))
+            .zip(slice(&z).chunks_exact(4 * units.max(1)));
+        let cells = slice(&c)
+            .chunks_exact(units.max(1))
+            .zip(slice(&before).chunks_exact(units.max(1)));
         let d_cells = slice_mut(&mut self.d_c).chunks_exact_mut(units.max(1));
         let d_states = d_cells.zip(d_h.chunks_exact(units.max(1)));
         for (((d_z, z), (c, before)), (d_c, d_h)) in rows.zip(cells).zip(d_states) {
@@ -141,7 +153,8 @@ impl<'a, A: Real> Backwards<'a, A> {
             let (d_g, d_o) = d_z.split_at_mut(units);
             gates::lstm_back(units, i, f, g, o, before, c, d_h, d_c, d_i, d_f, d_g, d_o);
         }
-        step(self.batch, d_z, 4 * units, self.recurrent, Begin::Zero, d_h);
+        let d_z = Rows::new(d_z, 4 * units);
+        step(self.batch, d_z, self.recurrent, Begin::Zero, d_h, units);
     }
 }
 

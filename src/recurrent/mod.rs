@@ -158,6 +158,9 @@ mod gradcheck;
 pub mod coming_from {}
 mod gates;
 mod grads;
+mod gru;
+mod gru_builder;
+mod gru_parts;
 mod init;
 mod layer;
 mod layer_norm;
@@ -200,6 +203,8 @@ pub use functions::{exp, sigmoid, tanh};
 pub use gates::{BurnGate, Gates};
 pub use gradcheck::{Deviation, GradCheck, gradcheck};
 pub use grads::CellGrads;
+pub use gru::{Gru, GruGrads, GruPass};
+pub use gru_builder::GruBuilder;
 pub use init::Init;
 pub use layer::{Backward, Hook, Layer, Upstream};
 pub use lstm::{Lstm, LstmPass, LstmState};

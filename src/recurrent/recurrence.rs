@@ -9,7 +9,7 @@ use ndarray::{
 
 use super::Real;
 use super::lengths::Lengths;
-use crate::kernel::product::{Begin, Panels, add_transposed, multiply, multiply_one};
+use crate::kernel::product::{Begin, Panels, Rows, add_transposed, multiply, multiply_one};
 
 /// Rows, of time and batch, whose gradients are summed together: what they take stays in a cache.
 const ROWS: usize = 512;
@@ -48,7 +48,7 @@ pub(super) fn pack<A: Real>(w: &ArrayRef2<A>, panels: &mut Panels<A>) {
     if let Some(w) = w.as_slice() {
         panels.pack(w, [rows, columns], columns);
     } else if let Some(w) = w.t().as_slice() {
-        panels.pack_transposed(w, [rows, columns], rows);
+        panels.pack_transposed(w, [rows, columns], 0);
     } else {
         pack(&w.as_standard_layout(), panels);
     }
@@ -59,20 +59,41 @@ pub(super) fn pack_transposed<A: Real>(w: &ArrayRef2<A>, panels: &mut Panels<A>)
     pack(&w.t(), panels);
 }
 
-/// The product that each step takes of so many sequences. A batch of one has its own, which is no matter of where the
-/// row comes from: so a batch may be cut into parts.
+/// [`pack_transposed`], with the last so many rows of W before the others.
+pub(super) fn pack_last_first_transposed<A: Real>(
+    w: &ArrayRef2<A>,
+    last: usize,
+    panels: &mut Panels<A>,
+) {
+    let (rows, columns) = w.dim();
+    let w = w.as_standard_layout();
+    panels.pack_transposed(slice(&w), [columns, rows], rows - last);
+}
+
+/// [`pack`], with the last so many rows of W before the others.
+pub(super) fn pack_last_first<A: Real>(w: &ArrayRef2<A>, last: usize, panels: &mut Panels<A>) {
+    let (rows, columns) = w.dim();
+    let w = w.as_standard_layout();
+    let (others, these) = slice(&w).split_at((rows - last) * columns);
+    panels.make_room([rows, columns]);
+    panels.fill(these, 0..last, columns);
+    panels.fill(others, last..rows, columns);
+}
+
+/// The product that each step takes of so many sequences; rows of y lie `stride` apart. A batch of one has its own, which
+/// is no matter of where the row comes from: so a batch may be cut into parts.
 pub(super) fn step<A: Real>(
     batch: usize,
-    x: &[A],
-    stride: usize,
+    x: Rows<'_, A>,
     m: &Panels<A>,
     begin: Begin<'_, A>,
     y: &mut [A],
+    stride: usize,
 ) {
-    if batch == 1 {
-        multiply_one(x, m, begin, y);
+    if batch == 1 && !y.is_empty() {
+        multiply_one(x, m, begin, &mut y[..m.columns()]);
     } else {
-        multiply(x, stride, m, begin, y);
+        multiply(x, m, begin, y, stride);
     }
 }
 
@@ -85,16 +106,24 @@ pub(super) struct Projection<'a, A> {
     xs: ArrayView3<'a, A>,
     weights: &'a Panels<A>,
     bias: &'a [A],
+    /// Columns of what it is written to, of which it leaves the first ones to others.
+    columns: usize,
     is_at_once: bool,
 }
 
 impl<'a, A: Real> Projection<'a, A> {
-    pub(super) fn new(xs: ArrayView3<'a, A>, weights: &'a Panels<A>, bias: &'a [A]) -> Self {
+    pub(super) fn new(
+        xs: ArrayView3<'a, A>,
+        weights: &'a Panels<A>,
+        bias: &'a [A],
+        columns: usize,
+    ) -> Self {
         let bytes = xs.dim().2 * bias.len() * size_of::<A>();
         Self {
             xs,
             weights,
             bias,
+            columns,
             is_at_once: xs.dim().1 < FEWEST || bytes > NEAR,
         }
     }
@@ -120,8 +149,11 @@ impl<'a, A: Real> Projection<'a, A> {
     }
 
     fn project(&self, xs: &[A], to: &mut [A]) {
-        let inputs = self.xs.dim().2;
-        multiply(xs, inputs, self.weights, Begin::Row(self.bias), to);
+        let Some(to) = to.get_mut(self.columns - self.bias.len()..) else {
+            return;
+        };
+        let xs = Rows::new(xs, self.xs.dim().2);
+        multiply(xs, self.weights, Begin::Row(self.bias), to, self.columns);
     }
 }
 
@@ -225,7 +257,13 @@ pub(super) type Block = (Range<usize>, usize);
 
 impl<'a, A: Real> Found<'a, A> {
     /// Of `d_z`, that of a whole segment, the steps from `start` on.
-    pub(super) fn new(d_z: &'a [A], columns: usize, batch: usize, segment: &Range<usize>, start: usize) -> Self {
+    pub(super) fn new(
+        d_z: &'a [A],
+        columns: usize,
+        batch: usize,
+        segment: &Range<usize>,
+        start: usize,
+    ) -> Self {
         let skipped = (start - segment.start) * batch * columns;
         Self {
             d_z: &d_z[skipped..][..(segment.end - start) * batch * columns],
@@ -253,10 +291,15 @@ impl<'a, A: Real> Found<'a, A> {
         if d_w.is_empty() {
             return;
         }
-        beside.pack(&xs[self.before * features..], [self.rows(), features], features);
+        beside.pack(
+            &xs[self.before * features..],
+            [self.rows(), features],
+            features,
+        );
         for (from, to) in blocks {
             let d_w = &mut d_w[to * features..][..from.len() * features];
-            add_transposed(&self.d_z[from.start.min(self.d_z.len())..], self.columns, beside, d_w);
+            let d_z = self.d_z.get(from.start..).unwrap_or_default();
+            add_transposed(d_z, self.columns, beside, d_w);
         }
     }
 
@@ -278,11 +321,10 @@ impl<'a, A: Real> Found<'a, A> {
     /// dL/dx = dz·W, in the rows of the whole sequence; dz begins in column `from`.
     pub(super) fn inputs(&self, from: usize, weights: &Panels<A>, d_inputs: &mut Array3<A>) {
         let (features, rows) = (d_inputs.dim().2, self.rows());
-        if let Some(d_inputs) = d_inputs.as_slice_mut()
-            && rows > 0
-        {
+        if let (Some(d_z), Some(d_inputs)) = (self.d_z.get(from..), d_inputs.as_slice_mut()) {
             let d_inputs = &mut d_inputs[self.before * features..][..rows * features];
-            multiply(&self.d_z[from..], self.columns, weights, Begin::Zero, d_inputs);
+            let d_z = Rows::new(d_z, self.columns);
+            multiply(d_z, weights, Begin::Zero, d_inputs, features);
         }
     }
 }

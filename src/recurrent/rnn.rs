@@ -330,7 +330,7 @@ impl<A: Real> Layer for Rnn<A> {
         pack_transposed(&self.w_in, &mut weights.input);
         pack_transposed(&self.w_rec, &mut weights.recurrent);
         let bias = self.bias.as_standard_layout();
-        let projection = Projection::new(kept.view(), &weights.input, slice(&bias));
+        let projection = Projection::new(kept.view(), &weights.input, slice(&bias), self.hidden());
         // Projections are written where the states will be, and each step finishes its own.
         projection.begin(&mut hidden.slice_axis_mut(Axis(0), Slice::from(1..)));
         let forwards = Forwards {
@@ -363,8 +363,16 @@ impl<A: Real> Layer for Rnn<A> {
         self.check_parameters()?;
         let (time, batch, inputs) = pass.xs.dim();
         let hidden = self.hidden();
-        check("pass inputs", pass.xs.shape(), &[time, batch, self.inputs()])?;
-        check("pass states", pass.hidden.shape(), &[time + 1, batch, hidden])?;
+        check(
+            "pass inputs",
+            pass.xs.shape(),
+            &[time, batch, self.inputs()],
+        )?;
+        check(
+            "pass states",
+            pass.hidden.shape(),
+            &[time + 1, batch, hidden],
+        )?;
         d.check_outputs(&[time, batch, hidden])?;
         if let Some(d) = d.final_state {
             self.check_state(d, batch, "final state h gradients")?;
@@ -377,7 +385,11 @@ impl<A: Real> Layer for Rnn<A> {
             stopped_at,
             space,
         } = &mut next;
-        let (given, lengths, shape) = (d.final_state.map(|d| &d.h), &pass.lengths, Ix2(batch, hidden));
+        let (given, lengths, shape) = (
+            d.final_state.map(|d| &d.h),
+            &pass.lengths,
+            Ix2(batch, hidden),
+        );
         begin(&mut d_state.h, given, shape)?;
         lengths.zero_shorter(time, &mut d_state.h);
         make_room(d_inputs, "input gradients", Ix3(time, batch, inputs))?;
@@ -391,22 +403,51 @@ impl<A: Real> Layer for Rnn<A> {
             let mut start = steps.start;
             if let Some(at) = &mut at {
                 for t in steps.clone().rev() {
-                    Backwards::new(pass, phi, d.outputs, d.final_state, recurrent, &mut d_z, d_state).arrive(t);
+                    Backwards::new(
+                        pass,
+                        phi,
+                        d.outputs,
+                        d.final_state,
+                        recurrent,
+                        &mut d_z,
+                        d_state,
+                    )
+                    .arrive(t);
                     if at(At::time(t), d_state)?.is_break() {
                         (*stopped_at, start) = (Some(At::time(t)), t + 1);
                         break;
                     }
                     self.check_state(d_state, batch, "state h from the hook")?;
                     lengths.zero_ended(t, &mut d_state.h);
-                    Backwards::new(pass, phi, d.outputs, d.final_state, recurrent, &mut d_z, d_state).step(t, steps.start);
+                    Backwards::new(
+                        pass,
+                        phi,
+                        d.outputs,
+                        d.final_state,
+                        recurrent,
+                        &mut d_z,
+                        d_state,
+                    )
+                    .step(t, steps.start);
                 }
             } else {
-                over_threads(Backwards::new(pass, phi, d.outputs, d.final_state, recurrent, &mut d_z, d_state), &|mut part| {
-                    for t in steps.clone().rev() {
-                        part.arrive(t);
-                        part.step(t, steps.start);
-                    }
-                });
+                over_threads(
+                    Backwards::new(
+                        pass,
+                        phi,
+                        d.outputs,
+                        d.final_state,
+                        recurrent,
+                        &mut d_z,
+                        d_state,
+                    ),
+                    &|mut part| {
+                        for t in steps.clone().rev() {
+                            part.arrive(t);
+                            part.step(t, steps.start);
+                        }
+                    },
+                );
             }
             let found = Found::new(slice(&d_z), hidden, batch, &steps, start);
             let all = [(0..hidden, 0)];

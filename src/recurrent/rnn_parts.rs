@@ -7,7 +7,7 @@ use super::linear::around;
 use super::recurrence::{Arriving, Part, Projection, slice, slice_mut, step};
 use super::rnn::{RnnPass, RnnState};
 use super::{Activation, Real};
-use crate::kernel::product::{Begin, Panels};
+use crate::kernel::product::{Begin, Panels, Rows};
 
 /// Some sequences on their way forwards.
 pub(super) struct Forwards<'a, A> {
@@ -28,7 +28,8 @@ impl<A: Real> Forwards<'_, A> {
             let (before, mut h) = around(&mut self.hidden, t);
             let rows = slice_mut(&mut h);
             self.projection.step(t, rows);
-            step(self.batch, slice(&before), units, self.recurrent, Begin::Kept, rows);
+            let x = Rows::new(slice(&before), units);
+            step(self.batch, x, self.recurrent, Begin::Kept, rows, units);
             self.activation.apply_slice(rows);
             self.lengths.zero_ended_of(self.first, t, &mut h);
         }
@@ -98,7 +99,8 @@ impl<'a, A: Real> Backwards<'a, A> {
     }
 
     pub(super) fn arrive(&mut self, t: usize) {
-        self.arriving.enter(t, self.given.map(|d| &d.h), &mut self.d_h);
+        self.arriving
+            .enter(t, self.given.map(|d| &d.h), &mut self.d_h);
         self.arriving.add(t, &mut self.d_h);
     }
 
@@ -109,7 +111,8 @@ impl<'a, A: Real> Backwards<'a, A> {
         let mut d_z = self.d_z.index_axis_mut(Axis(0), t - start);
         let (d_z, d_h) = (slice_mut(&mut d_z), slice_mut(&mut self.d_h));
         self.activation.pull_back(slice(&h), d_h, d_z);
-        step(self.batch, d_z, units, self.recurrent, Begin::Zero, d_h);
+        let d_z = Rows::new(d_z, units);
+        step(self.batch, d_z, self.recurrent, Begin::Zero, d_h, units);
     }
 }
 

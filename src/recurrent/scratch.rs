@@ -3,14 +3,10 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use ndarray::{ArrayView, ArrayView2, ArrayViewMut, Axis, Dimension};
+use ndarray::{ArrayViewMut, Dimension};
 
 use super::Real;
 use crate::{Error, Result};
-
-/// Columns that are copied at a time. A row of a transposed matrix lies scattered over as many cache lines as it has
-/// elements; so many of them stay in the nearest cache until the next row wants them.
-const BAND: usize = 64;
 
 /// Memory that is written before it is read. What it holds between two calls means nothing, so a copy holds nothing
 /// and any two are equal.
@@ -21,18 +17,6 @@ impl<A: Real> Scratch<A> {
     pub(super) fn array<D: Dimension>(&mut self, shape: D) -> Result<ArrayViewMut<'_, A, D>> {
         let (slice, shape) = self.slice(shape);
         ArrayViewMut::from_shape(shape.clone(), slice).map_err(|_| too_large(&shape))
-    }
-
-    /// A copy of a matrix, with contiguous rows.
-    pub(super) fn copy(&mut self, matrix: &ArrayView2<'_, A>) -> Result<ArrayView2<'_, A>> {
-        let shape = matrix.raw_dim();
-        let mut copy = self.array(shape)?;
-        let bands = matrix.axis_chunks_iter(Axis(1), BAND);
-        for (mut copy, band) in copy.axis_chunks_iter_mut(Axis(1), BAND).zip(bands) {
-            copy.assign(&band);
-        }
-        let (slice, shape) = self.slice(shape);
-        ArrayView::from_shape(shape, slice).map_err(|_| too_large(&shape))
     }
 
     fn slice<D: Dimension>(&mut self, shape: D) -> (&mut [A], D) {

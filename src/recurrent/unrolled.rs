@@ -7,8 +7,8 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix3};
 use num_traits::Zero;
 
 use super::lengths::Lengths;
-use super::recurrence::Arriving;
 use super::linear::{check, make_room};
+use super::recurrence::Arriving;
 use super::{At, Backward, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream};
 use crate::set::{Visitor, VisitorMut};
 use crate::{Error, Result, TensorSet, TensorSetMut};

@@ -11,8 +11,8 @@ mod tile;
 mod unit;
 
 pub(crate) use panels::Panels;
-pub(crate) use tile::Begin;
-use tile::{OfColumns, OfOneRow, OfRows, Place, Rows};
+pub(crate) use tile::{Begin, Rows};
+use tile::{OfColumns, OfOneRow, OfRows, Place};
 pub use unit::Multiply;
 use unit::{OnVectors, TALLEST, Vectors};
 
@@ -30,64 +30,59 @@ const TILES: usize = 8;
 #[cfg(feature = "rayon")]
 const SEVERAL: usize = 1 << 21;
 
-/// y ← begin + x·M for rows x, `x[r·stride + k]`; y is `[rows, columns]`.
+/// y ← begin + x·M, row by row: so many as y has. Element (r, k) of x is `x[r·stride + k]`, and rows of y lie apart as said.
 pub(crate) fn multiply<T: Multiply>(
-    x: &[T],
-    stride: usize,
+    rows: Rows<'_, T>,
     m: &Panels<T>,
     begin: Begin<'_, T>,
     y: &mut [T],
+    stride: usize,
 ) {
-    let columns = m.columns();
-    if y.is_empty() {
+    if y.is_empty() || m.columns() == 0 {
         return;
     }
     #[cfg(feature = "rayon")]
     {
-        let rows = y.len() / columns;
-        if rows > TALLEST
-            && rows * columns * m.inner() > SEVERAL
+        let height = y.len().div_ceil(stride);
+        if height > TALLEST
+            && height * m.columns() * m.inner() > SEVERAL
             && rayon::current_num_threads() > 1
         {
-            let half = rows / 2;
-            let (upper, lower) = y.split_at_mut(half * columns);
+            let half = height / 2;
+            let (upper, lower) = y.split_at_mut(half * stride);
             rayon::join(
-                || multiply(x, stride, m, begin, upper),
-                || multiply(&x[half * stride..], stride, m, begin, lower),
+                || multiply(rows, m, begin, upper, stride),
+                || multiply(rows.after(half), m, begin, lower, stride),
             );
             return;
         }
     }
-    let mut y = y;
-    let mut x = x;
-    while !y.is_empty() {
-        let rows = NEAR.min(y.len() / columns);
-        let (now, later) = y.split_at_mut(rows * columns);
+    for (near, y) in y.chunks_mut(NEAR * stride).enumerate() {
         T::on_vectors(ByRows {
-            rows: Rows { x, stride },
+            rows: rows.after(near * NEAR),
             m,
             begin,
-            y: now,
+            y,
+            stride,
         });
-        y = later;
-        x = x.get(rows * stride..).unwrap_or_default();
     }
 }
 
 /// The same for a single row, which is faster in several sums.
-pub(crate) fn multiply_one<T: Multiply>(x: &[T], m: &Panels<T>, begin: Begin<'_, T>, y: &mut [T]) {
+pub(crate) fn multiply_one<T: Multiply>(
+    x: Rows<'_, T>,
+    m: &Panels<T>,
+    begin: Begin<'_, T>,
+    y: &mut [T],
+) {
     if !y.is_empty() {
+        let x = x.first(m.inner());
         T::on_vectors(ByOne { x, m, begin, y });
     }
 }
 
 /// y ← y + xᵀ·M for a left matrix whose element (k, r) is `x[k·stride + r]`; y is `[rows, columns]`.
-pub(crate) fn add_transposed<T: Multiply>(
-    x: &[T],
-    stride: usize,
-    m: &Panels<T>,
-    y: &mut [T],
-) {
+pub(crate) fn add_transposed<T: Multiply>(x: &[T], stride: usize, m: &Panels<T>, y: &mut [T]) {
     let columns = m.columns();
     if y.is_empty() || m.inner() == 0 {
         return;
@@ -113,7 +108,9 @@ pub(crate) fn add_transposed<T: Multiply>(
 
 /// Rows that are done together.
 fn blocks(rows: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..rows).step_by(most).map(move |first| first..rows.min(first + most))
+    (0..rows)
+        .step_by(most)
+        .map(move |first| first..rows.min(first + most))
 }
 
 /// So many rows into tiles of nearly the same height.
@@ -155,27 +152,40 @@ struct ByRows<'a, T> {
     m: &'a Panels<T>,
     begin: Begin<'a, T>,
     y: &'a mut [T],
+    stride: usize,
 }
 
 impl<T: Multiply> OnVectors<T> for ByRows<'_, T> {
     fn run<U: Vectors<T>>(self, unit: U) {
-        let Self { rows, m, begin, y } = self;
-        let columns = m.columns();
-        let height = y.len() / columns;
+        let Self {
+            rows,
+            m,
+            begin,
+            y,
+            stride,
+        } = self;
+        let height = y.len().div_ceil(stride);
         for (span, panel) in m.panels() {
             for (from, to) in tiles(height, U::ROWS) {
-                let left = Rows {
-                    x: &rows.x[from * rows.stride..],
-                    ..rows
-                };
+                let left = rows.after(from);
                 let place = Place {
-                    y: &mut y[from * columns..],
-                    stride: columns,
+                    y: &mut y[from * stride..],
+                    stride,
                     column: span.first,
                     width: span.columns,
                 };
                 let across = span.width / U::LANES;
-                tile!(unit, to - from, across, OfRows { left, panel, begin, place });
+                tile!(
+                    unit,
+                    to - from,
+                    across,
+                    OfRows {
+                        left,
+                        panel,
+                        begin,
+                        place
+                    }
+                );
             }
         }
     }
@@ -200,10 +210,28 @@ impl<T: Multiply> OnVectors<T> for ByOne<'_, T> {
                 width: span.columns,
             };
             match span.width / U::LANES {
-                1 => unit.apart(OfOneRow::<'_, T, U, 1> { unit, left, panel, begin, place }),
-                2 => unit.apart(OfOneRow::<'_, T, U, 2> { unit, left, panel, begin, place }),
+                1 => unit.apart(OfOneRow::<'_, T, U, 1> {
+                    unit,
+                    left,
+                    panel,
+                    begin,
+                    place,
+                }),
+                2 => unit.apart(OfOneRow::<'_, T, U, 2> {
+                    unit,
+                    left,
+                    panel,
+                    begin,
+                    place,
+                }),
                 3 if U::ACROSS >= 3 => {
-                    unit.apart(OfOneRow::<'_, T, U, 3> { unit, left, panel, begin, place });
+                    unit.apart(OfOneRow::<'_, T, U, 3> {
+                        unit,
+                        left,
+                        panel,
+                        begin,
+                        place,
+                    });
                 }
                 _ => {}
             }
@@ -246,7 +274,18 @@ impl<T: Multiply> OnVectors<T> for Transposed<'_, T> {
                         };
                         let (rows, across) = (to - from, span.width / U::LANES);
                         let begin = Begin::Kept;
-                        tile!(unit, rows, across, OfColumns { left, stride, panel, begin, place });
+                        tile!(
+                            unit,
+                            rows,
+                            across,
+                            OfColumns {
+                                left,
+                                stride,
+                                panel,
+                                begin,
+                                place
+                            }
+                        );
                     }
                 }
             }
@@ -269,7 +308,15 @@ mod tests {
     fn all_products_of<T: Multiply + From<f32> + PartialEq + core::fmt::Debug>() {
         let narrow = |xs: &[f64]| -> Vec<T> { xs.iter().map(|&x| T::from(x as f32)).collect() };
         for rows in [0, 1, 2, 3, 5, 7, 11, 12, 13, 25, 31, 250] {
-            for (inner, columns) in [(0, 3), (1, 1), (3, 5), (7, 32), (8, 33), (50, 200), (300, 17)] {
+            for (inner, columns) in [
+                (0, 3),
+                (1, 1),
+                (3, 5),
+                (7, 32),
+                (8, 33),
+                (50, 200),
+                (300, 17),
+            ] {
                 let (x, m) = (numbers(rows * inner, 1), numbers(inner * columns, 2));
                 let begin = numbers(columns, 3);
                 let mut expected = Vec::new();
@@ -288,13 +335,25 @@ mod tests {
                 };
                 let (mut panels, mut from_turned) = (Panels::default(), Panels::default());
                 panels.pack(&m, [inner, columns], columns);
-                from_turned.pack_transposed(&turned(&m, inner, columns), [inner, columns], inner);
+                from_turned.pack_transposed(&turned(&m, inner, columns), [inner, columns], 0);
 
                 let mut y = narrow(&numbers(rows * columns, 4));
-                multiply(&x, inner, &panels, Begin::Row(&begin), &mut y);
+                multiply(
+                    Rows::new(&x, inner),
+                    &panels,
+                    Begin::Row(&begin),
+                    &mut y,
+                    columns,
+                );
                 assert_eq!(y, expected, "{rows}x{inner}x{columns}");
                 let mut y: Vec<T> = begin.iter().copied().cycle().take(rows * columns).collect();
-                multiply(&x, inner, &from_turned, Begin::Kept, &mut y);
+                multiply(
+                    Rows::new(&x, inner),
+                    &from_turned,
+                    Begin::Kept,
+                    &mut y,
+                    columns,
+                );
                 assert_eq!(y, expected, "{rows}x{inner}x{columns}");
 
                 let mut y: Vec<T> = begin.iter().copied().cycle().take(rows * columns).collect();
@@ -303,7 +362,7 @@ mod tests {
 
                 if rows == 1 {
                     let mut y = narrow(&numbers(columns, 4));
-                    multiply_one(&x, &panels, Begin::Row(&begin), &mut y);
+                    multiply_one(Rows::new(&x, inner), &panels, Begin::Row(&begin), &mut y);
                     assert_eq!(y, expected, "one {inner}x{columns}");
                 }
             }
@@ -319,17 +378,23 @@ mod tests {
     #[test]
     fn a_row_comes_out_the_same_beside_any_others() {
         let (x, m): (Vec<f32>, Vec<f32>) = (
-            numbers(40 * 19, 5).iter().map(|&x| (x / 7.0) as f32).collect(),
-            numbers(19 * 50, 6).iter().map(|&x| (x / 3.0) as f32).collect(),
+            numbers(40 * 19, 5)
+                .iter()
+                .map(|&x| (x / 7.0) as f32)
+                .collect(),
+            numbers(19 * 50, 6)
+                .iter()
+                .map(|&x| (x / 3.0) as f32)
+                .collect(),
         );
         let mut panels = Panels::default();
         panels.pack(&m, [19, 50], 50);
         let mut whole = [0.0; 40 * 50];
-        multiply(&x, 19, &panels, Begin::Zero, &mut whole);
+        multiply(Rows::new(&x, 19), &panels, Begin::Zero, &mut whole, 50);
         for rows in [1, 2, 5, 9, 12, 39] {
             let mut y = [0.0; 40 * 50];
             for (x, y) in x.chunks(rows * 19).zip(y.chunks_mut(rows * 50)) {
-                multiply(x, 19, &panels, Begin::Zero, y);
+                multiply(Rows::new(x, 19), &panels, Begin::Zero, y, 50);
             }
             assert_eq!(y, whole, "{rows}");
         }

@@ -74,8 +74,9 @@ impl<T: Multiply> Panels<T> {
         }
     }
 
-    /// Takes the transpose of rows: element (k, j) is `m[j·stride + k]`.
-    pub(crate) fn pack_transposed(&mut self, m: &[T], dims: [usize; 2], stride: usize) {
+    /// Takes the transpose of as many rows of inner elements, from row `first` on and then those before it.
+    pub(crate) fn pack_transposed(&mut self, m: &[T], dims: [usize; 2], first: usize) {
+        let [inner, columns] = dims;
         self.make_room(dims);
         // Whole rows come near faster than one element of each at a time.
         let mut near = [T::default(); TURNED * WIDEST * LANES];
@@ -83,9 +84,9 @@ impl<T: Multiply> Panels<T> {
             let parts = panel.chunks_mut(TURNED * span.width);
             for (part, k) in parts.zip((0..).step_by(TURNED)) {
                 let len = part.len() / span.width;
-                let rows = near.chunks_exact_mut(len);
-                for (row, m) in rows.zip(m[span.first * stride..].chunks(stride).take(span.columns)) {
-                    row.copy_from_slice(&m[k..][..len]);
+                for (j, row) in near.chunks_exact_mut(len).take(span.columns).enumerate() {
+                    let of = (first + span.first + j) % columns;
+                    row.copy_from_slice(&m[of * inner + k..][..len]);
                 }
                 for (j, row) in near.chunks_exact(len).take(span.columns).enumerate() {
                     for (to, x) in part[j..].iter_mut().step_by(span.width).zip(row) {

@@ -14,10 +14,28 @@ pub(crate) enum Begin<'a, T> {
 }
 
 /// Rows of the left matrix, `x[r·stride + k]`.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a, T> {
-    pub(super) x: &'a [T],
-    pub(super) stride: usize,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'a, T> {
+    x: &'a [T],
+    stride: usize,
+}
+
+impl<'a, T: Copy> Rows<'a, T> {
+    pub(crate) fn new(x: &'a [T], stride: usize) -> Self {
+        Self { x, stride }
+    }
+
+    /// So many elements of the first one.
+    pub(super) fn first(self, inner: usize) -> &'a [T] {
+        &self.x[..inner]
+    }
+
+    /// Those behind the first so many.
+    #[inline(always)]
+    pub(super) fn after(self, rows: usize) -> Self {
+        let x = self.x.get(rows * self.stride..).unwrap_or_default();
+        Self { x, ..self }
+    }
 }
 
 /// Where a tile goes: `y[r·stride + column]`, so many columns of it.
@@ -38,7 +56,9 @@ pub(super) struct OfRows<'a, T, U, const R: usize, const C: usize> {
     pub(super) place: Place<'a, T>,
 }
 
-impl<T: Copy + Default, U: Vectors<T>, const R: usize, const C: usize> Apart for OfRows<'_, T, U, R, C> {
+impl<T: Copy + Default, U: Vectors<T>, const R: usize, const C: usize> Apart
+    for OfRows<'_, T, U, R, C>
+{
     #[inline(always)]
     fn run(self) {
         let Self {

@@ -212,10 +212,50 @@ mod x86 {
         };
     }
 
-    vectors!(V3, f32, f32x8, 8, 2, 6, splat_f32x8, add_f32x8, mul_add_f32x8);
-    vectors!(V3, f64, f64x4, 4, 2, 6, splat_f64x4, add_f64x4, mul_add_f64x4);
-    vectors!(V4, f32, f32x16, 16, 3, 7, splat_f32x16, add_f32x16, mul_add_f32x16);
-    vectors!(V4, f64, f64x8, 8, 3, 7, splat_f64x8, add_f64x8, mul_add_f64x8);
+    vectors!(
+        V3,
+        f32,
+        f32x8,
+        8,
+        2,
+        6,
+        splat_f32x8,
+        add_f32x8,
+        mul_add_f32x8
+    );
+    vectors!(
+        V3,
+        f64,
+        f64x4,
+        4,
+        2,
+        6,
+        splat_f64x4,
+        add_f64x4,
+        mul_add_f64x4
+    );
+    vectors!(
+        V4,
+        f32,
+        f32x16,
+        16,
+        3,
+        7,
+        splat_f32x16,
+        add_f32x16,
+        mul_add_f32x16
+    );
+    vectors!(
+        V4,
+        f64,
+        f64x8,
+        8,
+        3,
+        7,
+        splat_f64x8,
+        add_f64x8,
+        mul_add_f64x8
+    );
 
     macro_rules! multiply {
         ($($t:ty),*) => {$(

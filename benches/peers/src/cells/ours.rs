@@ -1,6 +1,5 @@
 //! steadygrad's cells, whose passes use the memory of the last ones again.
 
-
 use ndarray::Array3;
 use steadygrad::recurrent::{Backward, Checkpointed, Layer, Lstm, Rnn, Upstream};
 use steadygrad::{Measurement, SliceMut};
