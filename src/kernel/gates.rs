@@ -28,7 +28,7 @@ macro_rules! pass {
                 "aarch64+neon"
             ))
         )]
-        #[expect(clippy::too_many_arguments, reason = "slices that may not overlap")]
+        #[allow(clippy::too_many_arguments, reason = "slices that may not overlap")]
         pub(crate) fn $name<T: Smooth + Float>(units: usize, $($read: &[T],)+ $($written: &mut [T]),+) {
             // As many of each, so that no index is checked.
             $(let $read = &$read[..units];)+

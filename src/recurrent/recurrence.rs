@@ -112,6 +112,7 @@ pub(super) struct Projection<'a, A> {
 }
 
 impl<'a, A: Real> Projection<'a, A> {
+    #[expect(clippy::needless_pass_by_value, reason = "a view is kept as it is")]
     pub(super) fn new(
         xs: ArrayView3<'a, A>,
         weights: &'a Panels<A>,
@@ -172,7 +173,7 @@ pub(super) fn over_threads<P: Part>(part: P, of: &(impl Fn(P) + Sync)) {
     #[cfg(feature = "rayon")]
     {
         let threads = rayon::current_num_threads().min(part.sequences() / FEWEST);
-        return share(part, threads, of);
+        share(part, threads, of);
     }
     #[cfg(not(feature = "rayon"))]
     of(part);

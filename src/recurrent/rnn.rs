@@ -104,6 +104,7 @@ pub struct RnnState<A> {
 pub struct RnnPass<A> {
     pub(super) xs: Array3<A>,
     pub(super) hidden: Array3<A>,
+    pub(super) activation: Activation,
     pub(super) lengths: Lengths,
     weights: Weights<A>,
 }
@@ -206,6 +207,7 @@ impl<A: Real> RnnPass<A> {
         Self {
             xs: none.clone(),
             hidden: none,
+            activation: Activation::default(),
             lengths: Lengths::default(),
             weights: Weights::default(),
         }
@@ -313,6 +315,7 @@ impl<A: Real> Layer for Rnn<A> {
         self.check_parameters()?;
         let xs = xs.into();
         next.lengths.keep(&xs);
+        next.activation = self.activation;
         let xs = xs.xs();
         let (time, batch, _) = xs.dim();
         check("inputs", xs.shape(), &[time, batch, self.inputs()])?;
@@ -321,6 +324,7 @@ impl<A: Real> Layer for Rnn<A> {
         let RnnPass {
             xs: kept,
             hidden,
+            activation,
             lengths,
             weights,
         } = &mut next;
@@ -336,7 +340,7 @@ impl<A: Real> Layer for Rnn<A> {
         let forwards = Forwards {
             projection,
             recurrent: &weights.recurrent,
-            activation: self.activation,
+            activation: *activation,
             lengths,
             batch,
             first: 0,
@@ -397,50 +401,26 @@ impl<A: Real> Layer for Rnn<A> {
         pack(&self.w_in, &mut space.weights.input);
         pack(&self.w_rec, &mut space.weights.recurrent);
         *stopped_at = None;
-        let (phi, recurrent) = (self.activation, &space.weights.recurrent);
+        let recurrent = &space.weights.recurrent;
         for steps in segments(time, batch).rev() {
             let mut d_z = space.d_z.array(Ix3(steps.len(), batch, hidden))?;
             let mut start = steps.start;
             if let Some(at) = &mut at {
                 for t in steps.clone().rev() {
-                    Backwards::new(
-                        pass,
-                        phi,
-                        d.outputs,
-                        d.final_state,
-                        recurrent,
-                        &mut d_z,
-                        d_state,
-                    )
-                    .arrive(t);
+                    Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state)
+                        .arrive(t);
                     if at(At::time(t), d_state)?.is_break() {
                         (*stopped_at, start) = (Some(At::time(t)), t + 1);
                         break;
                     }
                     self.check_state(d_state, batch, "state h from the hook")?;
                     lengths.zero_ended(t, &mut d_state.h);
-                    Backwards::new(
-                        pass,
-                        phi,
-                        d.outputs,
-                        d.final_state,
-                        recurrent,
-                        &mut d_z,
-                        d_state,
-                    )
-                    .step(t, steps.start);
+                    Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state)
+                        .step(t, steps.start);
                 }
             } else {
                 over_threads(
-                    Backwards::new(
-                        pass,
-                        phi,
-                        d.outputs,
-                        d.final_state,
-                        recurrent,
-                        &mut d_z,
-                        d_state,
-                    ),
+                    Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state),
                     &|mut part| {
                         for t in steps.clone().rev() {
                             part.arrive(t);

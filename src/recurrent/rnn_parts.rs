@@ -75,7 +75,6 @@ impl<'a, A: Real> Backwards<'a, A> {
     /// All of them.
     pub(super) fn new(
         pass: &'a RnnPass<A>,
-        activation: Activation,
         outputs: Option<ArrayView3<'a, A>>,
         given: Option<&'a RnnState<A>>,
         recurrent: &'a Panels<A>,
@@ -91,7 +90,7 @@ impl<'a, A: Real> Backwards<'a, A> {
                 first: 0,
             },
             recurrent,
-            activation,
+            activation: pass.activation,
             batch: pass.xs.dim().1,
             d_z: d_z.view_mut(),
             d_h: d_state.h.view_mut(),

@@ -236,7 +236,7 @@ fn profiled<L: Layer<Elem = f32>>(layer: &L, time: usize) -> [u64; 2] {
         allocations(|| {
             layer
                 .backward_into(&pass, d, Some(hook), &mut back)
-                .unwrap()
+                .unwrap();
         })
     };
     let none = &mut |_: At, _: L::At<'_>| Ok(ControlFlow::Continue(()));

@@ -13,7 +13,7 @@ mod unit;
 pub(crate) use panels::Panels;
 pub(crate) use tile::{Begin, Rows};
 use tile::{OfColumns, OfOneRow, OfRows, Place};
-pub use unit::Multiply;
+pub(crate) use unit::Multiply;
 use unit::{OnVectors, TALLEST, Vectors};
 
 /// Rows of the left matrix that are done with one panel after the other while they are near.
