@@ -130,6 +130,7 @@ impl<'a, A: Real> Projection<'a, A> {
     }
 
     /// That of the first so many sequences, and that of the others.
+    #[cfg_attr(not(feature = "rayon"), allow(dead_code, reason = "one thread"))]
     pub(super) fn split(self, first: usize) -> (Self, Self) {
         let (xs, others) = self.xs.split_at(Axis(1), first);
         (Self { xs, ..self }, Self { xs: others, ..self })
@@ -159,6 +160,7 @@ impl<'a, A: Real> Projection<'a, A> {
 }
 
 /// Some sequences of a batch, on their way through a cell: what each thread takes.
+#[cfg_attr(not(feature = "rayon"), allow(dead_code, reason = "one thread"))]
 pub(super) trait Part: Sized + Send {
     /// How many sequences.
     fn sequences(&self) -> usize;
@@ -204,6 +206,7 @@ pub(super) struct Arriving<'a, A> {
 
 impl<A: Real> Arriving<'_, A> {
     /// Of the sequences behind the first so many of these.
+    #[cfg_attr(not(feature = "rayon"), allow(dead_code, reason = "one thread"))]
     pub(super) fn after(self, first: usize) -> Self {
         Self {
             first: self.first + first,

@@ -4,7 +4,7 @@ use super::recurrence::Weights;
 use super::scratch::Scratch;
 use crate::kernel::product::Panels;
 
-/// The working memory of a cell's backward pass, which [`Backward::space`] keeps for the next one.
+/// The working memory of a cell's backward pass, which [`Backward::space`](super::Backward::space) keeps for the next one.
 ///
 /// # Examples
 ///

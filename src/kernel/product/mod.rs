@@ -83,12 +83,12 @@ pub(crate) fn multiply_one<T: Multiply>(
 
 /// y ← y + xᵀ·M for a left matrix whose element (k, r) is `x[k·stride + r]`; y is `[rows, columns]`.
 pub(crate) fn add_transposed<T: Multiply>(x: &[T], stride: usize, m: &Panels<T>, y: &mut [T]) {
-    let columns = m.columns();
     if y.is_empty() || m.inner() == 0 {
         return;
     }
     #[cfg(feature = "rayon")]
     {
+        let columns = m.columns();
         let rows = y.len() / columns;
         if rows > TALLEST
             && rows * columns * m.inner() > SEVERAL
