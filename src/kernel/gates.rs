@@ -55,6 +55,17 @@ macro_rules! pass {
     };
 }
 
+/// to ← to + xs, compiled for the processor.
+#[cfg_attr(
+    feature = "std",
+    multiversion::multiversion(targets("x86_64+avx512f", "x86_64+avx2", "aarch64+neon"))
+)]
+pub(crate) fn add<T: Float>(xs: &[T], to: &mut [T]) {
+    for (to, x) in to.iter_mut().zip(xs) {
+        *to = *to + *x;
+    }
+}
+
 pass! {
     /// An LSTM's gates from their sums, in place; the cell and the output.
     lstm: before => i, f, g, o, c, h; k {

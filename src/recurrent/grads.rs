@@ -40,18 +40,21 @@ impl<A: Real> CellGrads<A> {
         }
     }
 
-    /// Becomes zero, in the shape of these parameters.
+    /// Takes the shape of these parameters; the bias becomes zero, and so do the weights if nothing will be written to them.
     pub(super) fn begin(
         &mut self,
         w_in: &Array2<A>,
         w_rec: &Array2<A>,
         bias: &Array1<A>,
+        time: usize,
     ) -> Result<()> {
         make_room(&mut self.w_in, "input weights", w_in.raw_dim())?;
         make_room(&mut self.w_rec, "recurrent weights", w_rec.raw_dim())?;
         make_room(&mut self.bias, "bias", bias.raw_dim())?;
-        self.w_in.fill(A::zero());
-        self.w_rec.fill(A::zero());
+        if time == 0 {
+            self.w_in.fill(A::zero());
+            self.w_rec.fill(A::zero());
+        }
         self.bias.fill(A::zero());
         Ok(())
     }

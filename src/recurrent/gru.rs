@@ -5,10 +5,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2, Ix3, Sl
 use super::gru_parts::{Backwards, Forwards};
 use super::lengths::Lengths;
 use super::linear::{begin, check, keep, make_room, state_shape, trajectory};
-use super::recurrence::{
-    Found, Projection, Weights, over_threads, pack, pack_last_first, pack_last_first_transposed,
-    pack_transposed, segments, slice,
-};
+use super::recurrence::{Found, Projection, Weights, over_threads, segments, slice};
 use super::{
     At, Backward, CellSpace, Hook, Layer, Real, RecurrentCell, RnnState, Sequence, Trace, Upstream,
 };
@@ -209,14 +206,16 @@ impl<A: Real> GruGrads<A> {
         }
     }
 
-    /// Becomes zero, in the shape of a cell's parameters.
-    fn begin(&mut self, cell: &Gru<A>) -> Result<()> {
+    /// Takes the shape of a cell's parameters; biases become zero, and so do weights if nothing will be written to them.
+    fn begin(&mut self, cell: &Gru<A>, time: usize) -> Result<()> {
         make_room(&mut self.w_in, "input weights", cell.w_in.raw_dim())?;
         make_room(&mut self.w_rec, "recurrent weights", cell.w_rec.raw_dim())?;
         make_room(&mut self.bias, "bias", cell.bias.raw_dim())?;
         make_room(&mut self.bias_rec, "bias", cell.bias_rec.raw_dim())?;
-        self.w_in.fill(A::zero());
-        self.w_rec.fill(A::zero());
+        if time == 0 {
+            self.w_in.fill(A::zero());
+            self.w_rec.fill(A::zero());
+        }
         self.bias.fill(A::zero());
         self.bias_rec.fill(A::zero());
         Ok(())
@@ -354,8 +353,7 @@ impl<A: Real> Layer for Gru<A> {
         trajectory(hidden, time, &s0.h)?;
         keep(kept, &xs);
         lengths.zero_padding(kept);
-        pack_transposed(&self.w_in, &mut weights.input);
-        pack_last_first_transposed(&self.w_rec, self.hidden(), &mut weights.recurrent);
+        weights.pack_transposed(&self.w_in, &self.w_rec, self.hidden());
         let bias = self.bias.as_standard_layout();
         let bias_rec = self.bias_rec.as_standard_layout();
         let projection = Projection::new(kept.view(), &weights.input, slice(&bias), columns);
@@ -418,9 +416,8 @@ impl<A: Real> Layer for Gru<A> {
         begin(&mut d_state.h, given, shape)?;
         lengths.zero_shorter(time, &mut d_state.h);
         make_room(d_inputs, "input gradients", Ix3(time, batch, inputs))?;
-        grads.begin(self)?;
-        pack(&self.w_in, &mut space.weights.input);
-        pack_last_first(&self.w_rec, hidden, &mut space.weights.recurrent);
+        grads.begin(self, time)?;
+        space.weights.pack(&self.w_in, &self.w_rec, hidden);
         *stopped_at = None;
         let recurrent = &space.weights.recurrent;
         for steps in segments(time, batch).rev() {
@@ -450,16 +447,16 @@ impl<A: Real> Layer for Gru<A> {
                 });
             }
             // dL/dz of q, r, z and n side by side: of the recurrent product the first three, of the input's the last.
-            let found = Found::new(slice(&d_z), columns, batch, &steps, start);
+            let found = Found::new(slice(&d_z), columns, pass.xs.dim(), &steps, start);
             let of_inputs = [(hidden..columns, 0)];
             let of_states = [(0..hidden, 2 * hidden), (hidden..3 * hidden, 0)];
             found.inputs(hidden, &space.weights.input, d_inputs);
-            found.add_weights(&pass.xs, &mut space.beside, &of_inputs, &mut grads.w_in);
-            found.add_weights(
-                &pass.hidden,
-                &mut space.beside,
-                &of_states,
-                &mut grads.w_rec,
+            let beside = &mut space.beside;
+            found.weights(
+                [&pass.xs, &pass.hidden],
+                beside,
+                [&of_inputs, &of_states],
+                [&mut grads.w_in, &mut grads.w_rec],
             );
             found.add_bias(&of_inputs, &mut grads.bias);
             found.add_bias(&[(0..hidden, 0)], &mut grads.bias_rec);

@@ -5,9 +5,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2, Ix3, Sl
 use super::lengths::Lengths;
 use super::linear::{begin, check, keep, make_room, state_shape, trajectory};
 use super::lstm_parts::{Backwards, Forwards};
-use super::recurrence::{
-    Found, Projection, Weights, over_threads, pack, pack_transposed, segments, slice,
-};
+use super::recurrence::{Found, Projection, Weights, over_threads, segments, slice};
 use super::{
     At, Backward, CellGrads, CellSpace, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream,
 };
@@ -356,8 +354,7 @@ impl<A: Real> Layer for Lstm<A> {
         trajectory(cells, time, &s0.c)?;
         keep(kept, &xs);
         lengths.zero_padding(kept);
-        pack_transposed(&self.w_in, &mut weights.input);
-        pack_transposed(&self.w_rec, &mut weights.recurrent);
+        weights.pack_transposed(&self.w_in, &self.w_rec, 0);
         let bias = self.bias.as_standard_layout();
         let projection =
             Projection::new(kept.view(), &weights.input, slice(&bias), 4 * self.hidden());
@@ -423,9 +420,8 @@ impl<A: Real> Layer for Lstm<A> {
         lengths.zero_shorter(time, &mut d_state.h);
         lengths.zero_shorter(time, &mut d_state.c);
         make_room(d_inputs, "input gradients", Ix3(time, batch, inputs))?;
-        grads.begin(&self.w_in, &self.w_rec, &self.bias)?;
-        pack(&self.w_in, &mut space.weights.input);
-        pack(&self.w_rec, &mut space.weights.recurrent);
+        grads.begin(&self.w_in, &self.w_rec, &self.bias, time)?;
+        space.weights.pack(&self.w_in, &self.w_rec, 0);
         *stopped_at = None;
         let recurrent = &space.weights.recurrent;
         for steps in segments(time, batch).rev() {
@@ -457,11 +453,16 @@ impl<A: Real> Layer for Lstm<A> {
                     },
                 );
             }
-            let found = Found::new(slice(&d_z), columns, batch, &steps, start);
+            let found = Found::new(slice(&d_z), columns, pass.xs.dim(), &steps, start);
             let all = [(0..columns, 0)];
             found.inputs(0, &space.weights.input, d_inputs);
-            found.add_weights(&pass.xs, &mut space.beside, &all, &mut grads.w_in);
-            found.add_weights(&pass.hidden, &mut space.beside, &all, &mut grads.w_rec);
+            let beside = &mut space.beside;
+            found.weights(
+                [&pass.xs, &pass.hidden],
+                beside,
+                [&all, &all],
+                [&mut grads.w_in, &mut grads.w_rec],
+            );
             found.add_bias(&all, &mut grads.bias);
             if stopped_at.is_some() {
                 d_inputs

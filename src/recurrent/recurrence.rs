@@ -9,16 +9,21 @@ use ndarray::{
 
 use super::Real;
 use super::lengths::Lengths;
-use crate::kernel::product::{Begin, Panels, Rows, add_transposed, multiply, multiply_one};
+use crate::kernel::gates::add;
+use crate::kernel::product::{Begin, Panels, Rows, multiply, multiply_one, multiply_transposed};
 
 /// Rows, of time and batch, whose gradients are summed together: what they take stays in a cache.
-const ROWS: usize = 512;
+const ROWS: usize = 1024;
 
 /// Sequences in a part of a batch, at the least: fewer do not fill the registers.
 const FEWEST: usize = 4;
 
 /// Bytes of weights that a near cache holds beside all else.
 const NEAR: usize = 1 << 18;
+
+/// Elements that are worth another thread to copy.
+#[cfg(feature = "rayon")]
+const SEVERAL: usize = 1 << 15;
 
 /// Steps of a batch whose gradients are summed together.
 pub(super) fn segments(time: usize, batch: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
@@ -42,42 +47,64 @@ impl<A> Default for Weights<A> {
     }
 }
 
-/// Packs W for products x·W.
-pub(super) fn pack<A: Real>(w: &ArrayRef2<A>, panels: &mut Panels<A>) {
-    let (rows, columns) = w.dim();
-    if let Some(w) = w.as_slice() {
-        panels.pack(w, [rows, columns], columns);
-    } else if let Some(w) = w.t().as_slice() {
-        panels.pack_transposed(w, [rows, columns], 0);
-    } else {
-        pack(&w.as_standard_layout(), panels);
+impl<A: Real> Weights<A> {
+    /// Packs both for products x·W, the last so many rows of the recurrent ones before the others.
+    pub(super) fn pack(&mut self, w_in: &Array2<A>, w_rec: &Array2<A>, last: usize) {
+        let (input, recurrent) = (&mut self.input, &mut self.recurrent);
+        both(
+            w_in.len(),
+            || pack(w_in, 0, input),
+            || pack(w_rec, last, recurrent),
+        );
+    }
+
+    /// The same for products x·Wᵀ.
+    pub(super) fn pack_transposed(&mut self, w_in: &Array2<A>, w_rec: &Array2<A>, last: usize) {
+        let (input, recurrent) = (&mut self.input, &mut self.recurrent);
+        both(
+            w_in.len(),
+            || pack_transposed(w_in, 0, input),
+            || pack_transposed(w_rec, last, recurrent),
+        );
     }
 }
 
-/// Packs Wᵀ for products x·Wᵀ.
-pub(super) fn pack_transposed<A: Real>(w: &ArrayRef2<A>, panels: &mut Panels<A>) {
-    pack(&w.t(), panels);
+/// Two things, side by side if there are threads and so many elements are worth it.
+fn both(elements: usize, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    #[cfg(feature = "rayon")]
+    if elements >= SEVERAL && rayon::current_num_threads() > 1 {
+        rayon::join(a, b);
+        return;
+    }
+    #[cfg(not(feature = "rayon"))]
+    let _ = elements;
+    a();
+    b();
 }
 
-/// [`pack_transposed`], with the last so many rows of W before the others.
-pub(super) fn pack_last_first_transposed<A: Real>(
-    w: &ArrayRef2<A>,
-    last: usize,
-    panels: &mut Panels<A>,
-) {
+/// Packs W, the last so many rows before the others.
+fn pack<A: Real>(w: &ArrayRef2<A>, last: usize, panels: &mut Panels<A>) {
     let (rows, columns) = w.dim();
-    let w = w.as_standard_layout();
-    panels.pack_transposed(slice(&w), [columns, rows], rows - last);
-}
-
-/// [`pack`], with the last so many rows of W before the others.
-pub(super) fn pack_last_first<A: Real>(w: &ArrayRef2<A>, last: usize, panels: &mut Panels<A>) {
-    let (rows, columns) = w.dim();
+    if let (Some(turned), 0) = (w.t().as_slice(), last) {
+        panels.pack_transposed(turned, [rows, columns], 0);
+        return;
+    }
     let w = w.as_standard_layout();
     let (others, these) = slice(&w).split_at((rows - last) * columns);
     panels.make_room([rows, columns]);
     panels.fill(these, 0..last, columns);
     panels.fill(others, last..rows, columns);
+}
+
+/// Packs Wᵀ, the last so many rows of W before the others.
+fn pack_transposed<A: Real>(w: &ArrayRef2<A>, last: usize, panels: &mut Panels<A>) {
+    let (rows, columns) = w.dim();
+    if let (Some(turned), 0) = (w.t().as_slice(), last) {
+        panels.pack(turned, [columns, rows], rows);
+        return;
+    }
+    let w = w.as_standard_layout();
+    panels.pack_transposed(slice(&w), [columns, rows], rows - last);
 }
 
 /// The product that each step takes of so many sequences; rows of y lie `stride` apart. A batch of one has its own, which
@@ -243,7 +270,10 @@ impl<A: Real> Arriving<'_, A> {
                 }
             }
         } else {
-            d.zip_mut_with(&output, |d, output| *d += *output);
+            match (d.as_slice_mut(), output.as_slice()) {
+                (Some(d), Some(output)) => add(output, d),
+                _ => d.zip_mut_with(&output, |d, output| *d += *output),
+            }
         }
     }
 }
@@ -254,6 +284,8 @@ pub(super) struct Found<'a, A> {
     columns: usize,
     /// Rows of the sequence before these.
     before: usize,
+    /// Whether these are the first that are summed.
+    is_first: bool,
 }
 
 /// Columns of dL/dz, and the first of the rows of the weights that they belong to.
@@ -264,7 +296,7 @@ impl<'a, A: Real> Found<'a, A> {
     pub(super) fn new(
         d_z: &'a [A],
         columns: usize,
-        batch: usize,
+        (time, batch, _): (usize, usize, usize),
         segment: &Range<usize>,
         start: usize,
     ) -> Self {
@@ -273,6 +305,7 @@ impl<'a, A: Real> Found<'a, A> {
             d_z: &d_z[skipped..][..(segment.end - start) * batch * columns],
             columns,
             before: start * batch,
+            is_first: segment.end == time,
         }
     }
 
@@ -280,30 +313,41 @@ impl<'a, A: Real> Found<'a, A> {
         self.d_z.len() / self.columns.max(1)
     }
 
-    /// W ← W + Σ dzᵀ·x, where x is what stands in the rows of the whole sequence, block by block.
-    pub(super) fn add_weights(
+    /// W ← W + Σ dzᵀ·x of two matrices, where x is what stands in the rows of the whole sequence, block by block.
+    pub(super) fn weights(
         &self,
-        xs: &Array3<A>,
-        beside: &mut Panels<A>,
-        blocks: &[Block],
-        d_w: &mut Array2<A>,
+        xs: [&Array3<A>; 2],
+        beside: &mut [Panels<A>; 2],
+        blocks: [&[Block]; 2],
+        d_w: [&mut Array2<A>; 2],
     ) {
-        let features = d_w.ncols();
-        let (Some(xs), Some(d_w)) = (xs.as_slice(), d_w.as_slice_mut()) else {
-            return;
-        };
-        if d_w.is_empty() {
-            return;
-        }
-        beside.pack(
-            &xs[self.before * features..],
-            [self.rows(), features],
-            features,
+        let rows = self.rows();
+        let [x, h] = xs.map(|xs| {
+            let features = xs.dim().2;
+            &slice(xs)[self.before * features..][..rows * features]
+        });
+        let [of_x, of_h] = &mut *beside;
+        let features = xs.map(|xs| xs.dim().2);
+        both(
+            h.len(),
+            || of_x.pack(x, [rows, features[0]], features[0]),
+            || of_h.pack(h, [rows, features[1]], features[1]),
         );
-        for (from, to) in blocks {
-            let d_w = &mut d_w[to * features..][..from.len() * features];
-            let d_z = self.d_z.get(from.start..).unwrap_or_default();
-            add_transposed(d_z, self.columns, beside, d_w);
+        for (k, d_w) in d_w.into_iter().enumerate() {
+            let d_w = slice_mut(d_w);
+            for (from, to) in blocks[k] {
+                let d_w = &mut d_w[to * features[k]..][..from.len() * features[k]];
+                let d_z = self.d_z.get(from.start..).unwrap_or_default();
+                multiply_transposed(d_z, self.columns, &beside[k], self.begin(), d_w);
+            }
+        }
+    }
+
+    fn begin(&self) -> Begin<'_, A> {
+        if self.is_first {
+            Begin::Zero
+        } else {
+            Begin::Kept
         }
     }
 
@@ -314,10 +358,7 @@ impl<'a, A: Real> Found<'a, A> {
         };
         for d_z in self.d_z.chunks_exact(self.columns.max(1)) {
             for (from, to) in blocks {
-                let d_z = &d_z[from.clone()];
-                for (sum, d_z) in d_bias[*to..].iter_mut().zip(d_z) {
-                    *sum += *d_z;
-                }
+                add(&d_z[from.clone()], &mut d_bias[*to..]);
             }
         }
     }

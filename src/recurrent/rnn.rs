@@ -4,9 +4,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2, Ix3, Sl
 
 use super::lengths::Lengths;
 use super::linear::{begin, check, keep, make_room, state_shape, trajectory};
-use super::recurrence::{
-    Found, Projection, Weights, over_threads, pack, pack_transposed, segments, slice,
-};
+use super::recurrence::{Found, Projection, Weights, over_threads, segments, slice};
 use super::rnn_parts::{Backwards, Forwards};
 use super::{
     Activation, At, Backward, CellGrads, CellSpace, Hook, Layer, Real, RecurrentCell, Sequence,
@@ -331,8 +329,7 @@ impl<A: Real> Layer for Rnn<A> {
         trajectory(hidden, time, &s0.h)?;
         keep(kept, &xs);
         lengths.zero_padding(kept);
-        pack_transposed(&self.w_in, &mut weights.input);
-        pack_transposed(&self.w_rec, &mut weights.recurrent);
+        weights.pack_transposed(&self.w_in, &self.w_rec, 0);
         let bias = self.bias.as_standard_layout();
         let projection = Projection::new(kept.view(), &weights.input, slice(&bias), self.hidden());
         // Projections are written where the states will be, and each step finishes its own.
@@ -397,9 +394,8 @@ impl<A: Real> Layer for Rnn<A> {
         begin(&mut d_state.h, given, shape)?;
         lengths.zero_shorter(time, &mut d_state.h);
         make_room(d_inputs, "input gradients", Ix3(time, batch, inputs))?;
-        grads.begin(&self.w_in, &self.w_rec, &self.bias)?;
-        pack(&self.w_in, &mut space.weights.input);
-        pack(&self.w_rec, &mut space.weights.recurrent);
+        grads.begin(&self.w_in, &self.w_rec, &self.bias, time)?;
+        space.weights.pack(&self.w_in, &self.w_rec, 0);
         *stopped_at = None;
         let recurrent = &space.weights.recurrent;
         for steps in segments(time, batch).rev() {
@@ -429,11 +425,16 @@ impl<A: Real> Layer for Rnn<A> {
                     },
                 );
             }
-            let found = Found::new(slice(&d_z), hidden, batch, &steps, start);
+            let found = Found::new(slice(&d_z), hidden, pass.xs.dim(), &steps, start);
             let all = [(0..hidden, 0)];
             found.inputs(0, &space.weights.input, d_inputs);
-            found.add_weights(&pass.xs, &mut space.beside, &all, &mut grads.w_in);
-            found.add_weights(&pass.hidden, &mut space.beside, &all, &mut grads.w_rec);
+            let beside = &mut space.beside;
+            found.weights(
+                [&pass.xs, &pass.hidden],
+                beside,
+                [&all, &all],
+                [&mut grads.w_in, &mut grads.w_rec],
+            );
             found.add_bias(&all, &mut grads.bias);
             if stopped_at.is_some() {
                 d_inputs

@@ -23,8 +23,8 @@ pub struct CellSpace<A> {
     pub(super) weights: Weights<A>,
     /// dL/dz of some steps, `[steps, batch, columns]`.
     pub(super) d_z: Scratch<A>,
-    /// What stands beside dL/dz in the sums.
-    pub(super) beside: Panels<A>,
+    /// What stands beside dL/dz in the sums: inputs and states.
+    pub(super) beside: [Panels<A>; 2],
 }
 
 impl<A> Default for CellSpace<A> {
@@ -32,7 +32,7 @@ impl<A> Default for CellSpace<A> {
         Self {
             weights: Weights::default(),
             d_z: Scratch::default(),
-            beside: Panels::default(),
+            beside: [Panels::default(), Panels::default()],
         }
     }
 }

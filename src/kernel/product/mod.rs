@@ -21,10 +21,10 @@ const NEAR: usize = 240;
 
 /// Inner elements of a product with a transposed matrix that are done together: of them a panel stays in the nearest
 /// cache.
-const DEPTH: usize = 256;
+const DEPTH: usize = 512;
 
 /// Tiles of its rows that are then done with one panel after the other.
-const TILES: usize = 8;
+const TILES: usize = 4;
 
 /// Products of less work than this stay on one thread.
 #[cfg(feature = "rayon")]
@@ -81,9 +81,27 @@ pub(crate) fn multiply_one<T: Multiply>(
     }
 }
 
-/// y ← y + xᵀ·M for a left matrix whose element (k, r) is `x[k·stride + r]`; y is `[rows, columns]`.
-pub(crate) fn add_transposed<T: Multiply>(x: &[T], stride: usize, m: &Panels<T>, y: &mut [T]) {
-    if y.is_empty() || m.inner() == 0 {
+/// y ← begin + xᵀ·M for a left matrix whose element (k, r) is `x[k·stride + r]`; y is `[rows, columns]`.
+pub(crate) fn multiply_transposed<T: Multiply>(
+    x: &[T],
+    stride: usize,
+    m: &Panels<T>,
+    begin: Begin<'_, T>,
+    y: &mut [T],
+) {
+    if y.is_empty() {
+        return;
+    }
+    if m.inner() == 0 {
+        match begin {
+            Begin::Zero => y.fill(T::default()),
+            Begin::Kept => {}
+            Begin::Row(row) => {
+                for y in y.chunks_exact_mut(row.len()) {
+                    y.copy_from_slice(row);
+                }
+            }
+        }
         return;
     }
     #[cfg(feature = "rayon")]
@@ -97,13 +115,19 @@ pub(crate) fn add_transposed<T: Multiply>(x: &[T], stride: usize, m: &Panels<T>,
             let half = rows / 2;
             let (upper, lower) = y.split_at_mut(half * columns);
             rayon::join(
-                || add_transposed(x, stride, m, upper),
-                || add_transposed(&x[half..], stride, m, lower),
+                || multiply_transposed(x, stride, m, begin, upper),
+                || multiply_transposed(&x[half..], stride, m, begin, lower),
             );
             return;
         }
     }
-    T::on_vectors(Transposed { x, stride, m, y });
+    T::on_vectors(Transposed {
+        x,
+        stride,
+        m,
+        begin,
+        y,
+    });
 }
 
 /// Rows that are done together.
@@ -243,12 +267,19 @@ struct Transposed<'a, T> {
     x: &'a [T],
     stride: usize,
     m: &'a Panels<T>,
+    begin: Begin<'a, T>,
     y: &'a mut [T],
 }
 
 impl<T: Multiply> OnVectors<T> for Transposed<'_, T> {
     fn run<U: Vectors<T>>(self, unit: U) {
-        let Self { x, stride, m, y } = self;
+        let Self {
+            x,
+            stride,
+            m,
+            begin,
+            y,
+        } = self;
         let (inner, columns) = (m.inner(), m.columns());
         let rows = y.len() / columns;
         let mut near = [T::default(); TILES * TALLEST * DEPTH];
@@ -273,7 +304,7 @@ impl<T: Multiply> OnVectors<T> for Transposed<'_, T> {
                             width: span.columns,
                         };
                         let (rows, across) = (to - from, span.width / U::LANES);
-                        let begin = Begin::Kept;
+                        let begin = if first == 0 { begin } else { Begin::Kept };
                         tile!(
                             unit,
                             rows,
@@ -357,7 +388,11 @@ mod tests {
                 assert_eq!(y, expected, "{rows}x{inner}x{columns}");
 
                 let mut y: Vec<T> = begin.iter().copied().cycle().take(rows * columns).collect();
-                add_transposed(&turned(&x, rows, inner), rows, &panels, &mut y);
+                multiply_transposed(&turned(&x, rows, inner), rows, &panels, Begin::Kept, &mut y);
+                assert_eq!(y, expected, "transposed {rows}x{inner}x{columns}");
+                y.fill(T::from(7.0));
+                let (turned, begin) = (turned(&x, rows, inner), Begin::Row(&begin));
+                multiply_transposed(&turned, rows, &panels, begin, &mut y);
                 assert_eq!(y, expected, "transposed {rows}x{inner}x{columns}");
 
                 if rows == 1 {
