@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// The weights of a cell in this crate's order, which is PyTorch's, made of another framework's.
 ///
 /// How many gates there are, and so which cell it is, follows from the shapes: one for an [`Rnn`](super::Rnn), three for
-/// a GRU, four for an [`Lstm`](super::Lstm).
+/// a [`Gru`](super::Gru), four for an [`Lstm`](super::Lstm).
 ///
 /// ```text
 ///                 LSTM                              GRU                 weights are

@@ -4,7 +4,7 @@
 
 writes beside itself
 
-    recurrent.txt  outputs and gradients of nn.RNN and nn.LSTM
+    recurrent.txt  outputs and gradients of nn.RNN, nn.LSTM and nn.GRU
     penalty.txt    L1, L2 and elastic-net penalties with their gradients by autograd
     clip.txt       torch.nn.utils.clip_grad_norm_
 
@@ -35,6 +35,8 @@ def recurrent_case(kind, time, batch, inputs, hidden, seed):
     torch.manual_seed(seed)
     if kind == "lstm":
         net = torch.nn.LSTM(inputs, hidden)
+    elif kind == "gru":
+        net = torch.nn.GRU(inputs, hidden)
     else:
         # PyTorch's nn.RNN knows tanh and relu; sigmoid and identity are written out below.
         net = torch.nn.RNN(inputs, hidden, nonlinearity=kind if kind in ("tanh", "relu") else "tanh")
@@ -48,7 +50,7 @@ def recurrent_case(kind, time, batch, inputs, hidden, seed):
 
     if kind == "lstm":
         outputs, (h_n, c_n) = net(xs, (h0[None], c0[None]))
-    elif kind in ("tanh", "relu"):
+    elif kind in ("tanh", "relu", "gru"):
         outputs, h_n = net(xs, h0[None])
     else:
         phi = {"sigmoid": torch.sigmoid, "identity": lambda z: z}[kind]
@@ -62,7 +64,9 @@ def recurrent_case(kind, time, batch, inputs, hidden, seed):
         outputs, h_n = torch.stack(steps), h[None]
 
     (d_outputs * outputs).sum().backward()
-    assert torch.allclose(net.bias_ih_l0.grad, net.bias_hh_l0.grad, rtol=1e-12, atol=1e-13)
+    # The biases of a GRU's last gate are two: the recurrent one stands inside the reset gate.
+    summed = 2 * hidden if kind == "gru" else None
+    assert torch.allclose(net.bias_ih_l0.grad[:summed], net.bias_hh_l0.grad[:summed], rtol=1e-12, atol=1e-13)
     rows = [
         f"case {kind} {time} {batch} {inputs} {hidden}",
         line("w_in", net.weight_ih_l0),
@@ -82,6 +86,8 @@ def recurrent_case(kind, time, batch, inputs, hidden, seed):
     ]
     if kind == "lstm":
         rows += [line("c0", c0), line("c_n", c_n[0]), line("d_c0", c0.grad)]
+    if kind == "gru":
+        rows += [line("d_bias_rec", net.bias_hh_l0.grad[summed:])]
     return rows
 
 
@@ -95,6 +101,10 @@ def recurrent():
         for time, batch in ((1, 1), (2, 3), (20, 1), (20, 2)):
             seed += 1
             rows += recurrent_case(kind, time, batch, 2, 3, seed)
+    for time, batch in ((1, 1), (1, 3), (7, 1), (7, 3)):
+        for inputs, hidden in ((2, 3), (1, 5), (4, 1)):
+            seed += 1
+            rows += recurrent_case("gru", time, batch, inputs, hidden, seed)
     (HERE / "recurrent.txt").write_text("\n".join(rows) + "\n")
 
 

@@ -28,7 +28,7 @@ def leaf(*shape):
 
 
 def parameters(net, layers, directions, prefix=""):
-    """Ours: one bias, the sum of both, whose gradient is that of either."""
+    """Ours: one bias, the sum of both, whose gradient is that of either; of a GRU's last gate both stay apart."""
     rows = []
     for layer in range(layers):
         for suffix in ("", "_reverse")[:directions]:
@@ -37,19 +37,27 @@ def parameters(net, layers, directions, prefix=""):
                 getattr(net, f"{kind}_l{layer}{suffix}")
                 for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             )
+            bias, is_gru = b_in + b_rec, isinstance(net, torch.nn.GRU)
+            if is_gru:
+                bias = torch.cat([bias[: 2 * HIDDEN], b_in[2 * HIDDEN :]])
             rows += [
                 line(f"{name}.w_in", w_in),
                 line(f"{name}.w_rec", w_rec),
-                line(f"{name}.bias", b_in + b_rec),
+                line(f"{name}.bias", bias),
                 line(f"d_{name}.w_in", w_in.grad),
                 line(f"d_{name}.w_rec", w_rec.grad),
                 line(f"d_{name}.bias", b_in.grad),
             ]
+            if is_gru:
+                rows += [
+                    line(f"{name}.bias_rec", b_rec[2 * HIDDEN :]),
+                    line(f"d_{name}.bias_rec", b_rec.grad[2 * HIDDEN :]),
+                ]
     return rows
 
 
 def made(kind, inputs, layers=1, directions=1):
-    of = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM}[kind]
+    of = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[kind]
     net = of(inputs, HIDDEN, num_layers=layers, bidirectional=directions == 2)
     for p in net.parameters():
         # Wider than the default, so that the nonlinearities work outside their linear range.
@@ -108,7 +116,7 @@ rows = [
     "# States are [layers * directions, batch, hidden], the directions of a layer side by side, as PyTorch has them.",
 ]
 seed = 100
-for kind in ("rnn", "lstm"):
+for kind in ("rnn", "lstm", "gru"):
     for layers, directions, lengths in (
         (2, 1, None),
         (1, 2, None),

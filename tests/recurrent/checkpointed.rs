@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use ndarray::{Axis, Slice};
 use steadygrad::recurrent::{
-    At, Checkpointed, Layer, Lstm, Rnn, Sequence, Stacked, Trace, Unrolled, Upstream,
+    At, Checkpointed, Gru, Layer, Lstm, Rnn, Sequence, Stacked, Trace, Unrolled, Upstream,
 };
 use steadygrad::set;
 use steadygrad::set::Two;
@@ -91,6 +91,7 @@ fn states_and_gradients_are_those_of_the_layer_bit_for_bit() {
     for batch in [1, 3] {
         same_bits(&Rnn::random(2, 5, 1), 11, batch, None);
         same_bits(&Lstm::random(2, 5, 1), 11, batch, None);
+        same_bits(&Gru::random(2, 5, 1), 11, batch, None);
         same_bits(&Unrolled::<Elman>::random(2, 5, 1), 11, batch, None);
         let stack = Stacked(Two(Rnn::random(2, 5, 1), Lstm::random(5, 4, 2)));
         same_bits(&stack, 11, batch, None);
@@ -98,6 +99,7 @@ fn states_and_gradients_are_those_of_the_layer_bit_for_bit() {
     let lengths = Some(&[11, 0, 6, 3][..]);
     same_bits(&Rnn::random(2, 5, 1), 11, 4, lengths);
     same_bits(&Lstm::random(2, 5, 1), 11, 4, lengths);
+    same_bits(&Gru::random(2, 5, 1), 11, 4, lengths);
     same_bits(&Unrolled::<Elman>::random(2, 5, 1), 11, 4, lengths);
     same_bits(&Unrolled::<LstmSteps>::random(2, 5, 1), 11, 4, lengths);
 }

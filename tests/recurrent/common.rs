@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, Array3, Dimension};
 use steadygrad::recurrent::{
-    Activation, Backward, Init, Layer, Lstm, LstmState, Real, RecurrentCell, Rnn, RnnState,
+    Activation, Backward, Gru, Init, Layer, Lstm, LstmState, Real, RecurrentCell, Rnn, RnnState,
     Upstream,
 };
 use steadygrad::{Tensor, TensorMut, TensorSet, TensorSetMut};
@@ -83,6 +83,15 @@ macro_rules! named {
 }
 named!(Rnn { w_in, w_rec, bias }, RnnState { h });
 named!(Lstm { w_in, w_rec, bias }, LstmState { h, c });
+named!(
+    Gru {
+        w_in,
+        w_rec,
+        bias,
+        bias_rec
+    },
+    RnnState { h }
+);
 
 /// A cell, a sequence, a start and output gradients: a whole problem.
 pub(crate) struct Problem<C: Layer> {
@@ -98,7 +107,7 @@ impl<C: Named> Problem<C> {
         let mut draw = signed(time as u64 * 10 + batch as u64, 1.0);
         let mut cell = cell;
         for (name, weights) in C::weights(&mut cell) {
-            if name == "bias" {
+            if name.starts_with("bias") {
                 weights.fill_with(|| narrow::<C>(draw()));
             }
         }
@@ -168,6 +177,14 @@ pub(crate) fn lstm<A: Real>(inputs: usize, hidden: usize) -> Lstm<A> {
     builder
         .w_rec(Init::Scaled { radius: 1.0 })
         .build(&mut uniform(12))
+        .unwrap()
+}
+
+pub(crate) fn gru<A: Real>(inputs: usize, hidden: usize) -> Gru<A> {
+    let builder = Gru::builder(inputs, hidden).w_in(Init::Xavier);
+    builder
+        .w_rec(Init::Scaled { radius: 1.0 })
+        .build(&mut uniform(13))
         .unwrap()
 }
 

@@ -7,7 +7,7 @@
 
 use steadygrad::recurrent::{Activation, Layer, Sequence, Upstream, gradcheck};
 
-use crate::common::{ACTIVATIONS, Named, Problem, distance, lstm, numbers, rnn};
+use crate::common::{ACTIVATIONS, Named, Problem, distance, gru, lstm, numbers, rnn};
 use crate::torch::Run;
 use crate::unrolled::elman;
 
@@ -94,6 +94,18 @@ fn lstm_gradients_are_the_slopes_of_the_loss() {
             agree(
                 Problem::new(lstm(2, 4), time, batch, 2, 4),
                 &format!("lstm {time}x{batch}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn gru_gradients_are_the_slopes_of_the_loss() {
+    for time in [1, 2, 50] {
+        for batch in [1, 3] {
+            agree(
+                Problem::new(gru(2, 4), time, batch, 2, 4),
+                &format!("gru {time}x{batch}"),
             );
         }
     }

@@ -1,7 +1,7 @@
 //! Dropout: its masks, and `PyTorch`'s numbers between two layers.
 
 use ndarray::{Array3, Ix3};
-use steadygrad::recurrent::{Dropout, Layer, Lstm, Rnn, Stacked, Trace};
+use steadygrad::recurrent::{Dropout, Gru, Layer, Lstm, Rnn, Stacked, Trace};
 use steadygrad::set::Two;
 use steadygrad::{Error, Result};
 
@@ -35,6 +35,7 @@ fn dropout_is_pytorchs<C: Torch>() {
 fn dropout_between_layers_is_pytorchs() {
     dropout_is_pytorchs::<Tanh>();
     dropout_is_pytorchs::<Gated>();
+    dropout_is_pytorchs::<Gru<f64>>();
 }
 
 #[test]

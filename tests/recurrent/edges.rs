@@ -2,14 +2,14 @@
 
 use ndarray::{Array1, Array2, Array3, Axis};
 use steadygrad::recurrent::{
-    Activation, Backward, Bidirectional, Checkpointed, Dropout, GradCheck, Init, Layer, Lstm,
+    Activation, Backward, Bidirectional, Checkpointed, Dropout, GradCheck, Gru, Init, Layer, Lstm,
     LstmState, Merge, Profile, RecurrentCell, Rnn, RnnState, Stacked, Trace, Truncated,
 };
 use steadygrad::set::Two;
 use steadygrad::spectral::{spectral_norm, spectral_radius};
 use steadygrad::{Error, Result};
 
-use crate::common::{ACTIVATIONS, Named, Problem, distance, lstm, rnn, uniform};
+use crate::common::{ACTIVATIONS, Named, Problem, distance, gru, lstm, rnn, uniform};
 
 fn refused<T>(result: Result<T>, what: &str, expected: &[usize], found: &[usize]) {
     match result.err() {
@@ -57,6 +57,31 @@ fn wrong_weights_are_named() {
         "bias",
         &[12],
         &[3],
+    );
+    let zeros1 = Array1::<f64>::zeros;
+    refused(
+        Gru::new(zeros2((9, 2)), zeros2((12, 3)), zeros1(9), zeros1(3)),
+        "w_rec",
+        &[9, 3],
+        &[12, 3],
+    );
+    refused(
+        Gru::new(zeros2((12, 2)), zeros2((9, 3)), zeros1(9), zeros1(3)),
+        "w_in",
+        &[9, 2],
+        &[12, 2],
+    );
+    refused(
+        Gru::new(zeros2((9, 2)), zeros2((9, 3)), zeros1(3), zeros1(3)),
+        "bias",
+        &[9],
+        &[3],
+    );
+    refused(
+        Gru::new(zeros2((9, 2)), zeros2((9, 3)), zeros1(9), zeros1(9)),
+        "bias_rec",
+        &[3],
+        &[9],
     );
 }
 
@@ -173,6 +198,67 @@ fn wrong_shapes_in_and_out_of_an_lstm_are_named() {
 }
 
 #[test]
+fn wrong_shapes_in_and_out_of_a_gru_are_named() {
+    let zeros3 = Array3::<f64>::zeros;
+    let mut cell = gru::<f64>(2, 4);
+    let s = cell.zero_state(3);
+    refused(
+        cell.forward(zeros3((5, 3, 1)).view(), &s),
+        "inputs",
+        &[5, 3, 2],
+        &[5, 3, 1],
+    );
+    refused(
+        cell.forward(zeros3((5, 2, 2)).view(), &s),
+        "state h",
+        &[2, 4],
+        &[3, 4],
+    );
+    refused(
+        cell.step(Array2::zeros((3, 1)).view(), &s),
+        "input",
+        &[3, 2],
+        &[3, 1],
+    );
+    let pass = cell.forward(zeros3((5, 3, 2)).view(), &s).unwrap();
+    refused(
+        cell.backward(&pass, zeros3((5, 3, 2)).view()),
+        "output gradients",
+        &[5, 3, 4],
+        &[5, 3, 2],
+    );
+    refused(
+        gru::<f64>(2, 3).backward(&pass, zeros3((5, 3, 3)).view()),
+        "pass states",
+        &[6, 3, 3],
+        &[6, 3, 4],
+    );
+    refused(
+        gru::<f64>(1, 4).backward(&pass, zeros3((5, 3, 4)).view()),
+        "pass inputs",
+        &[5, 3, 1],
+        &[5, 3, 2],
+    );
+    let upstream = &mut |_: steadygrad::recurrent::At, d: &mut RnnState<f64>| {
+        d.h = Array2::zeros((3, 5));
+        Ok(core::ops::ControlFlow::Continue(()))
+    };
+    refused(
+        cell.backward_with(&pass, pass.outputs(), upstream),
+        "state h from the hook",
+        &[3, 4],
+        &[3, 5],
+    );
+    cell.bias_rec = Array1::zeros(5);
+    refused(
+        cell.forward(zeros3((5, 3, 2)).view(), &s),
+        "bias_rec",
+        &[4],
+        &[5],
+    );
+}
+
+#[test]
 fn a_radius_needs_a_square() {
     let zeros2 = Array2::<f64>::zeros;
     refused(spectral_radius(&zeros2((2, 3))), "matrix", &[2, 2], &[2, 3]);
@@ -225,6 +311,7 @@ fn an_empty_sequence_and_an_empty_batch_change_nothing() {
     for (time, batch) in [(0, 1), (0, 3), (0, 0), (4, 0)] {
         nothing_happens(rnn(Activation::Tanh, 2, 3, 1.0), time, batch);
         nothing_happens(lstm(2, 3), time, batch);
+        nothing_happens(gru(2, 3), time, batch);
     }
     let cell = rnn::<f64>(Activation::Tanh, 2, 3, 1.0);
     assert_eq!(
@@ -285,6 +372,7 @@ fn step_by_step_is_the_whole_pass() {
             stepping_is_the_pass(&Problem::new(rnn(activation, 2, 9, 0.9), 12, batch, 2, 9));
         }
         stepping_is_the_pass(&Problem::new(lstm(2, 9), 12, batch, 2, 9));
+        stepping_is_the_pass(&Problem::new(gru(2, 9), 12, batch, 2, 9));
     }
 }
 
@@ -359,20 +447,33 @@ fn f32_follows_f64<C: Named<Elem = f32>, D: Named<Elem = f64>>(
         assert!(off < 1e-5 && off > 0.0, "{off:e}");
     }
     assert!(distance(&a.d_inputs.mapv(f64::from), &b.d_inputs) < 1e-5);
+    let (mut a, mut b) = (a.d_state0, b.d_state0);
+    for ((part, a), (_, b)) in C::state(&mut a).into_iter().zip(D::state(&mut b)) {
+        assert!(distance(&widen(a), b.iter()) < 1e-5, "{part}");
+    }
+    let (a, b) = (single.pass(), double.pass());
+    assert!(distance(&a.outputs().mapv(f64::from), b.outputs()) < 1e-5);
 }
 
 #[test]
 fn f32_agrees_with_f64_to_f32_precision() {
-    for batch in [1, 3] {
+    for (time, batch, hidden) in [(30, 1, 8), (30, 3, 8), (20, 3, 50)] {
         for activation in ACTIVATIONS {
-            let single = Problem::new(rnn::<f32>(activation, 2, 8, 0.9), 30, batch, 2, 8);
+            let single = rnn::<f32>(activation, 2, hidden, 0.9);
+            let double = rnn::<f64>(activation, 2, hidden, 0.9);
             f32_follows_f64(
-                single,
-                Problem::new(rnn(activation, 2, 8, 0.9), 30, batch, 2, 8),
+                Problem::new(single, time, batch, 2, hidden),
+                Problem::new(double, time, batch, 2, hidden),
             );
         }
-        let single = Problem::new(lstm::<f32>(2, 8), 30, batch, 2, 8);
-        f32_follows_f64(single, Problem::new(lstm(2, 8), 30, batch, 2, 8));
+        f32_follows_f64(
+            Problem::new(lstm::<f32>(2, hidden), time, batch, 2, hidden),
+            Problem::new(lstm::<f64>(2, hidden), time, batch, 2, hidden),
+        );
+        f32_follows_f64(
+            Problem::new(gru::<f32>(2, hidden), time, batch, 2, hidden),
+            Problem::new(gru::<f64>(2, hidden), time, batch, 2, hidden),
+        );
     }
 }
 
@@ -406,6 +507,10 @@ fn public_types_cross_threads() {
     check::<steadygrad::recurrent::LstmBuilder<f64>>();
     check::<steadygrad::recurrent::LstmPass<f64>>();
     check::<Backward<Lstm<f64>>>();
+    check::<Gru<f32>>();
+    check::<steadygrad::recurrent::GruBuilder<f32>>();
+    check::<steadygrad::recurrent::GruPass<f32>>();
+    check::<Backward<Gru<f32>>>();
     check::<(Activation, Init)>();
     check::<Backward<Stacked<Vec<Bidirectional<Lstm<f32>>>>>>();
     check::<<Stacked<Two<Rnn<f32>, Checkpointed<Dropout<Lstm<f32>>>>> as Layer>::Pass>();

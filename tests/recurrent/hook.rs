@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, Array3, Axis, Slice};
 use steadygrad::recurrent::{Activation, At, Backward, Layer, Lstm, Trace};
 use steadygrad::{Error, Result};
 
-use crate::common::{Named, Problem, distance, lstm, rnn, scalar};
+use crate::common::{Named, Problem, distance, gru, lstm, rnn, scalar};
 
 const GO_ON: Result<ControlFlow<()>> = Ok(ControlFlow::Continue(()));
 const BREAK: Result<ControlFlow<()>> = Ok(ControlFlow::Break(()));
@@ -114,6 +114,7 @@ fn breaking_is_truncated_backpropagation() {
     breaking_is_a_shorter_window(&Problem::new(rnn(Activation::Tanh, 2, 3, 1.2), 8, 2, 2, 3));
     breaking_is_a_shorter_window(&Problem::new(rnn(Activation::Relu, 2, 3, 1.2), 8, 1, 2, 3));
     breaking_is_a_shorter_window(&Problem::new(lstm(2, 3), 8, 2, 2, 3));
+    breaking_is_a_shorter_window(&Problem::new(gru(2, 3), 8, 2, 2, 3));
 }
 
 fn the_cut_is_clean<C: Named<Elem = f64>>(mut problem: Problem<C>) {
@@ -141,6 +142,7 @@ fn the_cut_is_clean<C: Named<Elem = f64>>(mut problem: Problem<C>) {
 fn what_lies_before_the_cut_cannot_spoil_what_comes_after() {
     the_cut_is_clean(Problem::new(rnn(Activation::Tanh, 2, 3, 1.0), 5, 2, 2, 3));
     the_cut_is_clean(Problem::new(lstm(2, 3), 5, 2, 2, 3));
+    the_cut_is_clean(Problem::new(gru(2, 3), 5, 2, 2, 3));
 }
 
 fn zeroing_is_breaking<C: Named<Elem = f64>>(problem: &Problem<C>) {
@@ -184,6 +186,7 @@ fn zeroing_is_breaking<C: Named<Elem = f64>>(problem: &Problem<C>) {
 fn zeroing_a_step_and_all_before_it_is_breaking_there() {
     zeroing_is_breaking(&Problem::new(rnn(Activation::Tanh, 2, 3, 1.2), 8, 2, 2, 3));
     zeroing_is_breaking(&Problem::new(lstm(2, 3), 8, 2, 2, 3));
+    zeroing_is_breaking(&Problem::new(gru(2, 3), 8, 2, 2, 3));
 }
 
 #[test]
@@ -209,8 +212,13 @@ fn an_edit_changes_what_earlier_steps_get() {
 
 #[test]
 fn the_hook_sees_the_whole_gradient_of_the_state() {
+    sees_the_whole_gradient(&Problem::new(rnn(Activation::Tanh, 2, 3, 1.2), 6, 2, 2, 3));
+    sees_the_whole_gradient(&Problem::new(lstm(2, 3), 6, 2, 2, 3));
+    sees_the_whole_gradient(&Problem::new(gru(2, 3), 6, 2, 2, 3));
+}
+
+fn sees_the_whole_gradient<C: Named<Elem = f64>>(problem: &Problem<C>) {
     // Against central differences: start anew from the state after step t.
-    let problem = Problem::new(lstm(2, 3), 6, 2, 2, 3);
     let pass = problem.pass();
     let mut seen = Vec::new();
     problem
@@ -220,14 +228,26 @@ fn the_hook_sees_the_whole_gradient_of_the_state() {
             GO_ON
         })
         .unwrap();
-    for (t, d) in &seen {
-        if *t == 5 {
-            assert_eq!(d.h, problem.d_outputs.index_axis(Axis(0), 5));
-            continue;
+    assert_eq!(seen.len(), 6);
+    for (t, mut d) in seen {
+        let mut whole = problem.cell.zero_state(2);
+        if t < 5 {
+            whole = tail(problem, t + 1).d_state0;
         }
-        let later = tail(&problem, t + 1).d_state0;
-        let whole = &later.h + &problem.d_outputs.index_axis(Axis(0), *t);
-        assert!(distance(&d.h, &whole) < 1e-14 && distance(&d.c, &later.c) < 1e-14);
+        let (mut found, mut whole) = (C::state(&mut d), C::state(&mut whole));
+        for (whole, d) in whole[0]
+            .1
+            .iter_mut()
+            .zip(problem.d_outputs.index_axis(Axis(0), t))
+        {
+            *whole += d;
+        }
+        for ((part, found), (_, whole)) in found.iter_mut().zip(&mut whole) {
+            assert!(
+                distance(found.iter(), whole.iter()) < 1e-14,
+                "{part} at {t}"
+            );
+        }
     }
 }
 

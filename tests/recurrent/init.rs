@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3, ArrayView2, Axis, Slice};
 use steadygrad::Error;
-use steadygrad::recurrent::{Activation, Init, Layer, Lstm, Rnn};
+use steadygrad::recurrent::{Activation, Gru, Init, Layer, Lstm, Rnn};
 use steadygrad::spectral::spectral_radius;
 
 use crate::common::uniform;
@@ -220,6 +220,37 @@ fn chrono_leaves_the_weights_as_they_are_drawn() {
 }
 
 #[test]
+fn a_gru_keeps_by_its_update_gate_and_chrono_spreads_that() {
+    let builder = || Gru::<f64>::builder(3, 400).w_rec(Init::Identity);
+    let plain = builder().build(&mut uniform(5)).unwrap();
+    assert!(plain.bias.iter().chain(&plain.bias_rec).all(|&b| b == 0.0));
+    let chrono = builder().chrono(50).build(&mut uniform(5)).unwrap();
+    assert_eq!((chrono.w_in, chrono.w_rec), (plain.w_in, plain.w_rec));
+    assert_eq!(chrono.bias_rec, plain.bias_rec);
+    let gate = |k: usize| {
+        let rows = Slice::from(k * 400..(k + 1) * 400);
+        chrono.bias.slice_axis(Axis(0), rows)
+    };
+    assert!(gate(0).iter().chain(gate(2)).all(|&b| b == 0.0));
+    // e^b is uniform between 1 and 49: mean 25, with standard deviation 0.7.
+    let u = gate(1).mapv(f64::exp);
+    assert!(u.iter().all(|&u| (1.0 - 1e-12..=49.0 + 1e-12).contains(&u)));
+    assert!((u.mean().unwrap() - 25.0).abs() < 2.8);
+    // The last word counts.
+    let fixed = builder().chrono(20).update_bias(3.0);
+    let fixed = fixed.build(&mut uniform(5)).unwrap().bias;
+    assert!(fixed.iter().skip(400).take(400).all(|&b| b == 3.0));
+    assert_eq!(fixed.sum(), 1200.0);
+
+    // Each gate's block is drawn by itself: three orthogonal ones, and none like another.
+    let gru = Gru::<f64>::builder(3, 16).w_rec(Init::Orthogonal);
+    let gru = gru.build(&mut uniform(4)).unwrap();
+    let gates: Vec<_> = gru.w_rec.axis_chunks_iter(Axis(0), 16).collect();
+    assert!(gates.iter().all(|gate| skew(gate) < 1e-12));
+    assert!(gates[0] != gates[1] && gates[1] != gates[2] && gates[0] != gates[2]);
+}
+
+#[test]
 fn identity_keeps_a_state() {
     assert_eq!(draw(Init::Identity, 5, 5, 0), Array2::<f64>::eye(5));
     let lstm = Lstm::<f32>::builder(1, 2)
@@ -412,7 +443,20 @@ fn settings_out_of_range_are_refused() {
             .map(drop),
         "forget bias",
     );
+    setting(
+        Gru::<f32>::builder(2, 0).build(&mut uniform(0)).map(drop),
+        "hidden",
+    );
+    for wrong in [f64::INFINITY, f64::NAN, 1e60] {
+        let builder = Gru::<f32>::builder(2, 1).update_bias(wrong);
+        setting(builder.build(&mut uniform(0)).map(drop), "update bias");
+    }
     for longest in [0, 1] {
+        let builder = Gru::<f32>::builder(2, 1).chrono(longest);
+        setting(
+            builder.build(&mut uniform(0)).map(drop),
+            "longest dependency",
+        );
         let builder = Lstm::<f32>::builder(2, 1).chrono(longest);
         setting(
             builder.build(&mut uniform(0)).map(drop),

@@ -2,12 +2,13 @@
 
 use core::ops::ControlFlow;
 
-use ndarray::{Array2, Array3, Axis, Ix1, Ix2, Ix3, Slice, s, stack};
+use ndarray::{Array2, Array3, Axis, Ix3, Slice, s, stack};
 use steadygrad::recurrent::{
-    At, Bidirectional, CellGrads, Checkpointed, Directions, Dropout, Layer, Lstm, Merge, Rnn,
-    Sequence, Stacked, Trace, Truncated, Unrolled, Upstream,
+    At, Bidirectional, Checkpointed, Directions, Dropout, Gru, Layer, Lstm, Merge, Rnn, Sequence,
+    Stacked, Trace, Truncated, Unrolled, Upstream,
 };
 use steadygrad::set::Two;
+use steadygrad::{Tensor, TensorSet};
 
 use crate::common::{distance, numbers, uniform};
 use crate::differences::is_right;
@@ -58,7 +59,7 @@ macro_rules! cells {
     )*};
 }
 
-cells!(rnn: Rnn<f64>, lstm: Lstm<f64>, elman: Unrolled<Elman>, lstm_by_steps: Unrolled<LstmSteps>);
+cells!(rnn: Rnn<f64>, lstm: Lstm<f64>, gru: Gru<f64>, elman: Unrolled<Elman>, lstm_by_steps: Unrolled<LstmSteps>);
 
 /// Every wrapper, and some in each other, over layers of these two kinds.
 macro_rules! wrapped {
@@ -89,7 +90,7 @@ macro_rules! wrapped {
     )*};
 }
 
-wrapped!(whole: Rnn<f64>, Lstm<f64>; by_steps: Unrolled<LstmSteps>, Unrolled<Elman>);
+wrapped!(whole: Rnn<f64>, Lstm<f64>; reset: Gru<f64>, Rnn<f64>; by_steps: Unrolled<LstmSteps>, Unrolled<Elman>);
 
 /// A case of `tests/oracle/wrappers.py`.
 pub(crate) struct Case(pub(crate) oracle::Case);
@@ -129,18 +130,26 @@ impl Case {
     }
 
     pub(crate) fn cell<C: Torch>(&self, name: &str) -> C {
-        let of = |part: &str| [name, part].join(".");
-        C::of(
-            self.0.array::<Ix2>(&of("w_in")),
-            self.0.array::<Ix2>(&of("w_rec")),
-            self.0.array::<Ix1>(&of("bias")),
-        )
+        let of = |part: &str| &self.0.tensors[&format!("{name}.{part}")];
+        let mut cell = C::zeros(of("w_in").0[1], of("w_rec").0[1]);
+        cell.visit_mut(&mut |part, tensor| {
+            let (_, values) = of(part);
+            assert_eq!(tensor.len(), values.len(), "{name}.{part}");
+            tensor.write(0, values)
+        })
+        .unwrap();
+        cell
     }
 
-    pub(crate) fn grads_agree(&self, name: &str, grads: &CellGrads<f64>) {
-        self.0.agrees(&format!("d_{name}.w_in"), &grads.w_in);
-        self.0.agrees(&format!("d_{name}.w_rec"), &grads.w_rec);
-        self.0.agrees(&format!("d_{name}.bias"), &grads.bias);
+    pub(crate) fn grads_agree<G: TensorSet>(&self, name: &str, grads: &G) {
+        grads
+            .visit(&mut |part, tensor| {
+                let mut values = vec![0.0; tensor.len()];
+                tensor.read(0, &mut values)?;
+                self.0.agrees(&format!("d_{name}.{part}"), &values);
+                Ok(())
+            })
+            .unwrap();
     }
 
     /// The state of layer or direction k, out of `PyTorch`'s `h0`, `c0` or `d_h_n`, `d_c_n`.
@@ -165,7 +174,7 @@ impl Case {
         net: &L,
         (s0, d_final): (L::State, L::State),
         states: impl Fn(&L::State) -> Vec<&C::State>,
-        grads: impl Fn(&L::Grads) -> Vec<(String, &CellGrads<f64>)>,
+        grads: impl Fn(&L::Grads) -> Vec<(String, &C::Grads)>,
     ) {
         let (xs, d_outputs) = (self.0.array::<Ix3>("xs"), self.0.array::<Ix3>("d_outputs"));
         let lengths = self.lengths();

@@ -1,6 +1,7 @@
 //! Recurrent cells: gradients, hook, shapes, initialisers, spectral read-outs.
 #![cfg(feature = "ndarray")]
 
+mod bits;
 mod checkpointed;
 mod common;
 mod differences;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use ndarray::{Array1, Array2, Array3, Ix1, Ix2, Ix3};
-use steadygrad::recurrent::{Activation, Layer, Lstm, LstmState, Rnn, RnnState};
+use ndarray::{Array1, Array2, Array3, Axis, Ix1, Ix2, Ix3, Slice};
+use steadygrad::recurrent::{Activation, Gru, Layer, Lstm, LstmState, Rnn, RnnState};
 
 use crate::common::distance;
 
@@ -47,7 +47,6 @@ fn cases() -> Vec<Case> {
 }
 
 /// The cases that a script has printed.
-/// The cases of a file of numbers.
 pub(crate) fn read(text: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for line in text.lines().filter(|l| !l.starts_with('#')) {
@@ -74,7 +73,8 @@ pub(crate) fn read(text: &str) -> Vec<Case> {
 #[test]
 fn rnn_is_pytorchs() {
     let mut seen = 0;
-    for case in cases().iter().filter(|case| case.kind() != "lstm") {
+    let others = ["lstm", "gru"];
+    for case in cases().iter().filter(|case| !others.contains(&case.kind())) {
         let activation = match case.kind() {
             "tanh" => Activation::Tanh,
             "relu" => Activation::Relu,
@@ -130,4 +130,35 @@ fn lstm_is_pytorchs() {
         seen += 1;
     }
     assert_eq!(seen, 4);
+}
+
+#[test]
+fn gru_is_pytorchs() {
+    let mut seen = 0;
+    for case in cases().iter().filter(|case| case.kind() == "gru") {
+        let (w_in, w_rec, mut bias) = case.weights();
+        let (bias_in, bias_rec) = (case.array::<Ix1>("bias_ih"), case.array::<Ix1>("bias_hh"));
+        // Of the last gate the two biases stay apart.
+        let last = Slice::from(2 * w_rec.ncols()..);
+        bias.slice_axis_mut(Axis(0), last)
+            .assign(&bias_in.slice_axis(Axis(0), last));
+        let bias_rec = bias_rec.slice_axis(Axis(0), last).to_owned();
+        let (xs, d_outputs) = case.sequence();
+        let gru = Gru::new(w_in, w_rec, bias, bias_rec).unwrap();
+        let s0 = RnnState {
+            h: case.array("h0"),
+        };
+        let pass = gru.forward(xs.view(), &s0).unwrap();
+        case.agrees("outputs", pass.outputs());
+        case.agrees("h_n", &pass.final_state().h);
+        let back = gru.backward(&pass, d_outputs.view()).unwrap();
+        case.agrees("d_w_in", &back.grads.w_in);
+        case.agrees("d_w_rec", &back.grads.w_rec);
+        case.agrees("d_bias", &back.grads.bias);
+        case.agrees("d_bias_rec", &back.grads.bias_rec);
+        case.agrees("d_xs", &back.d_inputs);
+        case.agrees("d_h0", &back.d_state0.h);
+        seen += 1;
+    }
+    assert_eq!(seen, 12);
 }

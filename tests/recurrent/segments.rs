@@ -8,7 +8,7 @@ use steadygrad::recurrent::{
 };
 use steadygrad::{Error, Result, TensorMut, TensorSetMut};
 
-use crate::common::{Named, Problem, distance, lstm, rnn};
+use crate::common::{Named, Problem, distance, gru, lstm, rnn};
 use crate::unrolled::elman;
 
 /// Two segments, chained there by the state and back by its gradient, are one pass.
@@ -55,6 +55,8 @@ fn two_segments_chained_by_the_state_and_its_gradient_are_one_pass() {
         two_segments_are_one(&Problem::new(cell(), 9, batch, 2, 4).of_final_state());
         two_segments_are_one(&Problem::new(lstm(2, 4), 9, batch, 2, 4));
         two_segments_are_one(&Problem::new(lstm(2, 4), 9, batch, 2, 4).of_final_state());
+        two_segments_are_one(&Problem::new(gru(2, 4), 9, batch, 2, 4));
+        two_segments_are_one(&Problem::new(gru(2, 4), 9, batch, 2, 4).of_final_state());
         two_segments_are_one(&Problem::new(elman(), 9, batch, 2, 4).of_final_state());
     }
 }
@@ -81,6 +83,7 @@ fn first_seen<C: Named<Elem = f64>>(problem: Problem<C>) {
 fn the_hook_sees_what_came_in_for_the_final_state_at_the_last_step() {
     first_seen(Problem::new(rnn(Activation::Relu, 2, 4, 1.2), 5, 3, 2, 4));
     first_seen(Problem::new(lstm(2, 4), 5, 3, 2, 4));
+    first_seen(Problem::new(gru(2, 4), 5, 3, 2, 4));
     first_seen(Problem::new(elman(), 5, 3, 2, 4));
 }
 
@@ -109,6 +112,15 @@ fn a_final_states_gradient_of_another_shape_is_refused() {
     assert_eq!(
         message(cell.backward(&pass, Upstream::default().final_state(&wrong))),
         "final state c gradients: expected shape [3, 4], found [1, 4]"
+    );
+    let cell = gru(2, 4);
+    let pass = cell
+        .forward(Array3::ones((5, 3, 2)).view(), &cell.zero_state(3))
+        .unwrap();
+    let wrong = RnnState { h: zeros((3, 1)) };
+    assert_eq!(
+        message(cell.backward(&pass, Upstream::default().final_state(&wrong))),
+        "final state h gradients: expected shape [3, 4], found [3, 1]"
     );
     let cell = elman();
     let pass = cell
@@ -175,6 +187,7 @@ fn a_pass_into_used_memory_is_a_fresh_one_bit_for_bit() {
     let relu = || rnn(Activation::Relu, 2, 4, 1.2);
     memory_leaves_no_trace(&shapes.map(|(t, b)| Problem::new(relu(), t, b, 2, 4).of_final_state()));
     memory_leaves_no_trace(&shapes.map(|(t, b)| Problem::new(lstm(2, 4), t, b, 2, 4)));
+    memory_leaves_no_trace(&shapes.map(|(t, b)| Problem::new(gru(2, 4), t, b, 2, 4)));
     memory_leaves_no_trace(&shapes.map(|(t, b)| Problem::new(elman(), t, b, 2, 4)));
 }
 

@@ -6,7 +6,7 @@ use ndarray::Array3;
 use steadygrad::recurrent::{Activation, Layer};
 use steadygrad::{Edits, Factor, Measurement, TensorSet};
 
-use crate::common::{Named, Problem, lstm, rnn, scalar};
+use crate::common::{Named, Problem, gru, lstm, rnn, scalar};
 
 fn names<S: TensorSet + ?Sized>(set: &S) -> Vec<String> {
     let mut names = Vec::new();
@@ -18,9 +18,13 @@ fn names<S: TensorSet + ?Sized>(set: &S) -> Vec<String> {
     names
 }
 
-fn pairs_with_its_gradients<C: Named<Elem = f64>>(problem: &Problem<C>, state: &[&str]) {
+fn pairs_with_its_gradients<C: Named<Elem = f64>>(
+    problem: &Problem<C>,
+    parameters: &[&str],
+    state: &[&str],
+) {
     let back = problem.backward();
-    assert_eq!(names(&problem.cell), ["w_in", "w_rec", "bias"]);
+    assert_eq!(names(&problem.cell), parameters);
     assert_eq!(names(&back.grads), names(&problem.cell));
     assert_eq!(names(&back.d_state0), state);
     let cell = Measurement::of(&problem.cell).unwrap();
@@ -35,11 +39,12 @@ fn pairs_with_its_gradients<C: Named<Elem = f64>>(problem: &Problem<C>, state: &
 
 #[test]
 fn gradients_carry_the_names_of_the_parameters() {
-    pairs_with_its_gradients(
-        &Problem::new(rnn(Activation::Tanh, 2, 3, 1.0), 5, 2, 2, 3),
-        &["h"],
-    );
-    pairs_with_its_gradients(&Problem::new(lstm(2, 3), 5, 2, 2, 3), &["h", "c"]);
+    let parameters = ["w_in", "w_rec", "bias", "bias_rec"];
+    let tanh = rnn(Activation::Tanh, 2, 3, 1.0);
+    pairs_with_its_gradients(&Problem::new(tanh, 5, 2, 2, 3), &parameters[..3], &["h"]);
+    let lstm = Problem::new(lstm(2, 3), 5, 2, 2, 3);
+    pairs_with_its_gradients(&lstm, &parameters[..3], &["h", "c"]);
+    pairs_with_its_gradients(&Problem::new(gru(2, 3), 5, 2, 2, 3), &parameters, &["h"]);
 }
 
 #[test]

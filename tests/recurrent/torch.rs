@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, concatenate};
 use steadygrad::recurrent::{
-    Activation, CellGrads, Layer, Lstm, LstmState, Rnn, RnnState, StepCell, Unrolled,
+    Activation, CellGrads, Gru, Layer, Lstm, LstmState, Rnn, RnnState, StepCell, Unrolled,
 };
 use steadygrad::{Result, TensorSet, TensorSetMut, Visitor, VisitorMut};
 
@@ -10,13 +10,11 @@ use crate::common::{fill, signed};
 use crate::unrolled::Elman;
 
 /// A cell with the weights of `PyTorch`'s.
-pub(crate) trait Torch: Layer<Elem = f64, Grads = CellGrads<f64>> + Clone {
+pub(crate) trait Torch: Layer<Elem = f64> + Clone {
     /// What the oracle calls it.
     const KIND: &'static str;
-    /// How many blocks its weights have.
-    const GATES: usize;
 
-    fn of(w_in: Array2<f64>, w_rec: Array2<f64>, bias: Array1<f64>) -> Self;
+    fn zeros(inputs: usize, hidden: usize) -> Self;
 
     /// A state out of its parts, `h` and perhaps `c`.
     fn state(parts: Vec<Array2<f64>>) -> Self::State;
@@ -25,12 +23,7 @@ pub(crate) trait Torch: Layer<Elem = f64, Grads = CellGrads<f64>> + Clone {
 
     /// A cell in the middle of its range.
     fn random(inputs: usize, hidden: usize, seed: u64) -> Self {
-        let rows = Self::GATES * hidden;
-        let mut cell = Self::of(
-            Array2::zeros((rows, inputs)),
-            Array2::zeros((rows, hidden)),
-            Array1::zeros(rows),
-        );
+        let mut cell = Self::zeros(inputs, hidden);
         fill(&mut cell, signed(seed, 0.8));
         cell
     }
@@ -40,10 +33,11 @@ macro_rules! torch {
     ($cell:ty, $kind:literal, $gates:literal, $state:ident { $($part:ident),* }, $of:expr) => {
         impl Torch for $cell {
             const KIND: &'static str = $kind;
-            const GATES: usize = $gates;
 
-            fn of(w_in: Array2<f64>, w_rec: Array2<f64>, bias: Array1<f64>) -> Self {
-                $of(w_in, w_rec, bias)
+            fn zeros(inputs: usize, hidden: usize) -> Self {
+                let rows = $gates * hidden;
+                let matrix = |columns| Array2::zeros((rows, columns));
+                $of(matrix(inputs), matrix(hidden), Array1::zeros(rows))
             }
 
             fn state(parts: Vec<Array2<f64>>) -> $state<f64> {
@@ -66,6 +60,16 @@ torch!(Rnn<f64>, "rnn", 1, RnnState { h }, tanh);
 torch!(Lstm<f64>, "lstm", 4, LstmState { h, c }, |w, r, b| {
     Lstm::new(w, r, b).unwrap()
 });
+torch!(
+    Gru<f64>,
+    "gru",
+    3,
+    RnnState { h },
+    |w, r: Array2<f64>, b| {
+        let bias_rec = Array1::zeros(r.ncols());
+        Gru::new(w, r, b, bias_rec).unwrap()
+    }
+);
 torch!(Unrolled<Elman>, "rnn", 1, RnnState { h }, |w, r, b| {
     Unrolled::new(Elman(tanh(w, r, b)))
 });

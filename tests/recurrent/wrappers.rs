@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use ndarray::{Array3, Axis, concatenate};
 use steadygrad::recurrent::{
-    At, Bidirectional, Checkpointed, Directions, Dropout, Layer, Lstm, Merge, Profile,
+    At, Bidirectional, Checkpointed, Directions, Dropout, Gru, Layer, Lstm, Merge, Profile,
     RecurrentCell, Rnn, Stacked, Trace, Unrolled, Upstream,
 };
 use steadygrad::set::Two;
@@ -18,6 +18,7 @@ use crate::unrolled::Elman;
 
 type Tanh = Rnn<f64>;
 type Gated = Lstm<f64>;
+type Reset = Gru<f64>;
 
 /// Every wrapper, and some in each other, over layers of inputs of two: each goes through `$check!(name, layer)`.
 macro_rules! each_wrapper {
@@ -102,6 +103,11 @@ fn gradients_of_wrappers_are_the_slopes_of_the_loss() {
 }
 
 #[test]
+fn gradients_of_wrapped_grus_are_the_slopes_of_the_loss() {
+    each_wrapper!(agrees, Reset, Reset);
+}
+
+#[test]
 fn gradients_of_wrapped_cells_of_ones_own_are_the_slopes_of_the_loss() {
     each_wrapper!(agrees, Unrolled<LstmSteps>, Unrolled<Elman>);
 }
@@ -110,6 +116,7 @@ fn gradients_of_wrapped_cells_of_ones_own_are_the_slopes_of_the_loss() {
 fn wrapped_cells_are_pytorchs() {
     is_pytorchs::<Tanh>(Case::is_whole, 3);
     is_pytorchs::<Gated>(Case::is_whole, 3);
+    is_pytorchs::<Reset>(Case::is_whole, 3);
 }
 
 #[test]
@@ -370,6 +377,7 @@ macro_rules! again {
 #[test]
 fn used_memory_changes_nothing() {
     each_wrapper!(again, Tanh, Gated);
+    each_wrapper!(again, Reset, Tanh);
 }
 
 /// The steps of a stack one by one are its pass over the sequence.
@@ -392,6 +400,7 @@ fn a_stack_goes_step_by_step() {
         Stacked(vec![a(2)]),
         Stacked(Two(b, Tanh::random(4, 3, 3))),
     )));
+    steps_are_the_pass(Stacked(Two(Reset::random(2, 3, 1), a(3))));
     steps_are_the_pass(Checkpointed::new(Dropout::new(a(2), 0.5).unwrap()));
 }
 
@@ -428,6 +437,7 @@ macro_rules! paired {
 #[test]
 fn gradients_carry_the_names_of_the_parameters() {
     each_wrapper!(paired, Tanh, Gated);
+    each_wrapper!(paired, Reset, Gated);
     let both = Bidirectional::new(Tanh::random(2, 3, 1), Tanh::random(2, 3, 1));
     let expected = [
         "0.w_in",

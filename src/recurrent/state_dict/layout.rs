@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::part::{Load, Save};
 use crate::recurrent::{
-    Bidirectional, Checkpointed, Dropout, Layer, Lstm, LstmVariant, ReadOut, Real, Rnn, Stacked,
-    Unrolled,
+    Bidirectional, Checkpointed, Dropout, Gru, Layer, Lstm, LstmVariant, ReadOut, Real, Rnn,
+    Stacked, Unrolled,
 };
 use crate::set::Two;
 use crate::{Error, Result};
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// A layer whose weights [`StateDict`](super::StateDict) reads and writes under PyTorch's names.
 ///
 /// ```text
-/// Rnn, Lstm, ReadOut            nn.RNN, nn.LSTM, nn.Linear
+/// Rnn, Lstm, Gru, ReadOut       nn.RNN, nn.LSTM, nn.GRU, nn.Linear
 /// an Lstm with a projection     nn.LSTM(…, proj_size)
 /// Stacked                       num_layers: weight_ih_l0, weight_ih_l1, …
 /// Bidirectional                 bidirectional=True: weight_ih_l0 and weight_ih_l0_reverse, …
@@ -76,6 +76,7 @@ macro_rules! cell {
 
 cell!(Rnn);
 cell!(Lstm);
+cell!(Gru, bias_rec);
 
 /// An LSTM with options of which PyTorch has none but the projection; clips have no weights.
 impl<A: Real> Layout for Unrolled<LstmVariant<A>> {

@@ -4,16 +4,13 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ndarray::{Array, Array1, Array2, Array3, ArrayView3, Axis, Dimension, concatenate};
+use ndarray::{Array, Array1, Array2, Array3, ArrayView3, Axis, Dimension};
 
-use super::layout::Layout;
-use super::part::{Load, Save};
 use super::{Pytorch, StateDict};
 use crate::Error;
-use crate::Result;
 use crate::recurrent::{
-    Activation, Bidirectional, Checkpointed, Directions, Dropout, Gates, Layer, Lstm, LstmState,
-    ReadOut, Rnn, RnnState, Stacked, Trace,
+    Activation, Bidirectional, Checkpointed, Directions, Dropout, Gates, Gru, Layer, Lstm,
+    LstmState, ReadOut, Rnn, RnnState, Stacked, Trace,
 };
 use crate::set::Two;
 
@@ -36,11 +33,6 @@ fn agree<D: Dimension>(found: &Array<f64, D>, name: &str) {
     assert_eq!(found.shape(), expected.shape());
     let apart = (found - &expected).mapv(f64::abs);
     assert!(apart.iter().all(|x| *x < BOUND), "{name}: {apart}");
-}
-
-/// A net that runs one step after another over a whole sequence, to its last state.
-trait Runs: Pytorch {
-    fn run(&self, xs: ArrayView3<'_, f64>) -> (Array3<f64>, Vec<Array2<f64>>);
 }
 
 /// The parts of a state as PyTorch has them: of each layer and direction h, and of an LSTM c.
@@ -80,115 +72,18 @@ impl<P: Parts, Q: Parts> Parts for Two<P, Q> {
     }
 }
 
-impl<L: Layer<Elem = f64> + Pytorch> Runs for L
+/// Outputs and final state, as PyTorch has it: all h, then all c.
+fn run<L>(net: &L, xs: ArrayView3<'_, f64>) -> (Array3<f64>, Vec<Array2<f64>>)
 where
+    L: Layer<Elem = f64>,
     L::State: Parts,
 {
-    fn run(&self, xs: ArrayView3<'_, f64>) -> (Array3<f64>, Vec<Array2<f64>>) {
-        let pass = self.forward(xs, &self.zero_state(xs.dim().1)).unwrap();
-        let mut ends = Vec::new();
-        pass.final_state().parts(&mut ends);
-        (pass.outputs().to_owned(), in_pytorchs_order(&ends))
-    }
-}
-
-/// All h, then all c.
-fn in_pytorchs_order(ends: &[Vec<Array2<f64>>]) -> Vec<Array2<f64>> {
+    let pass = net.forward(xs, &net.zero_state(xs.dim().1)).unwrap();
+    let mut ends = Vec::new();
+    pass.final_state().parts(&mut ends);
     let parts = 0..ends[0].len();
     let parts = parts.flat_map(|part| ends.iter().map(move |end| end[part].clone()));
-    parts.collect()
-}
-
-/// PyTorch's equations for a GRU, written out, over weights as the crate keeps them.
-struct Gru {
-    w_in: Array2<f64>,
-    w_rec: Array2<f64>,
-    bias: Array1<f64>,
-    bias_rec: Array1<f64>,
-}
-
-impl Layout for Gru {
-    fn load(&mut self, from: &mut Load<'_>) -> Result<()> {
-        from.tensor("weight_ih", &mut self.w_in)?;
-        from.tensor("weight_hh", &mut self.w_rec)?;
-        from.biases(&mut self.bias, Some(&mut self.bias_rec))
-    }
-
-    fn save(&self, to: &mut Save<'_>) -> Result<()> {
-        to.tensor("weight_ih", &self.w_in);
-        to.tensor("weight_hh", &self.w_rec);
-        to.biases(&self.bias, Some(&self.bias_rec));
-        Ok(())
-    }
-}
-
-impl Runs for Gru {
-    fn run(&self, xs: ArrayView3<'_, f64>) -> (Array3<f64>, Vec<Array2<f64>>) {
-        let (time, batch, _) = xs.dim();
-        let hidden = self.bias_rec.len();
-        let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
-        let mut h = Array2::zeros((batch, hidden));
-        let mut outputs = Array3::zeros((time, batch, hidden));
-        for (x, mut out) in xs.outer_iter().zip(outputs.outer_iter_mut()) {
-            let a = x.dot(&self.w_in.t()) + &self.bias;
-            let u = h.dot(&self.w_rec.t());
-            for b in 0..batch {
-                for j in 0..hidden {
-                    let r = sigmoid(a[[b, j]] + u[[b, j]]);
-                    let z = sigmoid(a[[b, hidden + j]] + u[[b, hidden + j]]);
-                    let inner = u[[b, 2 * hidden + j]] + self.bias_rec[j];
-                    let n = (a[[b, 2 * hidden + j]] + r * inner).tanh();
-                    out[[b, j]] = (1.0 - z) * n + z * h[[b, j]];
-                }
-            }
-            h.assign(&out);
-        }
-        (outputs, vec![h])
-    }
-}
-
-/// From the end to the start.
-fn turned(xs: &Array3<f64>) -> ArrayView3<'_, f64> {
-    let mut turned = xs.view();
-    turned.invert_axis(Axis(0));
-    turned
-}
-
-/// Two directions side by side, of as many layers as there are: `nn.LSTM(…, num_layers=2, bidirectional=True)`.
-struct Deep(Vec<[Gru; 2]>);
-
-impl Layout for Deep {
-    fn load(&mut self, from: &mut Load<'_>) -> Result<()> {
-        for (up, [forwards, reverse]) in self.0.iter_mut().enumerate() {
-            let mut from = from.layer(up);
-            forwards.load(&mut from)?;
-            reverse.load(&mut from.reverse())?;
-        }
-        Ok(())
-    }
-
-    fn save(&self, to: &mut Save<'_>) -> Result<()> {
-        for (up, [forwards, reverse]) in self.0.iter().enumerate() {
-            let mut to = to.layer(up);
-            forwards.save(&mut to)?;
-            reverse.save(&mut to.reverse())?;
-        }
-        Ok(())
-    }
-}
-
-impl Runs for Deep {
-    fn run(&self, xs: ArrayView3<'_, f64>) -> (Array3<f64>, Vec<Array2<f64>>) {
-        let (mut xs, mut ends) = (xs.to_owned(), Vec::new());
-        for [forwards, reverse] in &self.0 {
-            let (there, end) = forwards.run(xs.view());
-            ends.push(end);
-            let (back, end) = reverse.run(turned(&xs));
-            ends.push(end);
-            xs = concatenate![Axis(2), there, turned(&back)];
-        }
-        (xs, in_pytorchs_order(&ends))
-    }
+    (pass.outputs().to_owned(), parts.collect())
 }
 
 fn rnn(inputs: usize, activation: Activation) -> Rnn<f64> {
@@ -200,13 +95,8 @@ fn lstm(inputs: usize) -> Lstm<f64> {
     Lstm::builder(inputs, 3).build(&mut || 0.5).unwrap()
 }
 
-fn gru(inputs: usize) -> Gru {
-    Gru {
-        w_in: Array2::zeros((9, inputs)),
-        w_rec: Array2::zeros((9, 3)),
-        bias: Array1::zeros(9),
-        bias_rec: Array1::zeros(3),
-    }
+fn gru(inputs: usize) -> Gru<f64> {
+    Gru::builder(inputs, 3).build(&mut || 0.5).unwrap()
 }
 
 fn both<L: Clone>(cell: L) -> Bidirectional<L> {
@@ -214,7 +104,11 @@ fn both<L: Clone>(cell: L) -> Bidirectional<L> {
 }
 
 /// The net as PyTorch saved it, and as this crate saves it again, computes what PyTorch computed.
-fn computes_the_same<N: Runs>(prefix: &str, new: impl Fn() -> N) {
+fn computes_the_same<N>(prefix: &str, new: impl Fn() -> N)
+where
+    N: Layer<Elem = f64> + Pytorch,
+    N::State: Parts,
+{
     let mut net = new();
     file().load(prefix, &mut net).unwrap();
     let mut dict = StateDict::default();
@@ -226,7 +120,7 @@ fn computes_the_same<N: Runs>(prefix: &str, new: impl Fn() -> N) {
 
     let xs = oracle::<ndarray::Ix3>(&format!("{prefix}xs"));
     for net in [net, again] {
-        let (outputs, ends) = net.run(xs.view());
+        let (outputs, ends) = run(&net, xs.view());
         agree(&outputs, &format!("{prefix}outputs"));
         let directions = oracle::<ndarray::Ix3>(&format!("{prefix}h_n")).dim().0;
         for (part, ends) in ["h_n", "c_n"].iter().zip(ends.chunks(directions)) {
@@ -252,15 +146,14 @@ fn layers_and_directions_are_pytorchs() {
     let tanh = |inputs| both(rnn(inputs, Activation::Tanh));
     computes_the_same("deep.rnn.", || Stacked(vec![tanh(2), tanh(6)]));
     computes_the_same("deep.lstm.", || Stacked(vec![both(lstm(2)), both(lstm(6))]));
-    computes_the_same("deep.gru.", || {
-        Deep(vec![[gru(2), gru(2)], [gru(6), gru(6)]])
-    });
+    computes_the_same("deep.gru.", || Stacked(vec![both(gru(2)), both(gru(6))]));
 }
 
 #[test]
 fn wrappers_have_the_weights_of_what_they_hold() {
     computes_the_same("lstm.", || Checkpointed::new(lstm(2)).every(2).unwrap());
     computes_the_same("lstm.", || Dropout::new(lstm(2), 0.5).unwrap());
+    computes_the_same("gru.", || Checkpointed::new(gru(2)).every(3).unwrap());
     computes_the_same("deep.lstm.", || {
         let below = Dropout::new(both(lstm(2)), 0.5).unwrap();
         Stacked(Two(below, both(lstm(6))))
