@@ -274,12 +274,12 @@ fn beside<L: Layer<Elem = f64>>(layer: &L, time: usize) -> f64 {
 fn checkpoints_keep_the_root_of_what_a_pass_keeps() {
     let lstm = Lstm::<f64>::builder(2, 16).build(&mut || 0.75).unwrap();
     // So many steps that what does not grow with them, as the packed weights, weighs little.
-    let growth = |bytes: &dyn Fn(usize) -> f64| bytes(25_600) / bytes(1600);
+    let growth = |bytes: &dyn Fn(usize) -> f64| bytes(51_200) / bytes(3200);
     let plain = growth(&|time| beside(&lstm, time));
     assert!(plain > 12.0, "{plain}");
     // Sixteen times the steps, four times the memory.
     let sparing = growth(&|time| beside(&Checkpointed::new(lstm.clone()), time));
     assert!((2.0..4.5).contains(&sparing), "{sparing}");
-    let saved = beside(&lstm, 25_600) / beside(&Checkpointed::new(lstm.clone()), 25_600);
+    let saved = beside(&lstm, 51_200) / beside(&Checkpointed::new(lstm.clone()), 51_200);
     assert!(saved > 15.0, "{saved}");
 }

@@ -391,8 +391,8 @@ mod tests {
                 multiply_transposed(&turned(&x, rows, inner), rows, &panels, Begin::Kept, &mut y);
                 assert_eq!(y, expected, "transposed {rows}x{inner}x{columns}");
                 y.fill(T::from(7.0));
-                let (turned, begin) = (turned(&x, rows, inner), Begin::Row(&begin));
-                multiply_transposed(&turned, rows, &panels, begin, &mut y);
+                let x_turned = turned(&x, rows, inner);
+                multiply_transposed(&x_turned, rows, &panels, Begin::Row(&begin), &mut y);
                 assert_eq!(y, expected, "transposed {rows}x{inner}x{columns}");
 
                 if rows == 1 {
