@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array3;
-use steadygrad::recurrent::{Backward, Layer, Lstm, Rnn, Upstream};
+use steadygrad::recurrent::{Backward, Gru, Layer, Lstm, Rnn, Upstream};
 
 /// Numbers uniform in [0, 1).
 fn uniform() -> impl FnMut() -> f64 {
@@ -117,6 +117,7 @@ fn cells(c: &mut Criterion) {
             size,
             Lstm::builder(inputs, hidden).build(draw),
         );
+        cell(c, "Gru", 3, size, Gru::builder(inputs, hidden).build(draw));
     }
 }
 

@@ -1,4 +1,4 @@
-//! After its first call a guard's step allocates nothing, and a pass of a cell nothing but what its products pack.
+//! After its first call a guard's step allocates nothing, and a pass of a cell nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -399,64 +399,8 @@ fn tensors_that_start_strange_cost_nothing_later() {
 }
 
 #[cfg(feature = "ndarray")]
-mod cells {
-
-    use ndarray::Array3;
-    use steadygrad::recurrent::{Activation, Layer, Lstm, Rnn, Upstream};
-
-    use super::allocations;
-
-    /// What a pass and its gradients ask of the heap, in their first and in their third call.
-    fn passes<L: Layer>(layer: &L, time: usize, batch: usize, outputs: usize) -> [[u64; 2]; 2] {
-        let (xs, d) = (
-            Array3::ones((time, batch, 2)),
-            Array3::ones((time, batch, outputs)),
-        );
-        let (s0, d_final) = (layer.zero_state(batch), layer.zero_state(batch));
-        let (mut pass, mut back) = (None, None);
-        let mut call = || {
-            let made = allocations(|| layer.forward_into(xs.view(), &s0, &mut pass).unwrap());
-            let d = Upstream::outputs(d.view()).final_state(&d_final);
-            let pass = pass.as_ref().unwrap();
-            let back = allocations(|| {
-                layer.backward_into(pass, d, None, &mut back).unwrap();
-            });
-            [made, back]
-        };
-        let first = call();
-        call();
-        [first, call()]
-    }
-
-    /// `matrixmultiply` packs its operands into memory that it asks for in each product; there is no way to lend it
-    /// some. So much remains: one product for the inputs of all steps and one a step, on the way back one a step
-    /// and three for the sums. A batch of one takes its steps without packing, so it has none a step.
-    fn only_products_ask_for_memory<L: Layer>(layer: &L) {
-        for (time, batch) in [(1, 3), (20, 3), (20, 1), (33, 8)] {
-            let steps = if batch == 1 { 0 } else { time as u64 };
-            let [first, later] = passes(layer, time, batch, 5);
-            assert_eq!(later, [1 + steps, 3 + steps], "{time}x{batch}");
-            assert!(first[0] > later[0] && first[1] > later[1], "{first:?}");
-        }
-    }
-
-    #[test]
-    fn passes_into_used_memory_ask_for_none_but_for_what_products_pack() {
-        let uniform = &mut || 0.75;
-        only_products_ask_for_memory(&Rnn::<f32>::builder(2, 5).build(uniform).unwrap());
-        only_products_ask_for_memory(&Lstm::<f64>::builder(2, 5).build(uniform).unwrap());
-        let linear = Rnn::<f64>::builder(2, 5).activation(Activation::Identity);
-        only_products_ask_for_memory(&linear.build(uniform).unwrap());
-    }
-
-    #[test]
-    fn a_single_step_of_a_single_sequence_asks_for_nothing_on_its_way_there() {
-        let lstm = Lstm::<f32>::builder(2, 5).build(&mut || 0.75).unwrap();
-        let [_, later] = passes(&lstm, 1, 1, 5);
-        // The outer products of the weights' gradients are products still.
-        assert_eq!(later, [0, 2]);
-    }
-}
+#[path = "allocation/cells.rs"]
+mod cells;
 
 #[cfg(feature = "ndarray")]
 #[path = "allocation/wrappers.rs"]

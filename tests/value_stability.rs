@@ -303,7 +303,7 @@ fn penalties() -> Result<()> {
 mod recurrent {
     use steadygrad::Result;
     use steadygrad::ndarray::{Array, Array1, Array2, Array3, Dimension};
-    use steadygrad::recurrent::{self, Activation, Init, Layer, Lstm, Real, Rnn};
+    use steadygrad::recurrent::{self, Activation, Gru, Init, Layer, Lstm, Real, Rnn};
     use steadygrad::spectral::spectral_norm;
 
     use super::{hash, pinned, pinned_here, sample, uniform};
@@ -344,6 +344,12 @@ mod recurrent {
             pass.final_state(),
             lstm.backward(&pass, Array3::ones((5, 2, 4)).view())?,
         );
+        let gru = Gru::new(weights(12, 3), weights(12, 4), bias(12), bias(4))?;
+        let pass = gru.forward(xs.view(), &gru.zero_state(2))?;
+        let (h, d_gru) = (
+            pass.final_state().h,
+            gru.backward(&pass, Array3::ones((5, 2, 4)).view())?,
+        );
         pinned(&[
             ("outputs of an RNN with ReLU", outputs, 3_315_879_000.0),
             (
@@ -369,6 +375,17 @@ mod recurrent {
                 "gradient of an LSTM's bias",
                 d.grads.bias[9],
                 2.210_023_912_255_544,
+            ),
+            ("h of a GRU", h[[1, 2]], 0.649_874_483_006_051_7),
+            (
+                "gradient of a GRU's bias",
+                d_gru.grads.bias[9],
+                2.849_805_806_178_418,
+            ),
+            (
+                "that of its bias_rec",
+                d_gru.grads.bias_rec[1],
+                1.390_289_014_768_047_8,
             ),
         ]);
         Ok(())

@@ -95,7 +95,8 @@ pass! {
     gru: q, before => n, r, z, h; k {
         (r[k], z[k]) = (r[k].sigmoid_(), z[k].sigmoid_());
         n[k] = (n[k] + r[k] * q[k]).tanh_();
-        h[k] = n[k] + z[k] * (before[k] - n[k]);
+        // By two products, so that z = 1 and z = 0 keep all bits of one or the other.
+        h[k] = (T::one() - z[k]) * n[k] + z[k] * before[k];
     }
 }
 

@@ -11,6 +11,7 @@ mod edges;
 mod functions;
 mod gates;
 mod gradcheck;
+mod gru;
 mod hook;
 mod init;
 mod lengths;

@@ -38,7 +38,7 @@ fn the_table_of_cells_has_a_line_for_each_number_of_threads() {
     let options = ["recurrent", "--quick", "--set", "T200", "--peers", "ours"];
     let (code, table, _) = ended(&options);
     assert_eq!(code, 0);
-    for cell in ["RNN", "LSTM"] {
+    for cell in ["RNN", "LSTM", "GRU"] {
         for threads in [1, 2] {
             let begin = format!("| {cell} | 200, 1, 2, 50 | {threads} | ");
             let row = table.lines().find(|line| line.starts_with(&begin));

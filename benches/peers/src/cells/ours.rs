@@ -1,7 +1,7 @@
 //! steadygrad's cells, whose passes use the memory of the last ones again.
 
 use ndarray::Array3;
-use steadygrad::recurrent::{Backward, Checkpointed, Layer, Lstm, Rnn, Upstream};
+use steadygrad::recurrent::{Backward, Checkpointed, Gru, Layer, Lstm, Rnn, Upstream};
 use steadygrad::{Measurement, SliceMut};
 
 use super::case::{Case, Cell, Shape};
@@ -32,8 +32,10 @@ macro_rules! of_each_cell {
                 let $cell = Lstm::builder(inputs, hidden).build(uniform)?;
                 ours($layer, $case)
             }
-            // As soon as there is one: as above.
-            Cell::Gru => Ok(None),
+            Cell::Gru => {
+                let $cell = Gru::builder(inputs, hidden).build(uniform)?;
+                ours($layer, $case)
+            }
         }
     }};
 }
