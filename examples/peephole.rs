@@ -9,16 +9,14 @@
 //! o = σ(x_t·W_oᵀ + h_{t−1}·R_oᵀ + b_o + p_o ⊙ c_t)          h_t = o ⊙ tanh c_t
 //! ```
 //!
-//! The program checks its gradients against differences, and teaches it to answer a spike five steps later.
+//! The program checks its gradients against the slopes of a loss, and teaches it to answer a spike five steps later.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Slice, concatenate};
-use steadygrad::recurrent::{Layer, Lstm, LstmState, StepCell, Unrolled};
-use steadygrad::{
-    Error, Guard, Result, Step, Tensor, TensorSet, TensorSetMut, clip, set, tensor_set,
-};
+use steadygrad::recurrent::{Layer, Lstm, LstmState, StepCell, Unrolled, gradcheck};
+use steadygrad::{Error, Guard, Result, Step, clip, set, tensor_set};
 use tell::{Told, tell};
 
 mod tell;
@@ -183,50 +181,6 @@ pub(crate) fn drawn(
     }))
 }
 
-/// How far each tensor's gradients are from central differences of the loss, relative to the largest of them. The loss
-/// is the sum of `d_outputs` ⊙ outputs, whose gradient with respect to the outputs is `d_outputs`.
-pub(crate) fn apart(
-    cell: &Unrolled<Peephole>,
-    xs: &Array3<f64>,
-    d_outputs: &Array3<f64>,
-) -> Result<Vec<(String, f64)>> {
-    const STEP: f64 = 6e-6; // about the cube root of the rounding error
-    let s0 = cell.zero_state(xs.dim().1);
-    let pass = cell.forward(xs.view(), &s0)?;
-    let mut grads = vec![];
-    cell.backward(&pass, d_outputs.view())?
-        .grads
-        .visit(&mut |name, tensor| {
-            let mut values = vec![0.0; tensor.len()];
-            tensor.read(0, &mut values)?;
-            grads.push((name.to_owned(), values));
-            Ok(())
-        })?;
-    // The loss with one element of one tensor moved.
-    let moved = |tensor: usize, element: usize, by: f64| {
-        let (mut cell, mut k) = (cell.clone(), 0);
-        cell.visit_mut(&mut |_, values| {
-            k += 1;
-            if k == tensor + 1 {
-                values.add(element, &[by])
-            } else {
-                Ok(())
-            }
-        })?;
-        Ok((&cell.forward(xs.view(), &s0)?.outputs() * d_outputs).sum())
-    };
-    let off = |(k, (name, grads)): (usize, (String, Vec<f64>))| {
-        let (mut worst, mut largest) = (0.0, 0.0);
-        for (j, grad) in grads.into_iter().enumerate() {
-            let slope: f64 = (moved(k, j, STEP)? - moved(k, j, -STEP)?) / (2.0 * STEP);
-            worst = f64::max(worst, (grad - slope).abs());
-            largest = f64::max(largest, slope.abs());
-        }
-        Ok((name, worst / largest))
-    };
-    grads.into_iter().enumerate().map(off).collect()
-}
-
 /// Numbers uniform in [0, 1); any source will do.
 fn uniform() -> impl FnMut() -> f64 {
     let mut bits = 7_u64;
@@ -246,10 +200,9 @@ fn program(out: &mut dyn Write) -> Told {
     let mut uniform = uniform();
     let cell = drawn(2, 3, &mut uniform)?;
     let xs = Array3::from_shape_simple_fn((10, 2, 2), || 2.0 * uniform() - 1.0);
-    let d_outputs = Array3::from_shape_simple_fn((10, 2, 3), || 2.0 * uniform() - 1.0);
-    writeln!(out, "gradients apart from differences of the loss")?;
-    for (name, apart) in apart(&cell, &xs, &d_outputs)? {
-        writeln!(out, "  {name:6} {apart:.0e}")?;
+    writeln!(out, "gradients apart from slopes of a loss")?;
+    for at in gradcheck(&cell, xs.view(), &cell.zero_state(2))?.deviations() {
+        writeln!(out, "  {:12} {:.0e}", at.tensor, at.relative)?;
     }
     learn(&mut uniform, out)
 }
