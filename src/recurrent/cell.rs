@@ -90,12 +90,7 @@ pub trait RecurrentCell: Layer {
         let mut lengths = Vec::with_capacity(batch);
         let mut start = 0;
         loop {
-            // A last step by itself would go another way through the products, and round differently.
-            let end = if time - start <= WINDOW + 1 {
-                time
-            } else {
-                start + WINDOW
-            };
+            let end = time.min(start + WINDOW);
             lengths.clear();
             lengths.extend((0..batch).map(|b| xs.length(b).clamp(start, end) - start));
             let window = Slice::from(start..end);

@@ -103,8 +103,7 @@ pub trait Layer: TensorSetMut + Sized + 'static {
 
     /// [`forward`](Self::forward) into the memory of an earlier pass, if there is one. After an error there is none.
     ///
-    /// With the same shapes [`Rnn`](super::Rnn) and [`Lstm`](super::Lstm) then ask the heap for no more than what each
-    /// matrix product packs its operands into, which `matrixmultiply` cannot be lent.
+    /// With the same shapes a cell of this crate then asks the heap for nothing.
     ///
     /// # Examples
     ///

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Factors above one make it explode, factors below one make it vanish. [`Rnn`] shows both in their
-//! purest form, [`Lstm`] carries a state past the product, [`Init`] sets the factors at the start, and
+//! purest form, [`Lstm`] and [`Gru`] carry a state past the product, [`Init`] sets the factors at the start, and
 //! the hook of [`Layer::backward_with`] shows the gradient at every step, to be measured, edited or cut off.
 //! A cell of one's own, written as a [`StepCell`], gets all of that from [`Unrolled`], and [`gradcheck`] says whether its
 //! gradients are right. The LSTM with options, [`LstmVariant`], is one of them (coupled gates, clips, layer normalisation,
@@ -36,6 +36,18 @@
 //! Each is a [`Layer`], with gradients of everything that went in and a hook at every step of every layer; they go into
 //! each other. Sequences of different lengths in one batch are a [`Sequence`] with lengths, streams without an end are
 //! [`Truncated`] into windows, and a [`Profile`] takes down ‖∂`L/∂h_t`‖.
+//!
+//! # Speed, threads and bits
+//!
+//! A cell projects the inputs of many steps in one product, packs its recurrent weights once for all steps, goes over the
+//! gates in one pass per step, and sums weight gradients over many steps in one product. Its products are the crate's own,
+//! with AVX-512 or AVX2 where the processor has them; they add in a fixed order, with one rounding for a product and its sum
+//! where the processor can do so, and with two elsewhere: that alone makes bits depend on the processor.
+//!
+//! With the feature `rayon` the sequences of a batch are shared out over the threads for all steps, and the rows of weight
+//! gradients after them. No sequence knows of another, so the bits are the same for any number of threads; and a sequence
+//! has the same bits in any batch of at least two. With a hook, which sees all sequences at each step, the steps of the way
+//! back stay on one thread.
 //!
 //! # Examples
 //!
