@@ -2,7 +2,7 @@
 
 use core::ops::ControlFlow;
 
-use ndarray::{Array, Array1, Array2, Array3, ArrayView3, Axis, Dimension, Slice, s};
+use ndarray::{Array, Array1, Array2, Array3, Axis, Dimension, Slice, s};
 use steadygrad::recurrent::{
     At, Gru, Layer, Lstm, LstmState, Rnn, RnnState, Sequence, Trace, Upstream,
 };
@@ -13,10 +13,10 @@ use crate::common::{Named, Problem, gru, numbers, uniform};
 /// Time, inputs and hidden units: none of them a multiple of what registers hold; input weights that no near cache holds.
 const SIZES: [[usize; 3]; 2] = [[37, 5, 17], [3, 800, 90]];
 
-/// Each cell in each size, in a batch.
+/// Each cell in each of these sizes, in a batch.
 macro_rules! each_cell {
-    ($batch:expr, $check:ident) => {
-        for [time, inputs, hidden] in SIZES {
+    ($sizes:expr, $batch:expr, $check:ident) => {
+        for &[time, inputs, hidden] in $sizes {
             let size = [time, $batch, inputs, hidden];
             let draw = &mut uniform(14);
             $check(&of_size(Rnn::builder(inputs, hidden).build(draw), size));
@@ -36,10 +36,11 @@ fn some_lengths(time: usize, batch: usize) -> Vec<usize> {
     (0..batch).map(|b| (b * 7 + time) % (time + 1)).collect()
 }
 
-fn sequence<'a>(xs: ArrayView3<'a, f32>, lengths: Option<&'a [usize]>) -> Sequence<'a, f32> {
+fn sequence<'a>(xs: &'a Array3<f32>, lengths: Option<&'a [usize]>) -> Sequence<'a, f32> {
+    let xs = Sequence::new(xs.view());
     match lengths {
-        Some(lengths) => Sequence::new(xs).lengths(lengths).unwrap(),
-        None => Sequence::new(xs),
+        Some(lengths) => xs.lengths(lengths).unwrap(),
+        None => xs,
     }
 }
 
@@ -54,7 +55,7 @@ fn run<C: Named<Elem = f32>>(
     lengths: Option<&[usize]>,
     has_hook: bool,
 ) -> [Vec<u32>; 5] {
-    let xs = sequence(problem.xs.view(), lengths);
+    let xs = sequence(&problem.xs, lengths);
     let pass = problem.cell.forward(xs, &problem.s0).unwrap();
     let mut nothing = |_: At, _: &mut C::State| Ok(ControlFlow::Continue(()));
     let mut back = None;
@@ -108,7 +109,10 @@ where
 #[test]
 fn any_number_of_threads_gives_the_same_bits_with_a_hook_and_without() {
     for batch in [1, 2, 5, 9, 32, 33] {
-        each_cell!(batch, threads_and_hooks_do_not_matter);
+        each_cell!(&SIZES[..1], batch, threads_and_hooks_do_not_matter);
+    }
+    for batch in [2, 13] {
+        each_cell!(&SIZES[1..], batch, threads_and_hooks_do_not_matter);
     }
 }
 
@@ -171,7 +175,7 @@ fn company_does_not_matter<C: Named<Elem = f32>>(problem: &Problem<C>) {
 
 #[test]
 fn a_sequence_has_the_same_bits_in_any_company() {
-    each_cell!(33, company_does_not_matter);
+    each_cell!(&SIZES, 33, company_does_not_matter);
 }
 
 /// How the same numbers may lie in memory.
@@ -264,7 +268,7 @@ fn layout_does_not_matter<C: Lies>(problem: &Problem<C>) {
 #[test]
 fn any_layout_in_memory_gives_the_same_bits() {
     for batch in [1, 2, 5] {
-        each_cell!(batch, layout_does_not_matter);
+        each_cell!(&SIZES, batch, layout_does_not_matter);
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ndarray::{Array, Array1, Array2, Array3, ArrayView3, Axis, Dimension};
+use ndarray::{Array, Array1, Array2, Array3, Axis, Dimension};
 
 use super::{Pytorch, StateDict};
 use crate::Error;
@@ -73,12 +73,12 @@ impl<P: Parts, Q: Parts> Parts for Two<P, Q> {
 }
 
 /// Outputs and final state, as PyTorch has it: all h, then all c.
-fn run<L>(net: &L, xs: ArrayView3<'_, f64>) -> (Array3<f64>, Vec<Array2<f64>>)
+fn run<L>(net: &L, xs: &Array3<f64>) -> (Array3<f64>, Vec<Array2<f64>>)
 where
     L: Layer<Elem = f64>,
     L::State: Parts,
 {
-    let pass = net.forward(xs, &net.zero_state(xs.dim().1)).unwrap();
+    let pass = net.forward(xs.view(), &net.zero_state(xs.dim().1)).unwrap();
     let mut ends = Vec::new();
     pass.final_state().parts(&mut ends);
     let parts = 0..ends[0].len();
@@ -120,7 +120,7 @@ where
 
     let xs = oracle::<ndarray::Ix3>(&format!("{prefix}xs"));
     for net in [net, again] {
-        let (outputs, ends) = run(&net, xs.view());
+        let (outputs, ends) = run(&net, &xs);
         agree(&outputs, &format!("{prefix}outputs"));
         let directions = oracle::<ndarray::Ix3>(&format!("{prefix}h_n")).dim().0;
         for (part, ends) in ["h_n", "c_n"].iter().zip(ends.chunks(directions)) {
