@@ -1,7 +1,5 @@
 //! A layer that can be run one step at a time.
 
-use alloc::vec::Vec;
-
 use ndarray::{Array3, ArrayView2, Axis, Ix3, Slice};
 
 use super::linear::make_room;
@@ -31,7 +29,8 @@ const WINDOW: usize = 32;
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 pub trait RecurrentCell: Layer {
-    /// One step, keeping nothing: inference.
+    /// One step, keeping nothing: inference. Where steps come many at a time, [`run`](Self::run) prepares the weights once
+    /// for many of them.
     ///
     /// # Examples
     ///
@@ -87,31 +86,19 @@ pub trait RecurrentCell: Layer {
         let xs = xs.into();
         let (time, batch, _) = xs.xs().dim();
         let (mut now, mut pass) = (state.clone(), None);
-        let mut lengths = Vec::with_capacity(batch);
         let mut start = 0;
         loop {
             let end = time.min(start + WINDOW);
-            lengths.clear();
-            lengths.extend((0..batch).map(|b| xs.length(b).clamp(start, end) - start));
-            let window = Slice::from(start..end);
-            let part = xs.xs();
-            let part = Sequence::new(part.slice_axis(Axis(0), window));
-            // Lengths that say nothing may cost something.
-            let is_full = lengths.iter().all(|&length| length == end - start);
-            let part = if is_full {
-                part
-            } else {
-                part.lengths(&lengths)?
-            };
-            self.forward_into(part, &now, &mut pass)?;
+            self.forward_into(xs.steps(start..end), &now, &mut pass)?;
             if let Some(pass) = &pass {
                 let part = pass.outputs();
                 if start == 0 {
                     let features = part.dim().2;
                     make_room(outputs, "outputs", Ix3(time, batch, features))?;
                 }
+                let window = Slice::from(start..end);
                 outputs.slice_axis_mut(Axis(0), window).assign(&part);
-                now = pass.final_state();
+                pass.final_state_into(&mut now);
             }
             start = end;
             if start == time {

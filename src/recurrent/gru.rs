@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2, Ix3, Sl
 
 use super::gru_parts::{Backwards, Forwards};
 use super::lengths::Lengths;
-use super::linear::{begin, check, keep, make_room, state_shape, trajectory};
+use super::linear::{begin, check, in_order, keep, make_room, state_shape, trajectory};
 use super::recurrence::{Found, Projection, Weights, over_threads, segments, slice};
 use super::{
     At, Backward, CellSpace, Hook, Layer, Real, RecurrentCell, RnnState, Sequence, Trace, Upstream,
@@ -211,7 +211,11 @@ impl<A: Real> GruGrads<A> {
         make_room(&mut self.w_in, "input weights", cell.w_in.raw_dim())?;
         make_room(&mut self.w_rec, "recurrent weights", cell.w_rec.raw_dim())?;
         make_room(&mut self.bias, "bias", cell.bias.raw_dim())?;
-        make_room(&mut self.bias_rec, "bias", cell.bias_rec.raw_dim())?;
+        make_room(
+            &mut self.bias_rec,
+            "recurrent bias",
+            cell.bias_rec.raw_dim(),
+        )?;
         if time == 0 {
             self.w_in.fill(A::zero());
             self.w_rec.fill(A::zero());
@@ -254,6 +258,7 @@ impl<A: Real> GruPass<A> {
     }
 
     /// The states from the initial one to the last, `h_0, h_1, …, h_T`: `[1 + time, batch, hidden]`.
+    /// Past the end of a shorter sequence they are zero.
     ///
     /// # Examples
     ///
@@ -272,7 +277,7 @@ impl<A: Real> GruPass<A> {
         self.hidden.view()
     }
 
-    /// The state after the last step; after none, the initial one.
+    /// The state after the last step, of each sequence its own; after none, the initial one.
     ///
     /// # Examples
     ///
@@ -351,7 +356,7 @@ impl<A: Real> Layer for Gru<A> {
         } = &mut next;
         make_room(gates, "gates", Ix3(time, batch, columns))?;
         trajectory(hidden, time, &s0.h)?;
-        keep(kept, &xs);
+        keep(kept, &xs)?;
         lengths.zero_padding(kept);
         weights.pack_transposed(&self.w_in, &self.w_rec, self.hidden());
         let bias = self.bias.as_standard_layout();
@@ -432,6 +437,7 @@ impl<A: Real> Layer for Gru<A> {
                         break;
                     }
                     self.check_state(d_state, batch, "state h from the hook")?;
+                    in_order(&mut d_state.h);
                     lengths.zero_ended(t, &mut d_state.h);
                     Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state)
                         .step(t, steps.start);
@@ -454,6 +460,7 @@ impl<A: Real> Layer for Gru<A> {
             let beside = &mut space.beside;
             found.weights(
                 [&pass.xs, &pass.hidden],
+                lengths,
                 beside,
                 [&of_inputs, &of_states],
                 [&mut grads.w_in, &mut grads.w_rec],

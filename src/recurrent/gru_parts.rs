@@ -125,8 +125,8 @@ impl<'a, A: Real> Backwards<'a, A> {
             self.gates.index_axis(Axis(0), t),
             self.hidden.index_axis(Axis(0), t),
         );
-        let mut d_z = self.d_z.index_axis_mut(Axis(0), t - start);
-        let (d_z, d_h) = (slice_mut(&mut d_z), slice_mut(&mut self.d_h));
+        let mut d_rows = self.d_z.index_axis_mut(Axis(0), t - start);
+        let (d_z, d_h) = (slice_mut(&mut d_rows), slice_mut(&mut self.d_h));
         let rows = d_z.chunks_exact_mut(4 * units.max(1));
         let rows = rows.zip(slice(&gates).chunks_exact(4 * units.max(1)));
         let states = d_h.chunks_exact_mut(units.max(1));
@@ -138,7 +138,8 @@ impl<'a, A: Real> Backwards<'a, A> {
             let (d_z, d_n) = d_z.split_at_mut(units);
             gates::gru_back(units, n, r, z, q, before, d_h, d_n, d_r, d_z, d_q);
         }
-        let d_z = Rows::new(d_z, 4 * units);
+        self.arriving.zero_ended(t, &mut d_rows);
+        let d_z = Rows::new(slice(&d_rows), 4 * units);
         step(self.batch, d_z, self.recurrent, Begin::Kept, d_h, units);
     }
 }

@@ -103,7 +103,7 @@ pub trait Layer: TensorSetMut + Sized + 'static {
 
     /// [`forward`](Self::forward) into the memory of an earlier pass, if there is one. After an error there is none.
     ///
-    /// With the same shapes a cell of this crate then asks the heap for nothing.
+    /// With the same shapes a cell of this crate, whose weights lie row by row, then asks the heap for nothing.
     ///
     /// # Examples
     ///
@@ -133,7 +133,7 @@ pub trait Layer: TensorSetMut + Sized + 'static {
     /// [`backward`](Self::backward), or with a hook [`backward_with`](Self::backward_with), into the memory of earlier
     /// gradients, if there are any. After an error there are none.
     ///
-    /// A hook sees all sequences of a batch at each step, so with one the steps of a cell stay on one thread.
+    /// A hook sees all sequences of a batch at each step, so with one they are not shared out over threads.
     ///
     /// # Examples
     ///

@@ -56,9 +56,7 @@ impl Lengths {
 
     /// Zeros in the rows `[batch, features]` of step t that are padding.
     pub(super) fn zero_ended<A: Real>(&self, t: usize, rows: &mut ArrayRef2<A>) {
-        for b in self.ended(t) {
-            rows.row_mut(b).fill(A::zero());
-        }
+        self.zero_ended_of(0, t, rows);
     }
 
     /// The same for a part of the batch, from sequence `first` on.
@@ -120,7 +118,8 @@ impl Lengths {
         }
     }
 
-    /// [`Lengths::enter_ending`] for states of whatever parts.
+    /// What came in for the final state of the sequences that end after t steps, put into the gradient of the state after
+    /// them, for states of whatever parts. With 0 at the end: of sequences of no steps.
     pub(super) fn enter_ending_rows<S: TensorSetMut>(
         &self,
         t: usize,

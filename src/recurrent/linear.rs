@@ -110,12 +110,18 @@ fn not_contiguous(time: usize, batch: usize, features: usize) -> Error {
     }
 }
 
-/// Copies into memory in the order of the axes, which stays if the shape does.
-pub(super) fn keep<A: Real>(copy: &mut Array3<A>, xs: &ArrayRef3<A>) {
-    if copy.dim() != xs.dim() {
-        *copy = Array3::zeros(xs.raw_dim());
+/// Gives an array its numbers in the order of its axes, which is how passes walk it: a hook may have left another.
+pub(super) fn in_order<A: Real>(array: &mut Array2<A>) {
+    if !array.is_standard_layout() {
+        *array = array.as_standard_layout().into_owned();
     }
+}
+
+/// Copies into memory in the order of the axes, which stays if the shape does.
+pub(super) fn keep<A: Real>(copy: &mut Array3<A>, xs: &ArrayRef3<A>) -> Result<()> {
+    make_room(copy, "inputs", xs.raw_dim())?;
     copy.assign(xs);
+    Ok(())
 }
 
 /// Makes `states` a trajectory `[1 + time, batch, features]` that starts at `s0`; the other steps are not filled.

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2, Ix3, Slice};
 
 use super::lengths::Lengths;
-use super::linear::{begin, check, keep, make_room, state_shape, trajectory};
+use super::linear::{begin, check, in_order, keep, make_room, state_shape, trajectory};
 use super::lstm_parts::{Backwards, Forwards};
 use super::recurrence::{Found, Projection, Weights, over_threads, segments, slice};
 use super::{
@@ -229,6 +229,7 @@ impl<A: Real> LstmPass<A> {
     }
 
     /// The hidden states from the initial one to the last, `h_0, h_1, …, h_T`: `[1 + time, batch, hidden]`.
+    /// Past the end of a shorter sequence they are zero.
     ///
     /// # Examples
     ///
@@ -249,6 +250,7 @@ impl<A: Real> LstmPass<A> {
     }
 
     /// The cell states from the initial one to the last, `c_0, c_1, …, c_T`: `[1 + time, batch, hidden]`.
+    /// Past the end of a shorter sequence they are zero.
     ///
     /// # Examples
     ///
@@ -268,7 +270,7 @@ impl<A: Real> LstmPass<A> {
         self.cells.view()
     }
 
-    /// The state after the last step; after none, the initial one.
+    /// The state after the last step, of each sequence its own; after none, the initial one.
     ///
     /// # Examples
     ///
@@ -352,7 +354,7 @@ impl<A: Real> Layer for Lstm<A> {
         make_room(gates, "gates", Ix3(time, batch, 4 * self.hidden()))?;
         trajectory(hidden, time, &s0.h)?;
         trajectory(cells, time, &s0.c)?;
-        keep(kept, &xs);
+        keep(kept, &xs)?;
         lengths.zero_padding(kept);
         weights.pack_transposed(&self.w_in, &self.w_rec, 0);
         let bias = self.bias.as_standard_layout();
@@ -437,7 +439,9 @@ impl<A: Real> Layer for Lstm<A> {
                     }
                     let what = ["state h from the hook", "state c from the hook"];
                     self.check_state(d_state, batch, what)?;
+                    in_order(&mut d_state.h);
                     lengths.zero_ended(t, &mut d_state.h);
+                    in_order(&mut d_state.c);
                     lengths.zero_ended(t, &mut d_state.c);
                     Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state)
                         .step(t, steps.start);
@@ -459,6 +463,7 @@ impl<A: Real> Layer for Lstm<A> {
             let beside = &mut space.beside;
             found.weights(
                 [&pass.xs, &pass.hidden],
+                lengths,
                 beside,
                 [&all, &all],
                 [&mut grads.w_in, &mut grads.w_rec],

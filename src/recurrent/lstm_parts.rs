@@ -135,8 +135,8 @@ impl<'a, A: Real> Backwards<'a, A> {
             self.cells.index_axis(Axis(0), t + 1),
         );
         let before = self.cells.index_axis(Axis(0), t);
-        let mut d_z = self.d_z.index_axis_mut(Axis(0), t - start);
-        let d_z = slice_mut(&mut d_z);
+        let mut d_rows = self.d_z.index_axis_mut(Axis(0), t - start);
+        let d_z = slice_mut(&mut d_rows);
         let d_h = slice_mut(&mut self.d_h);
         let rows = d_z
             .chunks_exact_mut(4 * units.max(1))
@@ -153,7 +153,8 @@ impl<'a, A: Real> Backwards<'a, A> {
             let (d_g, d_o) = d_z.split_at_mut(units);
             gates::lstm_back(units, i, f, g, o, before, c, d_h, d_c, d_i, d_f, d_g, d_o);
         }
-        let d_z = Rows::new(d_z, 4 * units);
+        self.arriving.zero_ended(t, &mut d_rows);
+        let d_z = Rows::new(slice(&d_rows), 4 * units);
         step(self.batch, d_z, self.recurrent, Begin::Zero, d_h, units);
     }
 }

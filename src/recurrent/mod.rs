@@ -42,12 +42,13 @@
 //! A cell projects the inputs of many steps in one product, packs its recurrent weights once for all steps, goes over the
 //! gates in one pass per step, and sums weight gradients over many steps in one product. Its products are the crate's own,
 //! with AVX-512 or AVX2 where the processor has them; they add in a fixed order, with one rounding for a product and its sum
-//! where the processor can do so, and with two elsewhere: that alone makes bits depend on the processor.
+//! where the processor can do so (with the feature `std`, which finds it out), and with two elsewhere: that alone makes bits
+//! depend on the processor.
 //!
 //! With the feature `rayon` the sequences of a batch are shared out over the threads for all steps, and the rows of weight
 //! gradients after them. No sequence knows of another, so the bits are the same for any number of threads; and a sequence
-//! has the same bits in any batch of at least two. With a hook, which sees all sequences at each step, the steps of the way
-//! back stay on one thread.
+//! has the same bits in any batch of at least two. A hook sees all sequences at each step, so with one the steps
+//! of the way back are not shared out.
 //!
 //! # Examples
 //!

@@ -255,6 +255,11 @@ impl<A: Real> Arriving<'_, A> {
         }
     }
 
+    /// Zeros in the rows of those that ended before step t, of whatever: their states may be no numbers.
+    pub(super) fn zero_ended(&self, t: usize, rows: &mut ArrayRef2<A>) {
+        self.lengths.zero_ended_of(self.first, t, rows);
+    }
+
     /// What came in for the output of step t.
     pub(super) fn add(&self, t: usize, d: &mut ArrayRef2<A>) {
         let Some(outputs) = &self.outputs else {
@@ -282,6 +287,7 @@ impl<A: Real> Arriving<'_, A> {
 pub(super) struct Found<'a, A> {
     d_z: &'a [A],
     columns: usize,
+    rows: usize,
     /// Rows of the sequence before these.
     before: usize,
     /// Whether these are the first that are summed.
@@ -304,24 +310,22 @@ impl<'a, A: Real> Found<'a, A> {
         Self {
             d_z: &d_z[skipped..][..(segment.end - start) * batch * columns],
             columns,
+            rows: (segment.end - start) * batch,
             before: start * batch,
             is_first: segment.end == time,
         }
-    }
-
-    fn rows(&self) -> usize {
-        self.d_z.len() / self.columns.max(1)
     }
 
     /// W ← W + Σ dzᵀ·x of two matrices, where x is what stands in the rows of the whole sequence, block by block.
     pub(super) fn weights(
         &self,
         xs: [&Array3<A>; 2],
+        lengths: &Lengths,
         beside: &mut [Panels<A>; 2],
         blocks: [&[Block]; 2],
         d_w: [&mut Array2<A>; 2],
     ) {
-        let rows = self.rows();
+        let rows = self.rows;
         let [x, h] = xs.map(|xs| {
             let features = xs.dim().2;
             &slice(xs)[self.before * features..][..rows * features]
@@ -333,6 +337,16 @@ impl<'a, A: Real> Found<'a, A> {
             || of_x.pack(x, [rows, features[0]], features[0]),
             || of_h.pack(h, [rows, features[1]], features[1]),
         );
+        // States of padding may be no numbers, and 0·NaN would be one more.
+        let batch = xs[1].dim().1;
+        if lengths.are_padded() {
+            for row in 0..rows {
+                let (t, b) = ((self.before + row) / batch, (self.before + row) % batch);
+                if !lengths.is_running(b, t) {
+                    beside[1].clear(row);
+                }
+            }
+        }
         for (k, d_w) in d_w.into_iter().enumerate() {
             let d_w = slice_mut(d_w);
             for (from, to) in blocks[k] {
@@ -365,7 +379,7 @@ impl<'a, A: Real> Found<'a, A> {
 
     /// dL/dx = dz·W, in the rows of the whole sequence; dz begins in column `from`.
     pub(super) fn inputs(&self, from: usize, weights: &Panels<A>, d_inputs: &mut Array3<A>) {
-        let (features, rows) = (d_inputs.dim().2, self.rows());
+        let (features, rows) = (d_inputs.dim().2, self.rows);
         if let (Some(d_z), Some(d_inputs)) = (self.d_z.get(from..), d_inputs.as_slice_mut()) {
             let d_inputs = &mut d_inputs[self.before * features..][..rows * features];
             let d_z = Rows::new(d_z, self.columns);

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, Ix2, Ix3, Slice};
 
 use super::lengths::Lengths;
-use super::linear::{begin, check, keep, make_room, state_shape, trajectory};
+use super::linear::{begin, check, in_order, keep, make_room, state_shape, trajectory};
 use super::recurrence::{Found, Projection, Weights, over_threads, segments, slice};
 use super::rnn_parts::{Backwards, Forwards};
 use super::{
@@ -230,6 +230,7 @@ impl<A: Real> RnnPass<A> {
     }
 
     /// The states from the initial one to the last, `h_0, h_1, …, h_T`: `[1 + time, batch, hidden]`.
+    /// Past the end of a shorter sequence they are zero.
     ///
     /// # Examples
     ///
@@ -247,7 +248,7 @@ impl<A: Real> RnnPass<A> {
         self.hidden.view()
     }
 
-    /// The state after the last step; after none, the initial one.
+    /// The state after the last step, of each sequence its own; after none, the initial one.
     ///
     /// # Examples
     ///
@@ -327,7 +328,7 @@ impl<A: Real> Layer for Rnn<A> {
             weights,
         } = &mut next;
         trajectory(hidden, time, &s0.h)?;
-        keep(kept, &xs);
+        keep(kept, &xs)?;
         lengths.zero_padding(kept);
         weights.pack_transposed(&self.w_in, &self.w_rec, 0);
         let bias = self.bias.as_standard_layout();
@@ -410,6 +411,7 @@ impl<A: Real> Layer for Rnn<A> {
                         break;
                     }
                     self.check_state(d_state, batch, "state h from the hook")?;
+                    in_order(&mut d_state.h);
                     lengths.zero_ended(t, &mut d_state.h);
                     Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state)
                         .step(t, steps.start);
@@ -431,6 +433,7 @@ impl<A: Real> Layer for Rnn<A> {
             let beside = &mut space.beside;
             found.weights(
                 [&pass.xs, &pass.hidden],
+                lengths,
                 beside,
                 [&all, &all],
                 [&mut grads.w_in, &mut grads.w_rec],

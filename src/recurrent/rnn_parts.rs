@@ -107,10 +107,11 @@ impl<'a, A: Real> Backwards<'a, A> {
     pub(super) fn step(&mut self, t: usize, start: usize) {
         let units = self.hidden.dim().2;
         let h = self.hidden.index_axis(Axis(0), t + 1);
-        let mut d_z = self.d_z.index_axis_mut(Axis(0), t - start);
-        let (d_z, d_h) = (slice_mut(&mut d_z), slice_mut(&mut self.d_h));
+        let mut d_rows = self.d_z.index_axis_mut(Axis(0), t - start);
+        let (d_z, d_h) = (slice_mut(&mut d_rows), slice_mut(&mut self.d_h));
         self.activation.pull_back(slice(&h), d_h, d_z);
-        let d_z = Rows::new(d_z, units);
+        self.arriving.zero_ended(t, &mut d_rows);
+        let d_z = Rows::new(slice(&d_rows), units);
         step(self.batch, d_z, self.recurrent, Begin::Zero, d_h, units);
     }
 }

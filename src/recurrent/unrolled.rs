@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix3};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix3};
 use num_traits::Zero;
 
 use super::lengths::Lengths;
@@ -384,10 +384,10 @@ impl<C: StepCell> Layer for Unrolled<C> {
             found: Vec::from([time]),
         })?;
         let mut state = s0.clone();
-        let mut unpadded = Array2::zeros((0, 0));
+        let mut unpadded;
         for (t, (x, mut row)) in xs.outer_iter().zip(outputs.outer_iter_mut()).enumerate() {
             let x = if lengths.are_padded() {
-                unpadded.clone_from(&x.to_owned());
+                unpadded = x.to_owned();
                 lengths.zero_ended(t, &mut unpadded);
                 unpadded.view()
             } else {

@@ -16,6 +16,7 @@ mod hook;
 mod init;
 mod lengths;
 mod loss;
+mod mended;
 mod oracle;
 mod peephole;
 mod program;

@@ -1,8 +1,9 @@
 //! Products of matrices, of which the right one is packed once and used often.
 //!
-//! Each element is one sum along the inner dimension, in its order, whatever else is computed beside it: so the bits
-//! depend on no thread count and no way of cutting the left matrix into rows. They depend on whether the processor
-//! multiplies and adds in one rounding. A single row has a product of its own, in several sums, chosen by its caller.
+//! Each element is one sum along the inner dimension (of a transposed left matrix, one for each part of it), in its order,
+//! whatever else is computed beside it: so the bits depend on no thread count and no way of cutting the left matrix into
+//! rows. They depend on whether the processor multiplies and adds in one rounding, which with `std` is found out. A single
+//! row has a product of its own, in several sums, chosen by its caller.
 
 use core::ops::Range;
 
@@ -19,8 +20,8 @@ use unit::{OnVectors, TALLEST, Vectors};
 /// Rows of the left matrix that are done with one panel after the other while they are near.
 const NEAR: usize = 240;
 
-/// Inner elements of a product with a transposed matrix that are done together: of them a panel stays in the nearest
-/// cache.
+/// Inner elements of a product with a transposed matrix that are done together, and so read and write y once: of them a
+/// panel stays in a near cache.
 const DEPTH: usize = 512;
 
 /// Tiles of its rows that are then done with one panel after the other.
@@ -44,10 +45,8 @@ pub(crate) fn multiply<T: Multiply>(
     #[cfg(feature = "rayon")]
     {
         let height = y.len().div_ceil(stride);
-        if height > TALLEST
-            && height * m.columns() * m.inner() > SEVERAL
-            && rayon::current_num_threads() > 1
-        {
+        let work = height.saturating_mul(m.columns()).saturating_mul(m.inner());
+        if height >= NEAR && work > SEVERAL && rayon::current_num_threads() > 1 {
             let half = height / 2;
             let (upper, lower) = y.split_at_mut(half * stride);
             rayon::join(
@@ -108,10 +107,8 @@ pub(crate) fn multiply_transposed<T: Multiply>(
     {
         let columns = m.columns();
         let rows = y.len() / columns;
-        if rows > TALLEST
-            && rows * columns * m.inner() > SEVERAL
-            && rayon::current_num_threads() > 1
-        {
+        let work = rows.saturating_mul(columns).saturating_mul(m.inner());
+        if rows >= 4 * TILES * TALLEST && work > SEVERAL && rayon::current_num_threads() > 1 {
             let half = rows / 2;
             let (upper, lower) = y.split_at_mut(half * columns);
             rayon::join(

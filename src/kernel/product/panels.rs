@@ -74,6 +74,13 @@ impl<T: Multiply> Panels<T> {
         }
     }
 
+    /// Makes a row zero.
+    pub(crate) fn clear(&mut self, row: usize) {
+        for (span, panel) in self.panels_mut() {
+            panel[row * span.width..][..span.width].fill(T::default());
+        }
+    }
+
     /// Takes the transpose of as many rows of inner elements, from row `first` on and then those before it.
     pub(crate) fn pack_transposed(&mut self, m: &[T], dims: [usize; 2], first: usize) {
         let [inner, columns] = dims;
