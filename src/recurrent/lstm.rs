@@ -179,6 +179,23 @@ impl<A: Real> Lstm<A> {
         check("bias", self.bias.shape(), &[rows])
     }
 
+    /// The gradient of a state as a hook left it, made what a step wants.
+    fn take_back(
+        &self,
+        d: &mut LstmState<A>,
+        lengths: &Lengths,
+        t: usize,
+        batch: usize,
+    ) -> Result<()> {
+        let what = ["state h from the hook", "state c from the hook"];
+        self.check_state(d, batch, what)?;
+        for d in [&mut d.h, &mut d.c] {
+            in_order(d);
+            lengths.zero_ended(t, d);
+        }
+        Ok(())
+    }
+
     fn check_state(&self, s: &LstmState<A>, batch: usize, what: [&'static str; 2]) -> Result<()> {
         check(what[0], s.h.shape(), &[batch, self.hidden()])?;
         check(what[1], s.c.shape(), &[batch, self.hidden()])
@@ -437,12 +454,7 @@ impl<A: Real> Layer for Lstm<A> {
                         (*stopped_at, start) = (Some(At::time(t)), t + 1);
                         break;
                     }
-                    let what = ["state h from the hook", "state c from the hook"];
-                    self.check_state(d_state, batch, what)?;
-                    in_order(&mut d_state.h);
-                    lengths.zero_ended(t, &mut d_state.h);
-                    in_order(&mut d_state.c);
-                    lengths.zero_ended(t, &mut d_state.c);
+                    self.take_back(d_state, lengths, t, batch)?;
                     Backwards::new(pass, d.outputs, d.final_state, recurrent, &mut d_z, d_state)
                         .step(t, steps.start);
                 }
