@@ -68,8 +68,8 @@ fn a_prediction_off_the_scale_is_not_drawn_along_the_frame() {
     let words = words(&picture);
     let note = words.iter().find(|word| word.contains("off the scale"));
     let off = number_after(note.expect("no note"), "") as usize;
-    // Half of what the diverged run predicts is off the scale: 331 of 626.
-    assert!(off > 300 && red <= 3 * (626 - off), "{off}, {red}");
+    // Half of what the diverged run predicts is off the scale, 331 of 626: drawn are the others, and where a line leaves.
+    assert!(off > 300 && 2 * red <= 3 * (626 - off), "{off}, {red}");
     assert!(amber >= 600);
 }
 
