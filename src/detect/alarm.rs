@@ -133,7 +133,8 @@ pub struct Alarm {
     step: u64,
     subject: Subject,
     found: Found,
-    steps: u64,
+    /// On so many of the last so many steps.
+    steps: [u64; 2],
     since: u64,
     severity: Severity,
     names: Option<Arc<Names>>,
@@ -263,7 +264,7 @@ impl Alarm {
             step: step.number,
             subject,
             found,
-            steps: 1,
+            steps: [1; 2],
             since: step.number,
             severity: Severity::default(),
             names: names.cloned(),
@@ -285,7 +286,28 @@ impl Alarm {
     /// ```
     #[must_use]
     pub fn lasting(self, steps: u64) -> Self {
-        Self { steps, ..self }
+        self.among(steps, steps)
+    }
+
+    /// Says that it was so on this many of the last steps.
+    ///
+    /// ```
+    /// # use steadygrad::{detect::Subject, StepView, Measurement};
+    /// # let grads = Measurement::of(&[3.0, 4.0])?;
+    /// # let step = StepView::new(9, &grads);
+    /// let alarm = step.alarm("high norm", Subject::Gradients).above("norm", 5.0, 1.0).among(4, 6);
+    /// assert_eq!(
+    ///     alarm.to_string(),
+    ///     "step 9: the norm of the gradients is 5.000, above 1.000 on 4 of the last 6 steps (high norm)",
+    /// );
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn among(self, steps: u64, last: u64) -> Self {
+        Self {
+            steps: [steps, last],
+            ..self
+        }
     }
 
     /// The detector's name.
@@ -515,8 +537,10 @@ impl fmt::Display for Finding<'_> {
                 }
             }
         }
-        if self.0.steps > 1 {
-            write!(f, " for {} steps in a row", self.0.steps)?;
+        match self.0.steps {
+            [_, 0 | 1] => (),
+            [steps, last] if steps == last => write!(f, " for {steps} steps in a row")?,
+            [steps, last] => write!(f, " on {steps} of the last {last} steps")?,
         }
         write!(f, " ({})", self.0.detector)
     }

@@ -26,6 +26,8 @@ pub(crate) mod non_finite;
 mod norm_threshold;
 mod persistent_norm;
 mod plateau;
+pub(crate) mod robust;
+mod spike;
 mod weight_growth;
 
 pub use alarm::{Alarm, Relation, Severity, Subject};
@@ -34,6 +36,7 @@ pub use non_finite::NonFinite;
 pub use norm_threshold::NormThreshold;
 pub use persistent_norm::PersistentNorm;
 pub use plateau::Plateau;
+pub use spike::Spike;
 pub use weight_growth::WeightGrowth;
 
 pub use crate::rule::Detector;
@@ -57,7 +60,7 @@ fn at_least_one(what: &'static str, steps: u64) -> Result<u64> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{Measurement, StepView};
+    use crate::{Measurement, Outcome, StepView, Verdict};
     use alloc::vec::Vec;
 
     /// Feeds a detector a series of gradient norms and returns the steps on which it fired.
@@ -84,6 +87,7 @@ pub(crate) mod tests {
             let (grads, loss) = step(x);
             let (mut alarms, view) = (Alarms::default(), StepView::new(number, &grads));
             detector.observe(&StepView { loss, ..view }, &mut alarms);
+            detector.settle(&Outcome::new(number, Verdict::Apply));
             if !alarms.is_empty() {
                 fired.push(number);
             }

@@ -50,6 +50,7 @@ fn types_cross_threads_and_can_be_shown() {
     value::<detect::NormThreshold>();
     value::<detect::PersistentNorm>();
     value::<detect::Plateau>();
+    value::<detect::Spike>();
     value::<StepView<'_>>();
     value::<detect::Subject>();
     value::<detect::WeightGrowth>();
