@@ -104,6 +104,7 @@
 //!   own in a few lines.
 //! - The [`Guard`] runs them in the order you give, and answers with a [`Report`]. [`Guard::plan`] only decides,
 //!   so that an optimiser can fold the factor into its own loop.
+//! - [`keep::Keep`] holds the last good parameters, and [`Recovery`] goes back to them when a run is being lost.
 //! - [`penalty`] adds L1, L2 and elastic net with their gradients.
 #![cfg_attr(
     feature = "ndarray",
@@ -162,6 +163,7 @@ mod factor;
 mod figures;
 mod group;
 mod guard;
+pub mod keep;
 mod kernel;
 mod math;
 mod measurement;
@@ -173,6 +175,7 @@ mod pen;
 pub mod penalty;
 pub mod prelude;
 mod reading;
+mod recovery;
 #[cfg(feature = "ndarray")]
 pub mod recurrent;
 mod report;
@@ -213,6 +216,7 @@ pub use needs::Needs;
 pub use outcome::Outcome;
 pub use pen::Pen;
 pub use reading::Reading;
+pub use recovery::{Action, Recovery};
 pub use report::{Report, TensorReport};
 pub use set::{TensorSet, TensorSetMut, Visitor, VisitorMut};
 pub use slice::{SliceMut, SliceRef};

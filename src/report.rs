@@ -139,9 +139,9 @@ impl PartialEq for Report {
 }
 
 impl Report {
-    /// Of the next step, of which nothing is known yet.
-    pub(crate) fn begin(&mut self, loss: Option<f64>) {
-        self.step += 1;
+    /// Of a step of which nothing is known yet.
+    pub(crate) fn begin(&mut self, step: u64, loss: Option<f64>) {
+        self.step = step;
         self.loss = loss;
         self.verdict = Verdict::Apply;
         self.fault = None;

@@ -319,6 +319,49 @@ fn a_calm_first_step_makes_the_room_for_a_storm() {
 }
 
 #[test]
+fn what_is_kept_uses_the_memory_of_the_first_copies() {
+    use steadygrad::{Action, Recovery, keep::Keep};
+    let mut params = [("w", vec![1.0_f32; 3000]), ("b", vec![2.0; 7])];
+    let (mut moments, mut steps) = (vec![0.1_f64; 3007], 0.0_f64);
+    let mut guard = everything()
+        .detect_with(Verdict::Rollback, detect::NormThreshold::new(1e3).unwrap())
+        .max_rollbacks(10);
+    let mut recovery = Recovery::new(Keep::after(4).unwrap()).cut(0.9, 2).unwrap();
+    let (mut kept, mut back, mut without) = (0, 0, 0);
+    for step in 0..60 {
+        let scale = if step % 13 == 12 { 1e5 } else { 1.0 };
+        let mut grads = [("w", vec![scale; 3000]), ("b", vec![scale; 7])];
+        let stepped = guard
+            .step(Step::new(&mut grads).params(&params).loss(1.0))
+            .unwrap();
+        let mut set: [(&str, &mut dyn TensorSetMut); 3] = [
+            ("params", &mut params),
+            ("moments", &mut moments),
+            ("steps", &mut steps),
+        ];
+        let (before, mut action) = (recovery.keep().step(), Action::Apply);
+        let made = allocations(|| action = recovery.act(stepped, &mut set).unwrap());
+        let rules_are_taken = recovery.keep().step() != before || made > 0;
+        match action {
+            _ if step < 20 => (),
+            // The rules write down what they remember: a few small lists, whatever the size of the model.
+            Action::Apply if rules_are_taken => {
+                kept += 1;
+                assert!(made < 80, "step {step}: {made}");
+            }
+            Action::Apply => without += 1,
+            Action::RolledBack => back += 1,
+            Action::Skip | Action::Stop => panic!("{recovery}"),
+        }
+        assert!(made < 200, "step {step}: {made}");
+    }
+    assert!(
+        kept <= 14 && without >= 20 && back >= 2,
+        "{kept}, {without}, {back}"
+    );
+}
+
+#[test]
 fn every_tensor_may_speak_at_once() {
     let set = |x: f32| vec![[x; 3]; 137];
     let growth = || {

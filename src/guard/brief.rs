@@ -26,9 +26,9 @@ impl fmt::Debug for Guard {
         f.debug_struct("Guard")
             .field("rules", &self.links)
             .field("on_non_finite", &self.on_non_finite)
-            .field("step", &self.report.step)
-            .field("skips", &self.report.skips)
-            .field("rollbacks", &self.report.rollbacks)
+            .field("step", &self.at)
+            .field("skips", &self.in_a_row[0])
+            .field("rollbacks", &self.in_a_row[1])
             .finish_non_exhaustive()
     }
 }

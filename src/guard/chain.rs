@@ -118,6 +118,11 @@ impl Link {
         state
     }
 
+    /// What it remembered when it was added.
+    pub(super) fn fresh(&self) -> &State {
+        &self.fresh
+    }
+
     pub(super) fn load(&mut self, state: &State) -> Result<()> {
         self.rule.load(state)
     }

@@ -23,7 +23,8 @@ impl Guard {
         more: &More<'_>,
     ) -> Result<()> {
         self.settle_what_was_dropped();
-        self.row = [self.report.skips, self.report.rollbacks];
+        self.row = self.in_a_row;
+        self.at = self.at.saturating_add(1);
         self.open = true;
         let measured = self.measure(grads, params, more);
         let judged = measured.and_then(|()| self.judge(grads, more));
@@ -42,7 +43,7 @@ impl Guard {
         more: &More<'_>,
     ) -> Result<()> {
         let report = &mut self.report;
-        report.begin(more.loss);
+        report.begin(self.at, more.loss);
         report.signals.extend_from_slice(&more.signals);
         if let Some(error) = &self.unmet {
             return Err(error.clone());
@@ -201,6 +202,7 @@ impl Guard {
             Verdict::Rollback => [skips, rollbacks.saturating_add(1)],
             Verdict::Stop => [skips, rollbacks],
         };
+        self.in_a_row = [report.skips, report.rollbacks];
         let too_long = report.skips > self.max_skips || report.rollbacks > self.max_rollbacks;
         if too_long {
             report.verdict = Verdict::Stop;

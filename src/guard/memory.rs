@@ -49,12 +49,34 @@ impl Guard {
         let rule = |link: &Link| (String::from(link.rule.name()), link.state());
         GuardState {
             format: GuardState::FORMAT,
-            step: self.report.step,
-            skips: self.report.skips,
-            rollbacks: self.report.rollbacks,
+            step: self.at,
+            skips: self.in_a_row[0],
+            rollbacks: self.in_a_row[1],
             rules: self.links.iter().map(rule).collect(),
             fed: self.links.iter().map(|link| link.fed).collect(),
         }
+    }
+
+    /// What it remembered before its first step.
+    pub(crate) fn state_at_first(&self) -> GuardState {
+        let rule = |link: &Link| (String::from(link.rule.name()), link.fresh().clone());
+        GuardState {
+            format: GuardState::FORMAT,
+            step: 0,
+            skips: 0,
+            rollbacks: 0,
+            rules: self.links.iter().map(rule).collect(),
+            fed: self.links.iter().map(|_| false).collect(),
+        }
+    }
+
+    /// Goes back to where it was itself, but for the row of what was not taken, which a loop without an end would
+    /// never finish otherwise. The report goes on telling of the step that led here.
+    pub(crate) fn rewind(&mut self, state: &GuardState) -> Result<()> {
+        let in_a_row = self.in_a_row;
+        self.restore(state)?;
+        self.in_a_row = in_a_row;
+        Ok(())
     }
 
     /// Goes on from where another guard of the same rules was: every later decision is the same, bit for bit. Alarms
@@ -141,8 +163,8 @@ impl Guard {
     }
 
     fn begin_at(&mut self, step: u64, skips: u32, rollbacks: u32) {
-        self.report.step = step;
-        (self.report.skips, self.report.rollbacks) = (skips, rollbacks);
+        self.at = step;
+        self.in_a_row = [skips, rollbacks];
         self.events.clear();
     }
 }

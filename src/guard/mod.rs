@@ -74,7 +74,11 @@ pub struct Guard {
     max_skips: u32,
     max_rollbacks: u32,
     requires_gradients: bool,
-    /// The skips and the rollbacks of the row that this step may go on with.
+    /// How many steps there were, which is what the last one is called.
+    at: u64,
+    /// The skips and the rollbacks of the row that the next step may go on with.
+    in_a_row: [u32; 2],
+    /// Those that the last step could go on with.
     row: [u32; 2],
     /// Parameters and updates.
     paired: [Paired; 2],
@@ -119,6 +123,8 @@ impl Guard {
             max_skips: 10,
             max_rollbacks: 3,
             requires_gradients: false,
+            at: 0,
+            in_a_row: [0; 2],
             row: [0; 2],
             paired: Default::default(),
             now: Measurement::default(),

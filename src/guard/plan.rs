@@ -99,10 +99,9 @@ impl<'g> Plan<'g> {
     /// assert_eq!(w, [9.0]);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
-    #[must_use = "its verdict says whether the step was to be taken"]
-    pub fn taken(self) -> &'g Report {
+    pub fn taken(self) -> Stepped<'g> {
         self.guard.settle(self.guard.report.verdict);
-        &self.guard.report
+        Stepped::new(self.guard)
     }
 
     /// Carries it out on the gradients it was made for.
@@ -141,7 +140,7 @@ impl<'g> Plan<'g> {
         }
         guard.settle(guard.report.verdict);
         written?;
-        Ok(Stepped::new(&guard.report))
+        Ok(Stepped::new(guard))
     }
 }
 

@@ -3,12 +3,14 @@
 use core::fmt;
 use core::ops::Deref;
 
+use super::Guard;
 use crate::Report;
 
 /// The [`Report`] of a step that was just guarded. The compiler warns where nobody looks at it, since a step
 /// whose verdict is ignored puts NaN into the weights.
 ///
-/// It derefs to the report and displays as it. A clone is a clone of the report.
+/// It derefs to the report and displays as it. A clone is a clone of the report. [`Recovery`](crate::Recovery) takes it
+/// and does what is to be done.
 ///
 /// # Examples
 ///
@@ -49,11 +51,16 @@ use crate::Report;
 /// ```
 // Neither `Clone` nor `Copy`, so that `guard.step(..)?.clone()` is a report that lives on while the guard is used.
 #[must_use = "its verdict says whether to take the step: `if guard.step(..)?.verdict().is_apply() { .. }`"]
-pub struct Stepped<'g>(&'g Report);
+pub struct Stepped<'g>(&'g mut Guard);
 
 impl<'g> Stepped<'g> {
-    pub(super) fn new(report: &'g Report) -> Self {
-        Self(report)
+    pub(super) fn new(guard: &'g mut Guard) -> Self {
+        Self(guard)
+    }
+
+    /// Whose step it was.
+    pub(crate) fn guard(&mut self) -> &mut Guard {
+        self.0
     }
 
     /// The report, for as long as the guard is lent.
@@ -68,7 +75,7 @@ impl<'g> Stepped<'g> {
     /// ```
     #[must_use]
     pub fn report(self) -> &'g Report {
-        self.0
+        self.0.report()
     }
 }
 
@@ -76,18 +83,18 @@ impl Deref for Stepped<'_> {
     type Target = Report;
 
     fn deref(&self) -> &Report {
-        self.0
+        self.0.report()
     }
 }
 
 impl fmt::Debug for Stepped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.0.report().fmt(f)
     }
 }
 
 impl fmt::Display for Stepped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.0.report().fmt(f)
     }
 }

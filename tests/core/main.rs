@@ -8,11 +8,13 @@ mod clip_oracle;
 mod exact;
 mod extremes;
 mod guard;
+mod keep;
 #[cfg(feature = "ndarray")]
 mod layout;
 mod numbers;
 mod penalty;
 mod properties;
+mod recovery;
 mod rules;
 mod semantics;
 #[cfg(feature = "rayon")]

@@ -4,10 +4,10 @@ use core::fmt::Debug;
 use std::collections::BTreeMap;
 
 use steadygrad::{
-    Ask, Clamped, Edit, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite, Op,
-    Plan, Reading, Report, SliceMut, SliceRef, Stats, Step, StepView, Tell, Tensor, TensorMut,
-    TensorReport, TensorSet, TensorSetMut, Total, Units, Verdict, Wide, Writing, clip, detect,
-    penalty, set, tensor_set,
+    Action, Ask, Clamped, Edit, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite,
+    Op, Plan, Reading, Recovery, Report, SliceMut, SliceRef, Stats, Step, StepView, Tell, Tensor,
+    TensorMut, TensorReport, TensorSet, TensorSetMut, Total, Units, Verdict, Wide, Writing, clip,
+    detect, keep, penalty, set, tensor_set,
 };
 
 fn shared<T: Send + Sync + Debug>() {}
@@ -39,6 +39,11 @@ fn types_cross_threads_and_can_be_shown() {
     value::<SliceRef<'_>>();
     value::<Stats>();
     value::<TensorReport<'_>>();
+    value::<Action>();
+    value::<keep::Clones<f64>>();
+    value::<keep::Keep>();
+    value::<keep::Tensors>();
+    value::<Recovery>();
     value::<Verdict>();
     value::<Wide>();
     value::<clip::Clipped>();
