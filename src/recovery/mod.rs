@@ -80,10 +80,10 @@ impl fmt::Display for Action {
 /// let mut guard = Guard::new()
 ///     .detect_with(Verdict::Rollback, detect::NormThreshold::new(100.0)?)
 ///     .clip(clip::GlobalNorm::new(50.0)?);
-/// let mut recovery = Recovery::new(Keep::after(5)?);
+/// let mut recovery = Recovery::new(Keep::after(10)?);
 /// let (mut w, mut velocity, mut told) = (vec![3.0_f32, -4.0], vec![0.0_f32; 2], vec![]);
 /// while guard.report().step() < 60 {
-///     let rate = if guard.report().step() < 30 { 0.1 } else { 3.0 };      // somebody's mistake
+///     let rate = if guard.report().step() < 30 { 0.1 } else { 2.5 };      // somebody's mistake
 ///     let loss: f32 = w.iter().map(|w| w * w).sum();
 ///     let mut grads: Vec<f32> = w.iter().map(|w| 2.0 * w).collect();
 ///     let step = guard.step(Step::new(&mut grads).params(&w).loss(loss))?;
@@ -99,7 +99,7 @@ impl fmt::Display for Action {
 ///     }
 /// }
 /// assert!(w.iter().all(|w| w.abs() < 1e-3));
-/// assert_eq!(told[0], "step 43: rolled back to step 27, rate cut to 0.5000; the guard says roll back");
+/// assert_eq!(told[0], "step 43: rolled back to step 32, rate cut to 0.5000; the guard says roll back");
 /// # Ok::<(), steadygrad::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
