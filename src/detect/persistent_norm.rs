@@ -5,8 +5,8 @@ use crate::{Bound, Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide}
 
 /// Fires when the norm of all gradients was above a bound on each of the last `steps` steps.
 ///
-/// While it stays above, every further step fires. A step whose gradients are not all finite has no norm: it
-/// neither counts nor breaks the row.
+/// While it stays above, every further step fires. A step without gradients, or whose gradients are not all finite, has
+/// no norm: it neither counts nor breaks the row.
 ///
 /// # Examples
 ///
@@ -89,8 +89,9 @@ impl Detector for PersistentNorm {
     }
 
     fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
-        let norm = step.grads.total().norm(Norm::L2);
-        if !norm.is_finite() {
+        let total = step.grads.total();
+        let norm = total.norm(Norm::L2);
+        if total.is_empty() || !norm.is_finite() {
             return;
         }
         let max = Wide::from(self.max);
@@ -107,7 +108,18 @@ impl Detector for PersistentNorm {
 mod tests {
     use super::super::tests::fires_on_norms;
     use super::*;
+    use crate::Measurement;
     use alloc::vec::Vec;
+
+    #[test]
+    fn a_missing_norm_is_not_a_small_one() {
+        let mut detector = PersistentNorm::new(1.0, 2).unwrap();
+        assert_eq!(fires_on_norms(&mut detector, &[2.0]), [0_u64; 0]);
+        let (nothing, mut alarms) = (Measurement::default(), Alarms::default());
+        detector.observe(&StepView::new(2, &nothing), &mut alarms);
+        assert!(alarms.is_empty());
+        assert_eq!(fires_on_norms(&mut detector, &[2.0]), [1]);
+    }
 
     #[test]
     fn ten_in_a_row_by_default() {
