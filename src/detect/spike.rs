@@ -26,7 +26,7 @@ use crate::{Bound, Error, Needs, Norm, Outcome, Result, State, StepView, Verdict
 /// A value is compared before it is learnt. Learnt are finite values, within the bound, of steps that were taken, so
 /// that the spike does not move the bound it is held against. What is not finite says nothing here
 /// ([`NonFinite`](super::NonFinite)): it neither counts nor breaks a row. After a rollback the row begins anew, and what
-/// is usual remains.
+/// is usual remains. A step without gradients has no norm.
 ///
 /// **Losses of 0 and below** have no logarithm. As long as one is among the last n values, the loss itself is compared:
 /// L > median + k · max(MAD of L, floor · |median|), which goes with the unit too. After nothing but zeros every loss
@@ -297,11 +297,12 @@ impl Detector for Spike {
 
     fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
         self.noted = None;
-        let norm = step.grads.total().norm(Norm::L2);
+        let total = step.grads.total();
+        let norm = total.norm(Norm::L2);
         let (value, is_finite) = match self.of {
             Of::Loss => (step.loss, step.loss.is_some_and(f64::is_finite)),
             // One of finite gradients that is past the range of `f64` is above every bound, and not learnt.
-            Of::Norm => (Some(norm.to_f64()), norm.is_finite()),
+            Of::Norm => (Some(norm.to_f64()), norm.is_finite() && !total.is_empty()),
         };
         let Some(value) = value.filter(|_| is_finite) else {
             return;
@@ -407,6 +408,16 @@ mod tests {
             );
         }
         told
+    }
+
+    #[test]
+    fn a_missing_norm_is_not_one_of_0() {
+        let mut spike = Spike::of_norm();
+        assert_eq!(fires_on_norms(&mut spike, &[5.0; 20]), [0_u64; 0]);
+        let (bound, nothing) = (spike.bound(), Measurement::default());
+        spike.observe(&StepView::new(21, &nothing), &mut Alarms::default());
+        spike.settle(&Outcome::new(21, Verdict::Apply));
+        assert_eq!((spike.bound(), spike.usual.len()), (bound, 20));
     }
 
     #[test]

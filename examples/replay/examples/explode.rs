@@ -6,7 +6,7 @@
 //!
 //! The net learns the adding problem (the sum of the two numbers of a sequence that are marked) by plain gradient descent
 //! without clipping, well enough until its rate is too high. Then its loss grows until no number holds it, and the loop
-//! goes on, as loops do. What it prints is `tests/data/exploded.csv`.
+//! goes on, as loops do. What it printed is `tests/data/exploded.csv`.
 
 use std::error::Error;
 use std::io::{self, Write};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use steadygrad::detect::{
-    Detector, NonFinite, NormThreshold, PersistentNorm, Plateau, WeightGrowth,
+    Detector, NonFinite, NormThreshold, PersistentNorm, Plateau, Spike, WeightGrowth,
 };
 
 type Made = steadygrad::Result<Box<dyn Detector>>;
@@ -21,11 +21,21 @@ fn made(detector: steadygrad::Result<impl Detector + 'static>) -> Made {
     Ok(Box::new(detector?))
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 7] = [
     Kind {
         name: "non-finite",
         settings: &[],
         make: |_| made(Ok(NonFinite)),
+    },
+    Kind {
+        name: "loss-spike",
+        settings: &SPIKE,
+        make: |s| made(spike(Spike::of_loss(), s)),
+    },
+    Kind {
+        name: "norm-spike",
+        settings: &SPIKE,
+        make: |s| made(spike(Spike::of_norm(), s)),
     },
     Kind {
         name: "norm-threshold",
@@ -48,6 +58,13 @@ const KINDS: [Kind; 5] = [
         make: |s| made(Plateau::new(s[0], steps(s[1]))),
     },
 ];
+
+const SPIKE: [(&str, f64); 2] = [("DEVIATIONS", 6.0), ("WINDOW", 64.0)];
+
+fn spike(spike: Spike, settings: &[f64]) -> steadygrad::Result<Spike> {
+    let window = steps(settings[1]) as usize;
+    spike.deviations(settings[0])?.window(window)
+}
 
 /// A number of steps; 0, which no detector takes, of what is none.
 fn steps(setting: f64) -> u64 {

@@ -24,7 +24,8 @@ const ROW: usize = 50;
 pub(crate) struct Divergence {
     /// Those that make the bound, until it is there, each with its step.
     first: Vec<(f64, f64)>,
-    bound: Option<Option<f64>>,
+    /// Infinite where there is none.
+    bound: Option<f64>,
     /// The last ones: steps, and whether they are lost.
     last: VecDeque<(f64, bool)>,
     onset: Option<f64>,
@@ -63,23 +64,18 @@ impl Divergence {
             .filter(|loss| loss.is_finite())
             .collect();
         finite.sort_by(f64::total_cmp);
-        let middle = finite.len() / 2;
-        let median = match finite.get(middle) {
-            Some(&upper) if finite.len() % 2 == 1 => Some(upper),
-            Some(&upper) => Some(finite[middle - 1] / 2.0 + upper / 2.0),
-            None => None,
-        };
-        let bound = median
-            .filter(|&median| median > 0.0)
-            .map(|median| TIMES * median);
+        let of_two = |n: usize| f64::midpoint(finite[(n - 1) / 2], finite[n / 2]);
+        let median = (!finite.is_empty()).then(|| of_two(finite.len()));
+        let median = median.filter(|&median| median > 0.0);
+        let bound = median.map_or(f64::INFINITY, |median| TIMES * median);
         self.bound = Some(bound);
         for (step, loss) in first {
             self.judge(step, loss, bound);
         }
     }
 
-    fn judge(&mut self, step: f64, loss: f64, bound: Option<f64>) {
-        let is_lost = !loss.is_finite() || bound.is_some_and(|bound| loss > bound);
+    fn judge(&mut self, step: f64, loss: f64, bound: f64) {
+        let is_lost = !loss.is_finite() || loss > bound;
         self.last.push_back((step, is_lost));
         if self.last.len() > ROW {
             self.pass();
@@ -105,7 +101,7 @@ impl Divergence {
         if self.bound.is_none() {
             self.begin();
         }
-        let bound = self.bound.flatten();
+        let bound = self.bound.filter(|bound| bound.is_finite());
         if self.last.is_empty() {
             return None;
         }
@@ -151,7 +147,7 @@ mod tests {
             .collect();
         first.sort_by(f64::total_cmp);
         let n = first.len();
-        let median = (n > 0).then(|| (first[(n - 1) / 2] + first[n / 2]) / 2.0);
+        let median = (n > 0).then(|| f64::midpoint(first[(n - 1) / 2], first[n / 2]));
         let bound = median
             .filter(|&median| median > 0.0)
             .map(|median| 3.0 * median);

@@ -58,7 +58,7 @@ impl Options {
             match word {
                 Arg::Long("columns") => options.columns = Some(value(&mut parser)?),
                 Arg::Long("detectors") => {
-                    options.detectors = detectors::listed(&value(&mut parser)?)?
+                    options.detectors = detectors::listed(&value(&mut parser)?)?;
                 }
                 Arg::Long("json") => options.form = Form::Json,
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),

@@ -99,8 +99,8 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(detectors: Vec<Box<dyn Detector>>) -> Self {
-        let track = |detector: &Box<dyn Detector>| Track::new(detector.name());
-        let tracks = detectors.iter().map(track).collect();
+        let names = detectors.iter().map(Detector::name);
+        let tracks = names.map(Track::new).collect();
         let guard = Guard::new().on_non_finite(OnNonFinite::Propagate);
         Self {
             guard: detectors.into_iter().fold(guard, Guard::detect),

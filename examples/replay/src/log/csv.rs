@@ -13,7 +13,7 @@ pub(super) fn delimiter(first_line: &[u8]) -> u8 {
     let count = |delimiter| {
         let quoted = |quoted: &mut bool, &byte: &u8| {
             *quoted ^= byte == b'"';
-            Some((!*quoted && byte == delimiter) as usize)
+            Some(usize::from(!*quoted && byte == delimiter))
         };
         first_line.iter().scan(false, quoted).sum::<usize>()
     };
@@ -45,16 +45,13 @@ pub(super) fn read(
         record: ByteRecord::new(),
     };
     let mut more = lines.next()?;
-    let (columns, is_header) = match names {
-        Some(names) => {
-            let columns = Columns::named(names.split(',').map(str::as_bytes))?;
-            let is_header = columns.only_words(&lines.record);
-            (columns, is_header)
-        }
-        None => {
-            let columns = Columns::header(&lines.record);
-            (columns.map_err(|why| why.at_line(lines.line()))?, true)
-        }
+    let (columns, is_header) = if let Some(names) = names {
+        let columns = Columns::named(names.split(',').map(str::as_bytes))?;
+        let is_header = columns.only_words(&lines.record);
+        (columns, is_header)
+    } else {
+        let columns = Columns::header(&lines.record);
+        (columns.map_err(|why| why.at_line(lines.line()))?, true)
     };
     if is_header {
         more = lines.next()?;
@@ -93,12 +90,8 @@ impl<R: Read> Lines<R> {
 
     /// Where the record begins.
     fn line(&self) -> u64 {
-        let inside = self
-            .record
-            .as_slice()
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count() as u64;
+        let parts = self.record.as_slice().split(|&byte| byte == b'\n');
+        let inside = parts.count() as u64 - 1;
         // It has ended, since the last line ends as well.
         self.reader.position().line() - 1 - inside
     }

@@ -188,11 +188,10 @@ struct Cell<'c> {
 }
 
 impl Cell<'_> {
-    fn set<E>(self, number: Option<f64>) -> Result<(), E> {
+    fn set(self, number: Option<f64>) {
         if let Some(value) = self.value {
             *value = number;
         }
-        Ok(())
     }
 
     fn not<E: Error>(self, found: &str) -> Result<(), E> {
@@ -218,24 +217,31 @@ impl<'de> Visitor<'de> for Cell<'_> {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.set(Some(number))
+        self.set(Some(number));
+        Ok(())
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.set(Some(number as f64))
+        self.set(Some(number as f64));
+        Ok(())
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.set(Some(number as f64))
+        self.set(Some(number as f64));
+        Ok(())
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.set(None)
+        self.set(None);
+        Ok(())
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
         match parse(text.as_bytes()) {
-            Ok(number) => self.set(number),
+            Ok(number) => {
+                self.set(number);
+                Ok(())
+            }
             Err(_) => self.not(&shown(text.as_bytes())),
         }
     }
@@ -542,9 +548,8 @@ mod tests {
     /// More names than are remembered.
     #[test]
     fn a_log_may_have_any_number_of_names() {
-        let other: String = (0..500)
-            .map(|i| format!("\"x{i}\": {{\"y{i}\": 1}}, "))
-            .collect();
+        let names = (0..500).map(|i| format!("\"x{i}\": {{\"y{i}\": 1}}, "));
+        let other = names.collect::<Vec<_>>().concat();
         let log = format!("{{{other}\"loss\": 1}}\n").repeat(3);
         let expected = [[1.0, 1.0, NAN], [2.0, 1.0, NAN], [3.0, 1.0, NAN]];
         assert_eq!(rows_of(log, None), Ok(rows(&expected)));

@@ -32,8 +32,14 @@ fn the_step_is_named_at_which_a_run_exploded() {
     let (lines, code) = json(&[EXPLODED]);
     let summary = &lines.last().unwrap()["summary"];
     assert_eq!(code, Some(1));
-    assert_eq!((&summary["diverged"], &summary["trouble"]), (&true.into(), &true.into()));
-    assert_eq!((&summary["onset"], &summary["not_finite"]["step"]), (&589.into(), &710.into()));
+    assert_eq!(
+        (&summary["diverged"], &summary["trouble"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(
+        (&summary["onset"], &summary["not_finite"]["step"]),
+        (&589.into(), &710.into())
+    );
     assert_eq!(summary["not_finite"]["quantity"], "loss");
 }
 
@@ -41,11 +47,7 @@ fn the_step_is_named_at_which_a_run_exploded() {
 #[test]
 fn it_is_quiet_about_the_healthy_part() {
     let log = std::fs::read_to_string(EXPLODED).unwrap();
-    let healthy: String = log
-        .lines()
-        .take(501)
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let healthy: String = log.split_inclusive('\n').take(501).collect();
     let (out, error, code) = said(piped(healthy.as_bytes(), &["-"]));
     assert_eq!((code, error.as_str()), (Some(0), ""), "{out}");
     assert!(out.ends_with("\ndid not diverge\n"), "{out}");
@@ -79,9 +81,8 @@ fn the_log_is_what_its_program_prints() {
 #[test]
 fn events_are_told_as_they_begin_and_end() {
     let norm = |i: u32| if (40..43).contains(&i) { 500.0 } else { 0.5 };
-    let rows: String = (1..=100)
-        .map(|i| format!("{},{}\n", 10 * i, norm(i)))
-        .collect();
+    let rows = (1..=100).map(|i| format!("{},{}\n", 10 * i, norm(i)));
+    let rows = rows.collect::<Vec<_>>().concat();
     let log = file("events.csv", format!("step,gnorm\n{rows}"));
     let arguments = ["--detectors", "norm-threshold=100", log.to_str().unwrap()];
     let (out, _, code) = said(run(&arguments));

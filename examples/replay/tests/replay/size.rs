@@ -42,6 +42,7 @@ fn begin() -> (Child, ChildStdin) {
         .arg("-")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let input = child.stdin.take().unwrap();
