@@ -105,6 +105,7 @@
 //! - The [`Guard`] runs them in the order you give, and answers with a [`Report`]. [`Guard::plan`] only decides,
 //!   so that an optimiser can fold the factor into its own loop.
 //! - [`keep::Keep`] holds the last good parameters, and [`Recovery`] goes back to them when a run is being lost.
+//! - [`record::Recorder`] keeps what reports say of a run, in memory that does not grow with it.
 //! - [`penalty`] adds L1, L2 and elastic net with their gradients.
 #![cfg_attr(
     feature = "ndarray",
@@ -175,6 +176,7 @@ mod pen;
 pub mod penalty;
 pub mod prelude;
 mod reading;
+pub mod record;
 mod recovery;
 #[cfg(feature = "ndarray")]
 pub mod recurrent;

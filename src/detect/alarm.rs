@@ -413,6 +413,11 @@ impl Alarm {
         Self { detector, ..self }
     }
 
+    /// What it is about, in words.
+    pub(crate) fn thing(&self) -> impl fmt::Display {
+        Thing(self)
+    }
+
     /// The sentence without the step.
     pub(crate) fn finding(&self) -> Finding<'_> {
         Finding(self)

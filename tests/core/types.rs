@@ -7,7 +7,7 @@ use steadygrad::{
     Action, Ask, Clamped, Edit, Edits, Error, Factor, Guard, Measurement, Needs, Norm, OnNonFinite,
     Op, Plan, Reading, Recovery, Report, SliceMut, SliceRef, Stats, Step, StepView, Tell, Tensor,
     TensorMut, TensorReport, TensorSet, TensorSetMut, Total, Units, Verdict, Wide, Writing, clip,
-    detect, keep, penalty, set, tensor_set,
+    detect, keep, penalty, record, set, tensor_set,
 };
 
 fn shared<T: Send + Sync + Debug>() {}
@@ -23,6 +23,7 @@ fn types_cross_threads_and_can_be_shown() {
     shared::<SliceMut<'_>>();
     shared::<Box<dyn clip::Clipper>>();
     shared::<Box<dyn detect::Detector>>();
+    shared::<record::Recorder>();
     value::<Edit<'_>>();
     value::<Edits>();
     value::<Error>();
@@ -60,6 +61,11 @@ fn types_cross_threads_and_can_be_shown() {
     value::<detect::Subject>();
     value::<detect::WeightGrowth>();
     value::<penalty::L1>();
+    value::<record::Log>();
+    value::<record::Row>();
+    value::<record::TensorRow>();
+    value::<record::AlarmRow>();
+    value::<record::Phase>();
     value::<penalty::L2>();
     value::<penalty::ElasticNet>();
     // These borrow a set of the user's, which may not leave its thread.

@@ -1,0 +1,3 @@
+//! What is recorded of a run, in how much memory, and what of it comes back from a file.
+
+mod recorder;
