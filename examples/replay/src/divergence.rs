@@ -12,14 +12,15 @@ const ROW: usize = 50;
 /// The losses of a run, as far as they are needed.
 ///
 /// ```text
-/// bound     3 times the median of those of the first 20 losses that are finite
+/// bound     3 times the median of the first 20 losses
 /// lost      a loss above the bound, or one that is not finite
 /// diverged  the last loss is not finite, or at least half of the last 50 are lost
 /// onset     the first lost one of which at least half of the next 50 are lost as well
 /// ```
 ///
-/// Where a run has fewer losses than 20 or 50, it is as many as there are. Where the median is not above 0, three times
-/// it says nothing, and only what is not finite is lost.
+/// Where a run has fewer losses than 20 or 50, it is as many as there are; behind a last one that is not finite no other
+/// would have been. For the median what is not finite is larger than all else. Where the median is not above 0 or not
+/// finite, three times it says nothing, and only what is not finite is lost.
 #[derive(Debug, Default)]
 pub(crate) struct Divergence {
     /// Those that make the bound, until it is there, each with its step.
@@ -58,16 +59,14 @@ impl Divergence {
     /// Judges the first ones by themselves.
     fn begin(&mut self) {
         let first = std::mem::take(&mut self.first);
-        let mut finite: Vec<f64> = first
-            .iter()
-            .map(|&(_, loss)| loss)
-            .filter(|loss| loss.is_finite())
-            .collect();
-        finite.sort_by(f64::total_cmp);
-        let of_two = |n: usize| f64::midpoint(finite[(n - 1) / 2], finite[n / 2]);
-        let median = (!finite.is_empty()).then(|| of_two(finite.len()));
-        let median = median.filter(|&median| median > 0.0);
-        let bound = median.map_or(f64::INFINITY, |median| TIMES * median);
+        let size = |loss: f64| if loss.is_nan() { f64::INFINITY } else { loss };
+        let mut sizes: Vec<f64> = first.iter().map(|&(_, loss)| size(loss)).collect();
+        sizes.sort_by(f64::total_cmp);
+        let bound = match sizes.len() {
+            0 => f64::INFINITY,
+            n => TIMES * f64::midpoint(sizes[(n - 1) / 2], sizes[n / 2]),
+        };
+        let bound = if bound > 0.0 { bound } else { f64::INFINITY };
         self.bound = Some(bound);
         for (step, loss) in first {
             self.judge(step, loss, bound);
@@ -78,22 +77,24 @@ impl Divergence {
         let is_lost = !loss.is_finite() || loss > bound;
         self.last.push_back((step, is_lost));
         if self.last.len() > ROW {
-            self.pass();
+            self.pass(0);
         }
     }
 
-    /// Lets the oldest go, behind which stands all that will tell whether it is the onset.
-    fn pass(&mut self) {
+    /// Lets the oldest go, behind which stands all that will tell whether it is the onset: the rest of the row, and
+    /// so many more that are lost as well.
+    fn pass(&mut self, more: usize) {
         let Some((step, is_lost)) = self.last.pop_front() else {
             return;
         };
-        if is_lost && self.onset.is_none() && self.half_are_lost() {
+        if is_lost && self.onset.is_none() && self.half_are_lost(more) {
             self.onset = Some(step);
         }
     }
 
-    fn half_are_lost(&self) -> bool {
-        2 * self.last.iter().filter(|(_, is_lost)| *is_lost).count() >= self.last.len()
+    fn half_are_lost(&self, more: usize) -> bool {
+        let lost = self.last.iter().filter(|(_, is_lost)| *is_lost).count();
+        2 * (lost + more) >= self.last.len() + more
     }
 
     /// Nothing if there was no loss.
@@ -105,9 +106,10 @@ impl Divergence {
         if self.last.is_empty() {
             return None;
         }
-        let diverged = !self.last_is_finite || self.half_are_lost();
+        let diverged = !self.last_is_finite || self.half_are_lost(0);
         while !self.last.is_empty() {
-            self.pass();
+            let missing = ROW + 1 - self.last.len();
+            self.pass(if self.last_is_finite { 0 } else { missing });
         }
         let onset = self.onset.filter(|_| diverged);
         Some(Came {
@@ -139,30 +141,27 @@ mod tests {
 
     /// The definition, word by word, over the whole run.
     fn by_definition(losses: &[f64]) -> Came {
-        let mut first: Vec<f64> = losses
-            .iter()
-            .take(20)
-            .copied()
-            .filter(|x| x.is_finite())
-            .collect();
+        let mut first = losses[..losses.len().min(20)].to_vec();
+        first
+            .iter_mut()
+            .filter(|x| x.is_nan())
+            .for_each(|x| *x = f64::INFINITY);
         first.sort_by(f64::total_cmp);
         let n = first.len();
-        let median = (n > 0).then(|| f64::midpoint(first[(n - 1) / 2], first[n / 2]));
-        let bound = median
-            .filter(|&median| median > 0.0)
-            .map(|median| 3.0 * median);
-        let lost: Vec<bool> = losses
-            .iter()
-            .map(|x| !x.is_finite() || bound.is_some_and(|bound| *x > bound))
-            .collect();
-        let half = |lost: &[bool]| lost.iter().filter(|&&lost| lost).count() * 2 >= lost.len();
+        let median = f64::midpoint(first[(n - 1) / 2], first[n / 2]);
+        let bound = Some(3.0 * median).filter(|bound| *bound > 0.0 && bound.is_finite());
+        let is_lost = |x: &f64| !x.is_finite() || bound.is_some_and(|bound| *x > bound);
+        let mut lost: Vec<bool> = losses.iter().map(is_lost).collect();
+        let half = |lost: &[bool]| 2 * lost.iter().filter(|&&lost| lost).count() >= lost.len();
         let len = losses.len();
-        let diverged = !losses[len - 1].is_finite() || half(&lost[len.saturating_sub(50)..]);
-        let is_onset = |&i: &usize| lost[i] && half(&lost[i + 1..len.min(i + 51)]);
-        let onset = (0..len)
-            .find(is_onset)
-            .filter(|_| diverged)
-            .map(|i| i as f64);
+        let ends_finite = losses[len - 1].is_finite();
+        let diverged = !ends_finite || half(&lost[len.saturating_sub(50)..]);
+        if !ends_finite {
+            lost.extend([true; 50]);
+        }
+        let is_onset = |&i: &usize| lost[i] && half(&lost[i + 1..lost.len().min(i + 51)]);
+        let onset = (0..len).find(is_onset).filter(|_| diverged);
+        let onset = onset.map(|i| i as f64);
         Came {
             diverged,
             onset,
