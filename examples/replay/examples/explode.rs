@@ -26,12 +26,15 @@ const RATE: f64 = 0.02;
 const RAISED: u32 = 300;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    print(&mut io::stdout().lock())
+}
+
+pub(crate) fn print(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut random = random();
     let rnn = Rnn::<f64>::builder(2, HIDDEN).w_rec(Init::Orthogonal);
     let read_out = ReadOut::builder(HIDDEN, 1);
     let mut net = Two(rnn.build(&mut random)?, read_out.build(&mut random)?);
     let mut rate = RATE;
-    let mut out = io::stdout().lock();
     writeln!(out, "step,loss,grad_norm,weight_norm,rate")?;
     for step in 1..=STEPS {
         if step > RAISED {

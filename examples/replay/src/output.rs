@@ -33,7 +33,7 @@ impl Form {
 }
 
 /// What an alarm says, without the number of the step, which is the guard's and not the log's.
-fn sentence(alarm: &Alarm) -> String {
+pub(crate) fn sentence(alarm: &Alarm) -> String {
     let text = alarm.to_string();
     match text.split_once(": ") {
         Some((_, finding)) => finding.into(),
@@ -60,8 +60,9 @@ fn lines_of_news(news: &News<'_>, out: &mut dyn Write) -> io::Result<()> {
             let how = severity(alarm.how_severe());
             writeln!(out, "step {step}: {now}{how}: {}", sentence(alarm))
         }
-        News::Over { detector, event } => {
-            let [first, last] = event.steps;
+        News::Over { event } => {
+            let (first, last) = (event.first.step, event.last.step);
+            let detector = event.alarm.detector();
             write!(out, "step {last}: ")?;
             match (event.goes_on, event.alarms) {
                 (true, _) => write!(out, "not over where the log ends, ")?,
@@ -159,11 +160,11 @@ fn json_of_news(news: &News<'_>) -> Value {
             "severity": severity(alarm.how_severe()),
             "sentence": sentence(alarm),
         }),
-        News::Over { detector, event } => json!({
+        News::Over { event } => json!({
             "event": if event.goes_on { "goes on" } else { "ends" },
-            "step": number(event.steps[1]),
-            "detector": detector,
-            "since": number(event.steps[0]),
+            "step": number(event.last.step),
+            "detector": event.alarm.detector(),
+            "since": number(event.first.step),
             "steps_in_alarm": event.alarms,
         }),
     }

@@ -21,23 +21,21 @@ pub(crate) enum News<'n> {
         is_new: bool,
     },
     /// An event is over, or the log is.
-    Over {
-        detector: &'static str,
-        event: &'n Event,
-    },
+    Over { event: &'n Event },
 }
 
 /// Alarms of one detector in a row.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Event {
-    /// The steps of the first and the last.
-    pub(crate) steps: [f64; 2],
-    /// On so many steps.
+    /// The first of the gravest.
+    pub(crate) alarm: Alarm,
+    /// Where it began, and the last row on which it is so.
+    pub(crate) first: Row,
+    pub(crate) last: Row,
+    /// On so many rows.
     pub(crate) alarms: u64,
-    /// Whether it is so on the last row there is.
+    /// Whether that is the last row there is.
     pub(crate) goes_on: bool,
-    severity: Severity,
-    last_row: u64,
 }
 
 /// What a detector came to.
@@ -130,9 +128,9 @@ impl Watch {
         for track in &mut *tracks {
             if let Some(event) = track
                 .event
-                .take_if(|event| summary.rows - event.last_row >= APART)
+                .take_if(|event| row.place - event.last.place >= APART)
             {
-                tell(&track.over(&event))?;
+                tell(&News::Over { event: &event })?;
             }
         }
         let report = step(guard, row)?;
@@ -143,7 +141,7 @@ impl Watch {
         }
         for alarm in report.alarms() {
             let track = Track::of(tracks, alarm.detector());
-            if let Some(is_new) = track.take(alarm, row.step, summary.rows) {
+            if let Some(is_new) = track.take(alarm, row) {
                 let step = row.step;
                 tell(&News::Alarm {
                     step,
@@ -160,8 +158,8 @@ impl Watch {
         let mut summary = self.summary;
         for track in &mut summary.tracks {
             if let Some(mut event) = track.event.take() {
-                event.goes_on = event.last_row == summary.rows;
-                tell(&track.over(&event))?;
+                event.goes_on = event.last.place == summary.rows;
+                tell(&News::Over { event: &event })?;
             }
         }
         summary.came = self.divergence.end();
@@ -228,37 +226,31 @@ impl Track {
     }
 
     /// Counts an alarm, and says whether it is to be told: as a new event, or as one that got graver.
-    fn take(&mut self, alarm: &Alarm, step: f64, row: u64) -> Option<bool> {
-        let severity = alarm.how_severe();
-        self.severity = self.severity.max(Some(severity));
+    fn take(&mut self, alarm: &Alarm, row: &Row) -> Option<bool> {
+        self.severity = self.severity.max(Some(alarm.how_severe()));
         let Some(event) = &mut self.event else {
             self.events += 1;
             self.alarms += 1;
-            self.first.get_or_insert(step);
+            self.first.get_or_insert(row.step);
             self.event = Some(Event {
-                steps: [step; 2],
+                alarm: alarm.clone(),
+                first: *row,
+                last: *row,
                 alarms: 1,
                 goes_on: false,
-                severity,
-                last_row: row,
             });
             return Some(true);
         };
-        if event.last_row < row {
+        if event.last.place < row.place {
             self.alarms += 1;
             event.alarms += 1;
-            (event.last_row, event.steps[1]) = (row, step);
+            event.last = *row;
         }
-        let graver = severity > event.severity;
-        event.severity = event.severity.max(severity);
-        graver.then_some(false)
-    }
-
-    fn over<'n>(&self, event: &'n Event) -> News<'n> {
-        News::Over {
-            detector: self.detector,
-            event,
+        let is_graver = alarm.how_severe() > event.alarm.how_severe();
+        if is_graver {
+            event.alarm = alarm.clone();
         }
+        is_graver.then_some(false)
     }
 }
 
@@ -270,6 +262,7 @@ mod tests {
     fn rows(losses: &[f64], norms: &[f64]) -> Vec<Row> {
         let told = |x: &f64| Some(*x).filter(|x| *x != -1.0);
         let row = |i: usize| Row {
+            place: i as u64 + 1,
             step: 10.0 * i as f64,
             loss: losses.get(i).and_then(told),
             grad_norm: norms.get(i).and_then(told),
@@ -284,11 +277,15 @@ mod tests {
         let mut tell = |news: &News<'_>| {
             told.push(match news {
                 News::Alarm { step, is_new, .. } => format!("{step} {is_new}"),
-                News::Over { event, .. } => {
-                    format!(
-                        "{} to {}: {} {}",
-                        event.steps[0], event.steps[1], event.alarms, event.goes_on
-                    )
+                News::Over { event } => {
+                    let Event {
+                        first,
+                        last,
+                        alarms,
+                        goes_on,
+                        ..
+                    } = event;
+                    format!("{} to {}: {alarms} {goes_on}", first.step, last.step)
                 }
             });
             Ok(())

@@ -207,6 +207,7 @@ mod tests {
     #[test]
     fn any_subset() {
         let only_weights = Row {
+            place: 1,
             step: 1.0,
             loss: None,
             grad_norm: None,

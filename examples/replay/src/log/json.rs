@@ -467,16 +467,17 @@ mod tests {
                      {"loss": 2, "train_loss": 4}
                      {"train_loss": 4}
                      {"loss": null, "train_loss": 4, "gnorm": 1}"#;
-        let row = |step, loss, grad_norm| Row {
+        let row = |place, step, loss, grad_norm| Row {
+            place,
             step,
             loss,
             grad_norm,
             weight_norm: None,
         };
         let expected = [
-            row(1.0, Some(1.0), None),
-            row(2.0, Some(2.0), None),
-            row(4.0, None, Some(1.0)),
+            row(1, 1.0, Some(1.0), None),
+            row(2, 2.0, Some(2.0), None),
+            row(3, 4.0, None, Some(1.0)),
         ];
         assert_eq!(rows_of(log, None), Ok(expected.to_vec()));
     }

@@ -17,6 +17,8 @@ use limit::Limit;
 /// What a log tells of one step. What is `None` it does not tell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Row {
+    /// The how many-th it is, of those that tell anything.
+    pub(crate) place: u64,
     pub(crate) step: f64,
     pub(crate) loss: Option<f64>,
     pub(crate) grad_norm: Option<f64>,
@@ -73,7 +75,7 @@ pub(crate) fn read(
         take,
         since_row: &since_row,
         step: 0.0,
-        told: false,
+        told: 0,
     };
     let head = head(&mut input).map_err(|why| Ended::reading(&why))?;
     if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
@@ -91,7 +93,7 @@ pub(crate) fn read(
         Some(b'{' | b'[') => json::read(input, &mut rows)?,
         Some(_) => csv::read(input, csv::delimiter(first_line), columns, &mut rows)?,
     }
-    if rows.told {
+    if rows.told > 0 {
         Ok(())
     } else {
         Err(Ended::expected("rows with a loss or a norm", "none"))
@@ -120,7 +122,8 @@ struct Rows<'r, 't> {
     since_row: &'r Cell<usize>,
     /// The last row's.
     step: f64,
-    told: bool,
+    /// How many were.
+    told: u64,
 }
 
 impl Rows<'_, '_> {
@@ -146,8 +149,9 @@ impl Rows<'_, '_> {
         if loss.or(grad_norm).or(weight_norm).is_none() {
             return Ok(());
         }
-        self.told = true;
+        self.told += 1;
         let row = Row {
+            place: self.told,
             step: self.step,
             loss,
             grad_norm,
@@ -181,13 +185,14 @@ pub(crate) mod tests {
     /// Rows of steps, losses and norms, NaN for what is not told.
     pub(crate) fn rows(all: &[[f64; 3]]) -> Vec<Row> {
         let told = |x: f64| (!x.is_nan()).then_some(x);
-        let row = |&[step, loss, grad_norm]: &[f64; 3]| Row {
+        let row = |(place, &[step, loss, grad_norm]): (u64, &[f64; 3])| Row {
+            place,
             step,
             loss: told(loss),
             grad_norm: told(grad_norm),
             weight_norm: None,
         };
-        all.iter().map(row).collect()
+        (1..).zip(all).map(row).collect()
     }
 
     #[test]

@@ -1,12 +1,9 @@
 //! What it says of runs.
 
-use std::env;
-use std::path::Path;
-
 use serde_json::Value;
 
 use crate::run::number_after;
-use crate::{EXPLODED, file, piped, run, said};
+use crate::{EXPLODED, explode, file, piped, run, said};
 
 /// Each line of what is printed with `--json`.
 fn json(arguments: &[&str]) -> (Vec<Value>, Option<i32>) {
@@ -56,13 +53,9 @@ fn it_is_quiet_about_the_healthy_part() {
 /// The program that made the log still makes it, to as many digits as processors agree on.
 #[test]
 fn the_log_is_what_its_program_prints() {
-    let test = env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    let program = profile
-        .join("examples")
-        .join("explode")
-        .with_extension(env::consts::EXE_EXTENSION);
-    let printed = run::printed(&program, &[]);
+    let mut printed = Vec::new();
+    explode::print(&mut printed).unwrap();
+    let printed = String::from_utf8(printed).unwrap();
     let log = std::fs::read_to_string(EXPLODED).unwrap();
     assert_eq!(printed.lines().count(), log.lines().count());
     assert_eq!(printed.lines().next(), log.lines().next());

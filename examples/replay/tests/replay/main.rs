@@ -1,5 +1,8 @@
 //! Runs the program on logs, and reads what it says of them.
 
+#[path = "../../examples/explode.rs"]
+#[expect(dead_code, reason = "a test has a beginning of its own")]
+mod explode;
 mod logs;
 #[path = "../../../../tests/examples/run.rs"]
 mod run;

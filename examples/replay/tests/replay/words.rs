@@ -1,6 +1,9 @@
 //! What it is told, and how it answers.
 
-use crate::{EXPLODED, file, piped, run, said};
+use std::path::Path;
+
+use crate::run::printed;
+use crate::{EXPLODED, PROGRAM, file, piped, run, said};
 
 /// The sentence with which it is refused.
 fn refusal(arguments: &[&str]) -> String {
@@ -123,8 +126,7 @@ fn options_that_are_not_known_or_lack_something_are_refused() {
 
 #[test]
 fn help_names_every_option_and_detector() {
-    let (out, error, code) = said(run(&["--help"]));
-    assert_eq!((code, error.as_str()), (Some(0), ""));
+    let out = printed(Path::new(PROGRAM), &["--help"]);
     for word in [
         "--columns <NAMES>",
         "--detectors <LIST>",
@@ -140,7 +142,7 @@ fn help_names_every_option_and_detector() {
 #[test]
 fn whoever_reads_no_further_ends_it_quietly() {
     use std::process::{Command, Stdio};
-    let mut child = Command::new(crate::PROGRAM)
+    let mut child = Command::new(PROGRAM)
         .args([EXPLODED, "--json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
