@@ -160,6 +160,17 @@ pub enum Error {
         /// What was.
         found: String,
     },
+    /// A line of a log is not what it should be.
+    #[error("log, line {line}: expected {expected}, found {found}")]
+    #[non_exhaustive]
+    Log {
+        /// The line, from 1.
+        line: u64,
+        /// What should have been there.
+        expected: String,
+        /// What was.
+        found: String,
+    },
     /// A tensor of somebody else's could not be read or written.
     #[error("tensor storage: {0}")]
     Storage(String),

@@ -27,10 +27,18 @@
 //! # Ok::<(), steadygrad::Error>(())
 //! ```
 
+#[cfg(feature = "csv")]
+pub mod csv;
+#[cfg(feature = "json")]
+pub mod json;
 mod newest;
 mod recorder;
 mod row;
+#[cfg(feature = "std")]
+mod stream;
 mod table;
+#[cfg(feature = "std")]
+mod text;
 
 pub use recorder::Recorder;
 pub use row::{AlarmRow, Log, Phase, Row, TensorRow};

@@ -1,3 +1,5 @@
 //! What is recorded of a run, in how much memory, and what of it comes back from a file.
 
+#[cfg(all(feature = "csv", feature = "json"))]
+mod files;
 mod recorder;
