@@ -133,6 +133,9 @@
 //! | `std` (default) | the standard library's floating-point functions, kernels chosen for the processor at run time |
 //! | `ndarray` (default) | arrays and views as tensors, the recurrent cells; the root re-exports ndarray 0.17 |
 //! | `half` | `f16` and `bf16` elements; the root re-exports half 2 |
+//! | `csv`, `json` | what was [recorded](record) of a run, written as it comes and read back bit for bit |
+//! | `tensorboard` | the same as TensorBoard's event files |
+//! | `tracing`, `metrics` | steps as events of tracing, as gauges and counters of metrics |
 //! | `safetensors` | weights of cells read from and written to PyTorch's files |
 //! | `rayon` | large tensors by several threads, many small ones measured side by side, with the same bits for any number of them |
 //!

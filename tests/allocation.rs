@@ -451,3 +451,6 @@ mod cells;
 #[cfg(feature = "ndarray")]
 #[path = "allocation/wrappers.rs"]
 mod wrappers;
+
+#[path = "allocation/record.rs"]
+mod record;

@@ -3,6 +3,16 @@
 //! A [`Recorder`] is shown each report and keeps [`Row`]s: the whole run thinned, the last steps in full, and every
 //! event. The rows belong to nobody else, so they outlive the guard.
 //!
+//! What is more stands behind features:
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `csv` | `record::csv`: rows written as they come, or a whole [`Log`], and read back bit for bit |
+//! | `json` | `record::json`: the same as JSON lines |
+//! | `tensorboard` | `record::tensorboard`: event files |
+//! | `tracing` | `record::trace`: a step as events of `tracing` |
+//! | `metrics` | `record::gauges`: a step as gauges and counters of `metrics` |
+//!
 //! # Examples
 //!
 //! ```
@@ -29,16 +39,26 @@
 
 #[cfg(feature = "csv")]
 pub mod csv;
+#[cfg(feature = "metrics")]
+mod gauges;
 #[cfg(feature = "json")]
 pub mod json;
 mod newest;
 mod recorder;
 mod row;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "csv", feature = "json", feature = "tensorboard"))]
 mod stream;
 mod table;
-#[cfg(feature = "std")]
+#[cfg(feature = "tensorboard")]
+pub mod tensorboard;
+#[cfg(any(feature = "csv", feature = "json", feature = "metrics"))]
 mod text;
+#[cfg(feature = "tracing")]
+mod trace;
 
+#[cfg(feature = "metrics")]
+pub use gauges::gauges;
 pub use recorder::Recorder;
 pub use row::{AlarmRow, Log, Phase, Row, TensorRow};
+#[cfg(feature = "tracing")]
+pub use trace::trace;

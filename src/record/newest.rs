@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::row::{AlarmRow, Phase, Row, TensorRow};
 use crate::detect::Alarm;
 use crate::names::Names;
-use crate::{Measurement, Norm, Report, Verdict};
+use crate::{Measurement, Norm, Report, Verdict, Wide};
 
 /// The numbers of a step, and how much of what is beside them is its own.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +67,7 @@ impl Newest {
             },
             taken: 0,
             tensors: Vec::new(),
-            told: Vec::new(),
+            told: Vec::with_capacity(8),
             names: None,
             limit,
             fault: None,
@@ -119,9 +119,10 @@ impl Newest {
             let (weight, update) = (weights.norm(name), updates.norm(name));
             self.tensors.push(TensorRow {
                 grad_norm: grads.tensor(index).l2(),
-                weight_norm: weight.map(crate::Wide::to_f64),
+                weight_norm: weight.map(Wide::to_f64),
                 update_ratio: update
                     .zip(weight)
+                    .filter(|&both| both != (Wide::ZERO, Wide::ZERO))
                     .map(|(update, weight)| (update / weight).to_f64()),
             });
         }
@@ -239,7 +240,7 @@ impl<'a> Beside<'a> {
 
     /// The norm of the next tensor of this name. Parameters may have more tensors than gradients, of which a whole
     /// set may be missing.
-    fn norm(&mut self, name: &str) -> Option<crate::Wide> {
+    fn norm(&mut self, name: &str) -> Option<Wide> {
         let of = self.of?;
         let index = (self.next..of.len()).find(|&index| of.name(index) == name)?;
         self.next = index + 1;

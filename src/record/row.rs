@@ -104,8 +104,8 @@ pub struct TensorRow {
     pub grad_norm: f64,
     /// The norm of the parameter, if it was given.
     pub weight_norm: Option<f64>,
-    /// `‖Δw‖/‖w‖`, of the update of the step before, if both were given: +∞ where weights of zero were updated, NaN
-    /// where weights of zero were not.
+    /// `‖Δw‖/‖w‖`, of the update of the step before, if both were given and not both are 0: +∞ of weights of zero that
+    /// were updated.
     pub update_ratio: Option<f64>,
 }
 

@@ -25,7 +25,7 @@ impl Table {
         }
         reserve(&mut self.lines, rows);
         reserve(&mut self.tensors, rows.saturating_mul(like.tensors.len()));
-        reserve(&mut self.told, rows);
+        reserve(&mut self.told, rows.max(8));
     }
 
     pub(super) fn push(&mut self, newest: &Newest) {

@@ -43,6 +43,13 @@ fn short() -> Vec<Short> {
     if cfg!(feature = "ndarray") {
         names.extend(["struct_of_arrays", "peephole"]);
     }
+    if cfg!(all(
+        feature = "csv",
+        feature = "json",
+        feature = "tensorboard"
+    )) {
+        names.push("record");
+    }
     let program = |name| (program(name), vec![]);
     names.into_iter().map(program).collect()
 }
@@ -151,6 +158,29 @@ fn engine() {
     assert!(lines[3].starts_with("step 2: norm 3.000e25 -> 1.000, scaled by 3.333e-26; apply"));
     assert_eq!(lines[4], "3 transfers");
     assert!(lines[5].starts_with("0 transfers before norm and factor are (5.0, 0.2"));
+}
+
+#[test]
+#[cfg(all(feature = "csv", feature = "json", feature = "tensorboard"))]
+fn record() {
+    let folder = env::temp_dir().join(format!("steadygrad-record-{}", std::process::id()));
+    let text = run::printed(&program("record"), &[folder.to_str().unwrap()]);
+    let file = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let [kept, all] = [
+        steadygrad::record::csv::read(&file("kept.csv")[..]).unwrap(),
+        steadygrad::record::json::read(&file("run.jsonl")[..]).unwrap(),
+    ];
+    std::fs::remove_dir_all(folder).unwrap();
+    let told = |step: u64, what: &str| {
+        text.lines()
+            .any(|line| line.starts_with(&format!("step {step}: {what}")))
+    };
+    assert!(told(1, "began: ") && told(200, "began: ") && told(320, "began: the loss is NaN"));
+    assert!(told(321, "ended: the loss is NaN"));
+    let count = |log: &steadygrad::record::Log| log.rows.len();
+    assert!(text.contains(&format!("\n{} of 500 steps kept", count(&kept))));
+    assert!((60..150).contains(&count(&kept)) && count(&all) == 500);
+    assert_eq!((&kept.rows[0], &kept.names), (&all.rows[0], &all.names));
 }
 
 /// The figures are the exact ones of the surface, found in another program with 50 digits.

@@ -402,7 +402,10 @@ fn an_error_says_where_and_what_was_expected() {
             row.replace('{', "{\"tensors\":[{\"grad_norm\":1}],"),
             "expected 0 tensors, found 1",
         ),
-        ("true".to_string(), "found invalid type: boolean `true`, expected a row at column 4"),
+        (
+            "true".to_string(),
+            "found invalid type: boolean `true`, expected a row at column 4",
+        ),
         ("step 1".to_string(), "expected value at column 1"),
     ];
     for (text, said) in wrong_json {

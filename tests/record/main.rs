@@ -2,4 +2,6 @@
 
 #[cfg(all(feature = "csv", feature = "json"))]
 mod files;
+#[cfg(all(feature = "metrics", feature = "tracing"))]
+mod observers;
 mod recorder;

@@ -206,3 +206,14 @@ fn a_guard_that_goes_back_is_recorded_in_the_order_of_time() {
     let steps: Vec<u64> = recorder.rows().iter().map(|row| row.step).collect();
     assert_eq!(steps, [1, 5, 6, 1, 2, 3]);
 }
+
+#[test]
+fn weights_of_zero_have_a_ratio_only_once_they_are_updated() {
+    let mut guard = Guard::new();
+    let mut ratio = |update: f64| {
+        let (params, updates) = ([0.0], [update]);
+        let report = guard.step(Step::new(&mut [1.0]).params(&params).updates(&updates));
+        Row::of(&report.unwrap()).tensors[0].update_ratio
+    };
+    assert_eq!((ratio(0.0), ratio(-0.1)), (None, Some(f64::INFINITY)));
+}
