@@ -96,6 +96,7 @@ impl fmt::Display for Relation {
 /// ```
 /// use steadygrad::detect::Severity;
 /// assert!(Severity::Grave > Severity::Warning);
+/// assert_eq!(Severity::Grave.to_string(), "grave");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -107,6 +108,16 @@ pub enum Severity {
     Warning,
     /// The run is being lost.
     Grave,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Grave => "grave",
+        })
+    }
 }
 
 /// What a detector found, as one readable sentence.

@@ -11,7 +11,7 @@
 //! # Examples
 //!
 //! ```
-//! use steadygrad::{clip, record::{csv, Row}, Guard, Step};
+//! use steadygrad::{clip, record::csv, Guard, Step};
 //!
 //! let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?);
 //! let mut file = vec![];                                           // or a `File`: each row is written as it comes
@@ -476,8 +476,8 @@ impl<R: Read> Read for Tail<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(bytes)?;
         let bytes = &bytes[..count];
-        let quotes = bytes.iter().filter(|&&byte| byte == b'"').count();
-        self.is_quoted ^= quotes % 2 == 1;
+        let turn = |is_quoted, &byte: &u8| is_quoted ^ (byte == b'"');
+        self.is_quoted = bytes.iter().fold(self.is_quoted, turn);
         self.last = bytes.last().copied().unwrap_or(self.last);
         Ok(count)
     }

@@ -1,8 +1,9 @@
 //! Steps as numbers of `metrics`.
 
+use alloc::string::ToString;
+
 use metrics::{counter, gauge};
 
-use super::text::Word;
 use crate::Report;
 
 /// Tells the recorder of [`metrics`] of a step.
@@ -38,12 +39,12 @@ pub fn gauges(report: &Report) {
             gauge!(name).set(x);
         }
     }
-    counter!("steadygrad_steps", "verdict" => report.verdict().word()).increment(1);
+    counter!("steadygrad_steps", "verdict" => report.verdict().to_string()).increment(1);
     if report.is_clipped() {
         counter!("steadygrad_clipped_steps").increment(1);
     }
     for alarm in report.alarms().iter().filter(|alarm| alarm.is_new()) {
-        let severity = alarm.how_severe().word();
+        let severity = alarm.how_severe().to_string();
         counter!("steadygrad_alarms", "detector" => alarm.detector(), "severity" => severity)
             .increment(1);
     }

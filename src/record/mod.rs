@@ -51,7 +51,7 @@ mod stream;
 mod table;
 #[cfg(feature = "tensorboard")]
 pub mod tensorboard;
-#[cfg(any(feature = "csv", feature = "json", feature = "metrics"))]
+#[cfg(any(feature = "csv", feature = "json"))]
 mod text;
 #[cfg(feature = "tracing")]
 mod trace;

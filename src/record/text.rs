@@ -138,6 +138,9 @@ mod tests {
         for (phase, word) in Phase::ALL {
             assert_eq!(phase.to_string(), *word);
         }
+        for (severity, word) in Severity::ALL {
+            assert_eq!(severity.to_string(), *word);
+        }
         assert_eq!(Severity::read("Grave"), None);
     }
 }
