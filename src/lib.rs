@@ -215,7 +215,7 @@ pub use element::Element;
 pub use error::{Error, Result};
 pub use factor::Factor;
 pub use group::On;
-pub use guard::{Guard, OnNonFinite, Plan, Step, Stepped};
+pub use guard::{Explanation, Guard, OnNonFinite, Plan, Step, Stepped};
 pub use measurement::Measurement;
 pub use needs::Needs;
 pub use outcome::Outcome;

@@ -370,6 +370,17 @@ impl Report {
 
     /// Who made what is not finite, if the step was told [whom to ask](crate::Step::explained_by) and there was an
     /// answer.
+    ///
+    /// ```
+    /// use steadygrad::{Guard, Step};
+    /// let mut guard = Guard::new();
+    /// let origin = || Some("a division by the variance");
+    /// let report = guard.step(Step::new(&mut [f32::NAN]).explained_by(&origin))?;
+    /// assert_eq!(report.origin(), Some("a division by the variance"));
+    /// assert!(report.to_string().ends_with(", made by a division by the variance"));
+    /// assert_eq!(guard.step(Step::new(&mut [0.5_f32]).explained_by(&origin))?.origin(), None);   // nobody asks
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn origin(&self) -> Option<&str> {
         self.origin.as_deref()

@@ -6,7 +6,7 @@ use super::Guard;
 use super::chain::{Chain, Link, Rule, Valid, overflows};
 use super::paired::Paired;
 use super::policy::{OnNonFinite, meet};
-use super::step::More;
+use super::step::{Explain, More};
 use crate::detect::non_finite;
 use crate::report::Scale;
 use crate::{
@@ -95,7 +95,7 @@ impl Guard {
         let start = report.edits.pushed();
         report.fault = non_finite::find(&view);
         if let Some(fault) = &report.fault {
-            report.origin = more.origin.and_then(|origin| origin());
+            report.origin = more.origin.and_then(Explain::explain);
             report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
         }
         let clips = report.verdict.is_apply();

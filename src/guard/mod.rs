@@ -24,7 +24,7 @@ use crate::{Error, Measurement, Needs, Report, StepView, Verdict};
 
 pub use plan::Plan;
 pub use policy::OnNonFinite;
-pub use step::Step;
+pub use step::{Explanation, Step};
 pub use stepped::Stepped;
 
 /// Clippers and detectors in the order given, and a policy for what is not finite: one call per step.

@@ -1,12 +1,59 @@
 //! What a guard is given at each step.
 
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::TensorSet;
 
 /// Who made what is not finite, as far as anybody can tell.
-type Origin<'o> = dyn Fn() -> Option<String> + 'o;
+pub(super) trait Explain {
+    fn explain(&self) -> Option<String>;
+}
+
+impl<F: Fn() -> E, E: Explanation> Explain for F {
+    fn explain(&self) -> Option<String> {
+        self().told()
+    }
+}
+
+/// What may be answered to the question who made what is not finite: something that can be shown, if there is an answer.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{Error, Explanation, Guard, Step};
+///
+/// let no_layer: Result<Option<f64>, Error> = Err(Error::Axis { axes: 1, axis: 3 });
+/// assert_eq!(Some(17).told().as_deref(), Some("17"));
+/// assert_eq!(no_layer.told().as_deref(), Some("nobody knows whom (axis: expected one below 1, found 3)"));
+/// ```
+pub trait Explanation {
+    /// The answer as the report tells it.
+    ///
+    /// ```
+    /// use steadygrad::Explanation;
+    /// assert_eq!(None::<&str>.told(), None);
+    /// ```
+    fn told(self) -> Option<String>;
+}
+
+impl<T: fmt::Display> Explanation for Option<T> {
+    fn told(self) -> Option<String> {
+        self.map(|answer| answer.to_string())
+    }
+}
+
+/// That an answer was looked for in vain is told too.
+impl<T: fmt::Display, E: fmt::Display> Explanation for Result<Option<T>, E> {
+    fn told(self) -> Option<String> {
+        match self {
+            Ok(answer) => answer.told(),
+            Err(error) => Some(format!("nobody knows whom ({error})")),
+        }
+    }
+}
 
 /// What is given beside gradients and parameters.
 #[derive(Clone)]
@@ -15,7 +62,7 @@ pub(super) struct More<'s> {
     pub(super) loss: Option<f64>,
     pub(super) signals: Vec<(&'static str, f64)>,
     pub(super) scale: f64,
-    pub(super) origin: Option<&'s Origin<'s>>,
+    pub(super) origin: Option<&'s dyn Explain>,
 }
 
 impl More<'_> {
@@ -175,7 +222,14 @@ impl<'s, G, P: ?Sized> Step<'s, G, P> {
         }
     }
 
-    /// Asked, only if something is not finite, who made it; the report tells.
+    /// Asked, only if something is not finite, who made it; the [report](crate::Report::origin) tells.
+    ///
+    /// A recurrent layer knows: `.explained_by(&|| rnn.origin(&pass, d_outputs.view()))`, as in
+    #[cfg_attr(
+        feature = "ndarray",
+        doc = "[`recurrent::origin`](mod@crate::recurrent::origin)."
+    )]
+    #[cfg_attr(not(feature = "ndarray"), doc = "`recurrent::origin`.")]
     ///
     /// ```
     /// use steadygrad::{Guard, Step};
@@ -185,8 +239,8 @@ impl<'s, G, P: ?Sized> Step<'s, G, P> {
     /// assert_eq!(report.origin(), Some("layer 3, time 17"));
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
-    pub fn explained_by(self, origin: &'s dyn Fn() -> Option<String>) -> Self {
-        let origin = Some(origin);
+    pub fn explained_by<E: Explanation>(self, origin: &'s impl Fn() -> E) -> Self {
+        let origin: Option<&dyn Explain> = Some(origin);
         Self {
             more: More {
                 origin,
@@ -209,8 +263,8 @@ impl<'s, G: ?Sized> From<&'s mut G> for Step<'s, &'s mut G> {
     }
 }
 
-impl<G, P: ?Sized> core::fmt::Debug for Step<'_, G, P> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl<G, P: ?Sized> fmt::Debug for Step<'_, G, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Step")
             .field("loss", &self.more.loss)
             .finish_non_exhaustive()

@@ -7,7 +7,8 @@ use super::lengths::Lengths;
 use super::linear::{begin, check, in_order, keep, make_room, state_shape, trajectory};
 use super::recurrence::{Found, Projection, Weights, over_threads, segments, slice};
 use super::{
-    At, Backward, CellSpace, Hook, Layer, Real, RecurrentCell, RnnState, Sequence, Trace, Upstream,
+    At, Backward, CellSpace, Hook, Layer, Origin, Real, RecurrentCell, RnnState, Sequence, Trace,
+    Upstream, origin,
 };
 use crate::{Element, Result, tensor_set};
 
@@ -187,6 +188,15 @@ impl<A: Real> Gru<A> {
         check("w_in", self.w_in.shape(), &[rows, self.inputs()])?;
         check("bias", self.bias.shape(), &[rows])?;
         check("bias_rec", self.bias_rec.shape(), &[hidden])
+    }
+
+    fn check_pass(&self, pass: &GruPass<A>) -> Result<()> {
+        self.check_parameters()?;
+        let (time, batch, _) = pass.xs.dim();
+        let inputs = [time, batch, self.inputs()];
+        check("pass inputs", pass.xs.shape(), &inputs)?;
+        let states = [time + 1, batch, self.hidden()];
+        check("pass states", pass.hidden.shape(), &states)
     }
 
     fn check_state(&self, s: &RnnState<A>, batch: usize, what: &'static str) -> Result<()> {
@@ -391,19 +401,9 @@ impl<A: Real> Layer for Gru<A> {
             };
             Backward::new(GruGrads::none(), Array3::zeros((0, 0, 0)), none)
         });
-        self.check_parameters()?;
+        self.check_pass(pass)?;
         let (time, batch, inputs) = pass.xs.dim();
         let hidden = self.hidden();
-        check(
-            "pass inputs",
-            pass.xs.shape(),
-            &[time, batch, self.inputs()],
-        )?;
-        check(
-            "pass states",
-            pass.hidden.shape(),
-            &[time + 1, batch, hidden],
-        )?;
         d.check_outputs(&[time, batch, hidden])?;
         if let Some(d) = d.final_state {
             self.check_state(d, batch, "final state h gradients")?;
@@ -480,6 +480,15 @@ impl<A: Real> Layer for Gru<A> {
         }
         *back = Some(next);
         Ok(())
+    }
+
+    fn forward_origin(&self, pass: &GruPass<A>) -> Result<Option<Origin>> {
+        self.check_pass(pass)?;
+        Ok(origin::forward_of_gru(self, pass))
+    }
+
+    fn backward_origin(&self, pass: &GruPass<A>, d: Upstream<'_, Self>) -> Result<Option<Origin>> {
+        origin::backward_of_cell(self, pass, d)
     }
 }
 

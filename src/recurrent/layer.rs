@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 use ndarray::{Array3, ArrayView3};
 
 use super::linear::check;
-use super::{At, Real, Sequence, Trace};
+use super::{At, Origin, Real, Sequence, Trace, origin};
 use crate::{Error, Result, TensorSetMut};
 
 /// A layer that carries a state along a sequence, and gradients back along it.
@@ -277,6 +277,102 @@ pub trait Layer: TensorSetMut + Sized + 'static {
         let mut back = None;
         self.backward_into(pass, d.into(), None, &mut back)?;
         back.ok_or_else(|| nothing("gradients that a layer made"))
+    }
+
+    /// Who made what is not finite in a forward pass or on the way back from it: the first number that is not although
+    /// all that it was computed from is. None if all states, outputs and gradients, and all parameters, are finite.
+    ///
+    /// It is for [`Step::explained_by`](crate::Step::explained_by), which asks on a fault only; what is
+    /// [first](mod@super::origin) is said there. A way back that had a hook is looked at without it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, Layer, Rnn};
+    ///
+    /// let rnn = Rnn::<f32>::new(array![[1.0]], array![[10.0]], array![0.0], Activation::Identity)?;
+    /// let pass = rnn.forward(Array3::zeros((50, 1, 1)).view(), &rnn.zero_state(1))?;
+    /// let mut d_outputs = Array3::zeros((50, 1, 1));
+    /// assert_eq!(rnn.origin(&pass, d_outputs.view())?, None);
+    /// d_outputs[[49, 0, 0]] = 1.0; // 10^39 is too much, 39 steps earlier
+    /// let Some(origin) = rnn.origin(&pass, d_outputs.view())? else { panic!("it overflows") };
+    /// assert_eq!(
+    ///     origin.to_string(),
+    ///     "the backward pass: the gradient of the state h of layer 0 at time 10 (sequence 0, unit 0) is +inf, \
+    ///      from finite numbers (a product overflows)",
+    /// );
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`backward`](Self::backward).
+    fn origin<'a>(
+        &self,
+        pass: &Self::Pass,
+        d: impl Into<Upstream<'a, Self>>,
+    ) -> Result<Option<Origin>> {
+        if let Some(found) = self.forward_origin(pass)? {
+            return Ok(Some(found));
+        }
+        match self.backward_origin(pass, d.into())? {
+            Some(found) => Ok(Some(found)),
+            // It may have come to nothing, as a bias of -inf that shuts a gate.
+            None => origin::parameter(self),
+        }
+    }
+
+    /// [`origin`](Self::origin) for the forward pass alone.
+    ///
+    /// A layer that says nothing of its own has the first output named, or the part of the final state, that is not
+    /// finite; or a parameter, if one is not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, Layer, Rnn, RnnState};
+    ///
+    /// let rnn = Rnn::new(array![[1.0]], array![[0.5]], array![0.0], Activation::Tanh)?;
+    /// let pass = rnn.forward(Array3::zeros((9, 1, 1)).view(), &RnnState { h: array![[f64::NAN]] })?;
+    /// let told = rnn.forward_origin(&pass)?.map(|origin| origin.to_string());
+    /// assert_eq!(told.as_deref(), Some("the initial state h of layer 0, which is NaN (sequence 0, unit 0)"));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] if the pass does not fit the layer.
+    fn forward_origin(&self, pass: &Self::Pass) -> Result<Option<Origin>> {
+        origin::forward_of_any(self, pass)
+    }
+
+    /// [`origin`](Self::origin) for the way back alone, from a forward pass in which all is finite.
+    ///
+    /// A layer that says nothing of its own has the gradients named that come in, if they are not finite; else the step
+    /// at which a hook first sees what is not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Activation, Layer, Rnn};
+    ///
+    /// let rnn = Rnn::new(array![[1.0]], array![[0.5]], array![0.0], Activation::Tanh)?;
+    /// let pass = rnn.forward(Array3::zeros((9, 1, 1)).view(), &rnn.zero_state(1))?;
+    /// let d_outputs = Array3::from_elem((9, 1, 1), f64::INFINITY);
+    /// let told = rnn.backward_origin(&pass, d_outputs.view().into())?.map(|origin| origin.to_string());
+    /// let expected = "the gradient of the output, which came in as +inf at time 8 (sequence 0, unit 0)";
+    /// assert_eq!(told.as_deref(), Some(expected));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`backward`](Self::backward).
+    fn backward_origin(&self, pass: &Self::Pass, d: Upstream<'_, Self>) -> Result<Option<Origin>> {
+        origin::backward_of_any(self, pass, d)
     }
 }
 

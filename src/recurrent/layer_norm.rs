@@ -1,6 +1,6 @@
 //! Rows of mean 0 and variance 1, and gradients through them.
 
-use ndarray::{Array1, Array2, ArrayRef1, ArrayRef2, Axis, Zip};
+use ndarray::{Array1, Array2, ArrayRef1, ArrayRef2, ArrayView1, Axis, Zip};
 
 use super::Real;
 
@@ -34,6 +34,15 @@ impl<A: Real> Normalised<A> {
 
     pub(super) fn dim(&self) -> (usize, usize) {
         self.rows.dim()
+    }
+
+    pub(super) fn rows(&self) -> &Array2<A> {
+        &self.rows
+    }
+
+    /// y and ρ of a row.
+    pub(super) fn row(&self, b: usize) -> (ArrayView1<'_, A>, A) {
+        (self.rows.row(b), self.inverse[b])
     }
 
     /// z ← z + gain ⊙ y.

@@ -157,6 +157,11 @@ impl Lengths {
         Ok(room.view())
     }
 
+    /// How many steps sequence b has, of arrays of so many.
+    pub(super) fn length(&self, b: usize, time: usize) -> usize {
+        self.each.get(b).map_or(time, |&length| length)
+    }
+
     /// Whether step t is none of padding to sequence b.
     pub(super) fn is_running(&self, b: usize, t: usize) -> bool {
         self.each.get(b).is_none_or(|&length| t < length)

@@ -7,7 +7,8 @@ use super::linear::{begin, check, in_order, keep, make_room, state_shape, trajec
 use super::lstm_parts::{Backwards, Forwards};
 use super::recurrence::{Found, Projection, Weights, over_threads, segments, slice};
 use super::{
-    At, Backward, CellGrads, CellSpace, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream,
+    At, Backward, CellGrads, CellSpace, Hook, Layer, Origin, Real, RecurrentCell, Sequence, Trace,
+    Upstream, origin,
 };
 use crate::{Element, Result, tensor_set};
 
@@ -194,6 +195,15 @@ impl<A: Real> Lstm<A> {
             lengths.zero_ended(t, d);
         }
         Ok(())
+    }
+
+    fn check_pass(&self, pass: &LstmPass<A>) -> Result<()> {
+        self.check_parameters()?;
+        let (time, batch, _) = pass.xs.dim();
+        let inputs = [time, batch, self.inputs()];
+        check("pass inputs", pass.xs.shape(), &inputs)?;
+        let states = [time + 1, batch, self.hidden()];
+        check("pass states", pass.hidden.shape(), &states)
     }
 
     fn check_state(&self, s: &LstmState<A>, batch: usize, what: [&'static str; 2]) -> Result<()> {
@@ -407,19 +417,9 @@ impl<A: Real> Layer for Lstm<A> {
                 LstmState::none(),
             )
         });
-        self.check_parameters()?;
+        self.check_pass(pass)?;
         let (time, batch, inputs) = pass.xs.dim();
         let (hidden, columns) = (self.hidden(), 4 * self.hidden());
-        check(
-            "pass inputs",
-            pass.xs.shape(),
-            &[time, batch, self.inputs()],
-        )?;
-        check(
-            "pass states",
-            pass.hidden.shape(),
-            &[time + 1, batch, hidden],
-        )?;
         d.check_outputs(&[time, batch, hidden])?;
         if let Some(d) = d.final_state {
             let what = ["final state h gradients", "final state c gradients"];
@@ -497,6 +497,15 @@ impl<A: Real> Layer for Lstm<A> {
         }
         *back = Some(next);
         Ok(())
+    }
+
+    fn forward_origin(&self, pass: &LstmPass<A>) -> Result<Option<Origin>> {
+        self.check_pass(pass)?;
+        Ok(origin::forward_of_lstm(self, pass))
+    }
+
+    fn backward_origin(&self, pass: &LstmPass<A>, d: Upstream<'_, Self>) -> Result<Option<Origin>> {
+        origin::backward_of_cell(self, pass, d)
     }
 }
 

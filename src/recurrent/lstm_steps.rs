@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, ArrayRef2, ArrayView2, ArrayViewMut2, Axis, Slice,
 
 use super::layer_norm::{Normalised, add_rows};
 use super::linear::{check, state_shape};
-use super::{LstmNorm, LstmState, LstmVariant, LstmVariantGrads, Real, StepCell};
+use super::{LstmNorm, LstmState, LstmVariant, LstmVariantGrads, Origin, Real, StepCell, origin};
 use crate::Result;
 
 /// What a step of an [`LstmVariant`] keeps for its way back.
@@ -27,23 +27,23 @@ use crate::Result;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmVariantTape<A> {
-    x: Array2<A>,
-    h_before: Array2<A>,
-    c_before: Array2<A>,
+    pub(super) x: Array2<A>,
+    pub(super) h_before: Array2<A>,
+    pub(super) c_before: Array2<A>,
     /// i, f, g, o side by side, after their nonlinearities: `[batch, 4·hidden]`.
-    gates: Array2<A>,
+    pub(super) gates: Array2<A>,
     /// The tanh that the output gate lets through: `[batch, hidden]`.
-    shown: Array2<A>,
+    pub(super) shown: Array2<A>,
     /// The gates' sums before they were clamped, where they are.
-    sums: Option<Array2<A>>,
-    norm: Option<NormTape<A>>,
+    pub(super) sums: Option<Array2<A>>,
+    pub(super) norm: Option<NormTape<A>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct NormTape<A> {
-    from_x: Normalised<A>,
-    from_h: Normalised<A>,
-    c: Normalised<A>,
+pub(super) struct NormTape<A> {
+    pub(super) from_x: Normalised<A>,
+    pub(super) from_h: Normalised<A>,
+    pub(super) c: Normalised<A>,
 }
 
 impl<A: Real> StepCell for LstmVariant<A> {
@@ -172,6 +172,19 @@ impl<A: Real> StepCell for LstmVariant<A> {
         back_through(&self.w_rec, h, &d_sums, &mut d.h, &mut grads.w_rec);
         Ok(())
     }
+
+    fn forward_origin(&self, tape: &LstmVariantTape<A>, seen: &Origin) -> Option<Origin> {
+        origin::forward_of_variant(self, tape, seen)
+    }
+
+    fn backward_origin(
+        &self,
+        tape: &LstmVariantTape<A>,
+        d_state: &LstmState<A>,
+        seen: &Origin,
+    ) -> Option<Origin> {
+        origin::backward_of_variant(self, tape, d_state, seen)
+    }
 }
 
 impl<A: Real> LstmVariant<A> {
@@ -197,7 +210,7 @@ impl<A: Real> LstmVariant<A> {
     }
 
     /// The columns of the gates that have weights: of coupled gates all but i.
-    fn with_weights<'g>(&self, gates: &'g mut Array2<A>) -> ArrayViewMut2<'g, A> {
+    pub(super) fn with_weights<'g>(&self, gates: &'g mut Array2<A>) -> ArrayViewMut2<'g, A> {
         let first = (4 - self.options.gates()) * self.hidden();
         gates.slice_axis_mut(Axis(1), Slice::from(first..))
     }
@@ -256,7 +269,7 @@ impl<A: Real> LstmVariant<A> {
 
     /// From the gradient of h to that of the output gate, with its slope, and to the whole gradient of the sum
     /// f ⊙ c + i ⊙ g, in `d.c`.
-    fn back_to_cell(
+    pub(super) fn back_to_cell(
         &self,
         tape: &LstmVariantTape<A>,
         d: &mut LstmState<A>,
@@ -302,7 +315,7 @@ impl<A: Real> LstmVariant<A> {
 
     /// From the gradient of the cell state to those of the sums of i, f and g, and to its own share that comes through
     /// the forget gate.
-    fn back_to_gates(
+    pub(super) fn back_to_gates(
         &self,
         tape: &LstmVariantTape<A>,
         d_c: &mut Array2<A>,
@@ -354,7 +367,7 @@ fn clamp<A: Real>(values: &mut ArrayRef2<A>, bound: A) {
 
 /// The slope of a clamp is 0 beyond its bound.
 #[inline]
-fn stop_beyond<A: Real>(x: A, bound: A, d: &mut A) {
+pub(super) fn stop_beyond<A: Real>(x: A, bound: A, d: &mut A) {
     if x > bound || x < -bound {
         *d = A::zero();
     }

@@ -37,6 +37,13 @@
 //! each other. Sequences of different lengths in one batch are a [`Sequence`] with lengths, streams without an end are
 //! [`Truncated`] into windows, and a [`Profile`] takes down ‖∂`L/∂h_t`‖.
 //!
+//! # Who made a NaN
+//!
+//! [`Layer::origin`] finds the first number that is not finite though all that it was computed from is: in which pass, at
+//! which step of which layer, in which gate or state of which sequence, and how (a product or a sum that overflows, ∞ − ∞,
+//! 0·∞); or what came in so. It works from what a pass keeps anyway, so it costs nothing until it is asked, which
+//! [`Step::explained_by`](crate::Step::explained_by) does on a fault. [`origin`](mod@origin) has the rules.
+//!
 //! # Speed, threads and bits
 //!
 //! A cell projects the inputs of many steps in one product, packs its recurrent weights once for all steps, goes over the
@@ -185,6 +192,7 @@ mod lstm_options;
 mod lstm_parts;
 mod lstm_steps;
 mod lstm_variant;
+pub mod origin;
 mod orthogonal;
 mod profile;
 mod read_out;
@@ -224,6 +232,7 @@ pub use lstm::{Lstm, LstmPass, LstmState};
 pub use lstm_options::LstmOptions;
 pub use lstm_steps::LstmVariantTape;
 pub use lstm_variant::{LstmNorm, LstmVariant, LstmVariantGrads};
+pub use origin::Origin;
 pub use profile::Profile;
 pub use read_out::{ReadOut, ReadOutBackward, ReadOutBuilder, ReadOutGrads};
 pub use real::Real;

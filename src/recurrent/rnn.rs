@@ -7,8 +7,8 @@ use super::linear::{begin, check, in_order, keep, make_room, state_shape, trajec
 use super::recurrence::{Found, Projection, Weights, over_threads, segments, slice};
 use super::rnn_parts::{Backwards, Forwards};
 use super::{
-    Activation, At, Backward, CellGrads, CellSpace, Hook, Layer, Real, RecurrentCell, Sequence,
-    Trace, Upstream,
+    Activation, At, Backward, CellGrads, CellSpace, Hook, Layer, Origin, Real, RecurrentCell,
+    Sequence, Trace, Upstream, origin,
 };
 use crate::{Element, Result, tensor_set};
 
@@ -193,6 +193,15 @@ impl<A: Real> Rnn<A> {
         check("w_rec", self.w_rec.shape(), &[hidden, hidden])
     }
 
+    fn check_pass(&self, pass: &RnnPass<A>) -> Result<()> {
+        self.check_parameters()?;
+        let (time, batch, _) = pass.xs.dim();
+        let inputs = [time, batch, self.inputs()];
+        check("pass inputs", pass.xs.shape(), &inputs)?;
+        let states = [time + 1, batch, self.hidden()];
+        check("pass states", pass.hidden.shape(), &states)
+    }
+
     fn check_state(&self, s: &RnnState<A>, batch: usize, what: &'static str) -> Result<()> {
         check(what, s.h.shape(), &[batch, self.hidden()])
     }
@@ -362,19 +371,9 @@ impl<A: Real> Layer for Rnn<A> {
             };
             Backward::new(CellGrads::none(), Array3::zeros((0, 0, 0)), none)
         });
-        self.check_parameters()?;
+        self.check_pass(pass)?;
         let (time, batch, inputs) = pass.xs.dim();
         let hidden = self.hidden();
-        check(
-            "pass inputs",
-            pass.xs.shape(),
-            &[time, batch, self.inputs()],
-        )?;
-        check(
-            "pass states",
-            pass.hidden.shape(),
-            &[time + 1, batch, hidden],
-        )?;
         d.check_outputs(&[time, batch, hidden])?;
         if let Some(d) = d.final_state {
             self.check_state(d, batch, "final state h gradients")?;
@@ -452,6 +451,15 @@ impl<A: Real> Layer for Rnn<A> {
         }
         *back = Some(next);
         Ok(())
+    }
+
+    fn forward_origin(&self, pass: &RnnPass<A>) -> Result<Option<Origin>> {
+        self.check_pass(pass)?;
+        Ok(origin::forward_of_rnn(self, pass))
+    }
+
+    fn backward_origin(&self, pass: &RnnPass<A>, d: Upstream<'_, Self>) -> Result<Option<Origin>> {
+        origin::backward_of_cell(self, pass, d)
     }
 }
 

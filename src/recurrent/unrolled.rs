@@ -9,7 +9,9 @@ use num_traits::Zero;
 use super::lengths::Lengths;
 use super::linear::{check, make_room};
 use super::recurrence::Arriving;
-use super::{At, Backward, Hook, Layer, Real, RecurrentCell, Sequence, Trace, Upstream};
+use super::{
+    At, Backward, Hook, Layer, Origin, Real, RecurrentCell, Sequence, Trace, Upstream, origin,
+};
 use crate::set::{Visitor, VisitorMut};
 use crate::{Error, Result, TensorSet, TensorSetMut};
 
@@ -195,6 +197,74 @@ pub trait StepCell: TensorSetMut + 'static {
         d_x: ArrayViewMut2<'_, Self::Elem>,
         grads: &mut Self::Grads,
     ) -> Result<()>;
+
+    /// Who made what is `seen`: the first number of this step that is not finite and that it came of, if the tape tells.
+    ///
+    /// Asked after a fault only, of the step after which an output or a state is not finite, for its sequence. The state
+    /// before the step goes by [`Part::InitialState`](super::origin::Part::InitialState), at any step: then the step before
+    /// is asked. Gates are to be told as they went on, after their nonlinearities: what those made finite came to nothing.
+    ///
+    /// # Examples
+    ///
+    /// What the cell of [`StepCell`] can say, whose tape is the state before:
+    ///
+    /// ```
+    /// use ndarray::Array2;
+    /// use steadygrad::recurrent::origin::{Origin, Part};
+    ///
+    /// fn forward_origin(tape: &Array2<f64>, seen: &Origin) -> Option<Origin> {
+    ///     seen.among(Part::InitialState, "h", tape.view())
+    /// }
+    /// ```
+    ///
+    /// Without it, or any other, the first output that is not finite is named:
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Layer, Unrolled};
+    #[doc = include_str!("leaky.txt")]
+    ///
+    /// let cell = Unrolled::new(Leaky { a: array![0.5] });
+    /// let pass = cell.forward(array![[[1.0]], [[f64::NAN]], [[1.0]]].view(), &cell.zero_state(1))?;
+    /// let told = cell.forward_origin(&pass)?.map(|origin| origin.to_string());
+    /// let expected = "the forward pass: the output of layer 0 at time 1 (sequence 0, unit 0) is NaN";
+    /// assert_eq!(told.as_deref(), Some(expected));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    fn forward_origin(&self, tape: &Self::Tape, seen: &Origin) -> Option<Origin> {
+        let _ = (tape, seen);
+        None
+    }
+
+    /// The same for the way back, where `seen` is a gradient that the step made, of the state before it (again
+    /// [`Part::InitialState`](super::origin::Part::InitialState)), of an input or of a parameter, and `d_state` the gradient
+    /// of the state after it, which is finite.
+    ///
+    /// # Examples
+    ///
+    /// The cell of [`StepCell`] has nothing to add: what it makes is all seen.
+    ///
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use steadygrad::recurrent::{Layer, Unrolled};
+    #[doc = include_str!("leaky.txt")]
+    ///
+    /// let cell = Unrolled::new(Leaky { a: array![1e200] });
+    /// let pass = cell.forward(Array3::zeros((3, 1, 1)).view(), &cell.zero_state(1))?;
+    /// let told = cell.origin(&pass, Array3::ones((3, 1, 1)).view())?.map(|origin| origin.to_string());
+    /// let expected = "the backward pass: the gradient of the state h of layer 0 at time 0 (sequence 0, unit 0) is +inf";
+    /// assert_eq!(told.as_deref(), Some(expected));   // 1e200·1e200
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    fn backward_origin(
+        &self,
+        tape: &Self::Tape,
+        d_state: &Self::State,
+        seen: &Origin,
+    ) -> Option<Origin> {
+        let _ = (tape, d_state, seen);
+        None
+    }
 }
 
 /// A [`StepCell`] as a [`Layer`] and a [`RecurrentCell`], hook and truncation included.
@@ -276,11 +346,11 @@ impl<C: TensorSetMut> TensorSetMut for Unrolled<C> {
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct UnrolledPass<C: StepCell> {
-    inputs: usize,
-    tapes: Vec<C::Tape>,
-    outputs: Array3<C::Elem>,
-    final_state: C::State,
-    lengths: Lengths,
+    pub(super) inputs: usize,
+    pub(super) tapes: Vec<C::Tape>,
+    pub(super) outputs: Array3<C::Elem>,
+    pub(super) final_state: C::State,
+    pub(super) lengths: Lengths,
 }
 
 impl<C: StepCell> fmt::Debug for UnrolledPass<C> {
@@ -475,6 +545,18 @@ impl<C: StepCell> Layer for Unrolled<C> {
         next.stopped_at = stopped_at;
         *back = Some(next);
         Ok(())
+    }
+
+    fn forward_origin(&self, pass: &UnrolledPass<C>) -> Result<Option<Origin>> {
+        origin::forward_of_steps(&self.cell, pass)
+    }
+
+    fn backward_origin(
+        &self,
+        pass: &UnrolledPass<C>,
+        d: Upstream<'_, Self>,
+    ) -> Result<Option<Origin>> {
+        origin::backward_of_steps(self, pass, d)
     }
 }
 

@@ -18,6 +18,7 @@ mod lengths;
 mod loss;
 mod mended;
 mod oracle;
+mod origin;
 mod peephole;
 mod program;
 mod read_out;

@@ -1,8 +1,9 @@
 //! Cells that `PyTorch` has too, so that one test can be written for any of them.
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis, concatenate};
+use steadygrad::recurrent::origin::Part;
 use steadygrad::recurrent::{
-    Activation, CellGrads, Gru, Layer, Lstm, LstmState, Rnn, RnnState, StepCell, Unrolled,
+    Activation, CellGrads, Gru, Layer, Lstm, LstmState, Origin, Rnn, RnnState, StepCell, Unrolled,
 };
 use steadygrad::{Result, TensorSet, TensorSetMut, Visitor, VisitorMut};
 
@@ -167,6 +168,18 @@ impl StepCell for LstmSteps {
         d_state.h = d_z.dot(&self.0.w_rec);
         d_state.c = d_c * f;
         Ok(())
+    }
+
+    fn forward_origin(&self, tape: &Tape, seen: &Origin) -> Option<Origin> {
+        let Tape(x, before, gates, _) = tape;
+        let came = [
+            seen.among(Part::Input, "x", x.view()),
+            seen.among(Part::InitialState, "h", before.h.view()),
+            seen.among(Part::InitialState, "c", before.c.view()),
+        ];
+        let mut gates = ["i", "f", "g", "o"].into_iter().zip(gates);
+        let gate = gates.find_map(|(name, gate)| seen.among(Part::Gate, name, gate.view()));
+        came.into_iter().flatten().next().or(gate)
     }
 }
 

@@ -3,7 +3,10 @@
 use core::ops::ControlFlow;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
-use steadygrad::recurrent::{Activation, At, CellGrads, Layer, Rnn, RnnState, StepCell, Unrolled};
+use steadygrad::recurrent::origin::Part;
+use steadygrad::recurrent::{
+    Activation, At, CellGrads, Layer, Origin, Rnn, RnnState, StepCell, Unrolled,
+};
 use steadygrad::{Error, Measurement, Result, TensorSet};
 
 use crate::common::{Named, Problem, distance, rnn};
@@ -91,6 +94,11 @@ impl StepCell for Elman {
         d_x.assign(&d_z.dot(&self.0.w_in));
         d_state.h = d_z.dot(&self.0.w_rec);
         Ok(())
+    }
+
+    fn forward_origin(&self, tape: &Tape, seen: &Origin) -> Option<Origin> {
+        let input = seen.among(Part::Input, "x", tape.x.view());
+        input.or_else(|| seen.among(Part::InitialState, "h", tape.before.view()))
     }
 }
 

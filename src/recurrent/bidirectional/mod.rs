@@ -1,5 +1,6 @@
 //! A layer from the start, and one from the end.
 
+mod origin;
 mod pass;
 
 pub use pass::BidirectionalPass;
@@ -9,7 +10,9 @@ use ndarray::{Array3, Axis, Ix3};
 use crate::recurrent::layer::nothing;
 use crate::recurrent::lengths::Lengths;
 use crate::recurrent::linear::{check, make_room};
-use crate::recurrent::{At, Backward, Directions, Hook, Layer, Sequence, Trace, Upstream, Working};
+use crate::recurrent::{
+    At, Backward, Directions, Hook, Layer, Origin, Sequence, Trace, Upstream, Working,
+};
 use crate::{Result, TensorSetMut, tensor_set};
 
 /// Two layers of one kind along the same sequence, one from its start and one from its end.
@@ -234,22 +237,19 @@ impl<L: Layer> Layer for Bidirectional<L> {
         }
         d.check_outputs(pass.outputs.shape())?;
         let [turned_outputs, turned_inputs] = &mut turned.0;
-        let (time, _, outputs) = pass.outputs.dim();
+        let time = pass.outputs.dim().0;
         let (lengths, both) = (&pass.lengths, &pass.passes);
 
-        let mut d_forwards = Upstream {
-            outputs: d.outputs,
-            final_state: d.final_state.map(|d| &d.forwards),
-        };
+        let Directions {
+            forwards: d_forwards,
+            reverse: unturned,
+        } = pass.merge.split(d);
+        // Made anew, since it lives no longer than the room it may stand in.
         let mut d_reverse = Upstream {
-            outputs: d.outputs,
-            final_state: d.final_state.map(|d| &d.reverse),
+            outputs: None,
+            final_state: unturned.final_state,
         };
-        if let (Merge::Concatenate, Some(d)) = (pass.merge, d.outputs) {
-            let (left, right) = d.split_at(Axis(2), outputs / 2);
-            (d_forwards.outputs, d_reverse.outputs) = (Some(left), Some(right));
-        }
-        if let Some(d) = d_reverse.outputs {
+        if let Some(d) = unturned.outputs {
             d_reverse.outputs = Some(lengths.turned(d, turned_outputs)?);
         }
 
@@ -306,9 +306,38 @@ impl<L: Layer> Layer for Bidirectional<L> {
         });
         Ok(())
     }
+
+    fn forward_origin(&self, pass: &Self::Pass) -> Result<Option<Origin>> {
+        origin::forward(self, pass)
+    }
+
+    fn backward_origin(&self, pass: &Self::Pass, d: Upstream<'_, Self>) -> Result<Option<Origin>> {
+        origin::backward(self, pass, d)
+    }
 }
 
 impl Merge {
+    /// What comes in for each direction.
+    fn split<L: Layer>(self, d: Upstream<'_, Bidirectional<L>>) -> Directions<Upstream<'_, L>> {
+        let [there, back] = match (self, d.outputs) {
+            (Self::Concatenate, Some(d)) => {
+                let (there, back) = d.split_at(Axis(2), d.dim().2 / 2);
+                [Some(there), Some(back)]
+            }
+            (_, outputs) => [outputs; 2],
+        };
+        Directions {
+            forwards: Upstream {
+                outputs: there,
+                final_state: d.final_state.map(|d| &d.forwards),
+            },
+            reverse: Upstream {
+                outputs: back,
+                final_state: d.final_state.map(|d| &d.reverse),
+            },
+        }
+    }
+
     fn width(self, of_one: usize) -> usize {
         match self {
             Self::Concatenate => 2 * of_one,

@@ -1,5 +1,6 @@
 //! Memory bought with time: some states are kept, and what lies between them is computed again.
 
+mod origin;
 mod pass;
 
 pub use pass::CheckpointedPass;
@@ -14,7 +15,7 @@ use crate::recurrent::lengths::Lengths;
 use crate::recurrent::linear::make_room;
 use crate::recurrent::rows::{add_all, copy_all};
 use crate::recurrent::{
-    At, Backward, Hook, Layer, RecurrentCell, Sequence, Trace, Upstream, Working,
+    At, Backward, Hook, Layer, Origin, RecurrentCell, Sequence, Trace, Upstream, Working,
 };
 use crate::set::{Visitor, VisitorMut};
 use crate::{Error, Reading, Result, TensorSet, TensorSetMut, Writing};
@@ -295,6 +296,18 @@ impl<L: Layer> Layer for Checkpointed<L> {
             space: Working((again, found, Some((last.space, last.d_inputs)))),
         });
         Ok(())
+    }
+
+    fn forward_origin(&self, pass: &CheckpointedPass<L>) -> Result<Option<Origin>> {
+        origin::forward(self, pass)
+    }
+
+    fn backward_origin(
+        &self,
+        pass: &CheckpointedPass<L>,
+        d: Upstream<'_, Self>,
+    ) -> Result<Option<Origin>> {
+        origin::backward(self, pass, d)
     }
 }
 

@@ -7,8 +7,12 @@ pub use pass::DropoutPass;
 use ndarray::{Array3, ArrayView2, ArrayView3, Ix3};
 
 use crate::recurrent::layer::nothing;
+use crate::recurrent::lengths::Lengths;
 use crate::recurrent::linear::{check, make_room};
-use crate::recurrent::{Backward, Hook, Layer, Real, RecurrentCell, Sequence, Upstream, Working};
+use crate::recurrent::origin::{self, Cause, Part};
+use crate::recurrent::{
+    Backward, Hook, Layer, Origin, Real, RecurrentCell, Sequence, Upstream, Working,
+};
 use crate::set::{Visitor, VisitorMut};
 use crate::{Element, Error, Reading, Result, TensorSet, TensorSetMut, Writing};
 
@@ -334,6 +338,28 @@ impl<L: Layer> Layer for Dropout<L> {
             space: Working(made.space),
         });
         Ok(())
+    }
+
+    fn forward_origin(&self, pass: &DropoutPass<L::Pass>) -> Result<Option<Origin>> {
+        self.layer.forward_origin(&pass.layer)
+    }
+
+    fn backward_origin(
+        &self,
+        pass: &DropoutPass<L::Pass>,
+        d: Upstream<'_, Self>,
+    ) -> Result<Option<Origin>> {
+        let inner = Upstream {
+            outputs: d.outputs,
+            final_state: d.final_state,
+        };
+        if let Some(found) = self.layer.backward_origin(&pass.layer, inner)? {
+            return Ok(Some(found));
+        }
+        // Finite, and times the mask it is not.
+        let d_inputs = self.backward(pass, d)?.d_inputs;
+        let made = origin::last_step(Part::Input, "x", &d_inputs, &Lengths::default());
+        Ok(made.map(|made| made.because(Cause::Product)))
     }
 }
 

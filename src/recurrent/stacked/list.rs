@@ -7,7 +7,7 @@ use ndarray::{Array3, ArrayView2, ArrayView3};
 use super::{Stacked, step_with_output};
 use crate::recurrent::layer::nothing;
 use crate::recurrent::{
-    At, Backward, Hook, Layer, RecurrentCell, Sequence, Trace, Upstream, Working,
+    At, Backward, Hook, Layer, Origin, RecurrentCell, Sequence, Trace, Upstream, Working,
 };
 use crate::{Error, Result};
 
@@ -127,6 +127,20 @@ type Left<L> = Vec<(<L as Layer>::Space, Array3<<L as Layer>::Elem>)>;
 type Room<L> = Vec<Option<Backward<L>>>;
 
 impl<L: Layer> Stacked<Vec<L>> {
+    /// How many layers a pass is of, if as many as there are.
+    fn check_layers(&self, pass: &StackedPass<L::Pass>) -> Result<usize> {
+        let (expected, found) = (self.0.len(), pass.layers().count());
+        if found == expected {
+            Ok(found)
+        } else {
+            Err(Error::Count {
+                what: "layers of the pass",
+                expected,
+                found,
+            })
+        }
+    }
+
     fn check(&self, states: &[L::State], what: &'static str) -> Result<()> {
         let (expected, found) = (self.0.len(), states.len());
         if found == expected {
@@ -214,14 +228,7 @@ impl<L: Layer> Layer for Stacked<Vec<L>> {
         }));
         room.resize_with(self.0.len(), || None);
 
-        let passes = pass.layers().count();
-        if passes != self.0.len() {
-            return Err(Error::Count {
-                what: "layers of the pass",
-                expected: self.0.len(),
-                found: passes,
-            });
-        }
+        let passes = self.check_layers(pass)?;
         if let Some(d) = d.final_state {
             self.check(d, "final state gradients of a stack")?;
         }
@@ -269,6 +276,46 @@ impl<L: Layer> Layer for Stacked<Vec<L>> {
             space,
         });
         Ok(())
+    }
+
+    fn forward_origin(&self, pass: &StackedPass<L::Pass>) -> Result<Option<Origin>> {
+        self.check_layers(pass)?;
+        let mut below = 0;
+        for (k, (layer, pass)) in self.0.iter().zip(pass.layers()).enumerate() {
+            if let Some(found) = layer.forward_origin(pass)? {
+                return Ok(Some(found.raised(below).under(k)));
+            }
+            below += layer.layers();
+        }
+        Ok(None)
+    }
+
+    fn backward_origin(
+        &self,
+        pass: &StackedPass<L::Pass>,
+        d: Upstream<'_, Self>,
+    ) -> Result<Option<Origin>> {
+        self.check_layers(pass)?;
+        if let Some(d) = d.final_state {
+            self.check(d, "final state gradients of a stack")?;
+        }
+        let mut below = self.layers();
+        let mut between: Option<Array3<L::Elem>> = None;
+        for (k, pass) in (0..self.0.len()).rev().zip(pass.layers().rev()) {
+            let layer = &self.0[k];
+            below -= layer.layers();
+            let d = Upstream {
+                outputs: between.as_ref().map_or(d.outputs, |d| Some(d.view())),
+                final_state: d.final_state.map(|d| &d[k]),
+            };
+            if let Some(found) = layer.backward_origin(pass, d)? {
+                return Ok(Some(found.raised(below).under(k)));
+            }
+            if k > 0 {
+                between = Some(layer.backward(pass, d)?.d_inputs);
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -5,7 +5,7 @@ use ndarray::{Array3, ArrayView2, ArrayView3};
 use super::{Stacked, step_with_output};
 use crate::recurrent::layer::nothing;
 use crate::recurrent::{
-    At, Backward, Hook, Layer, RecurrentCell, Sequence, Trace, Upstream, Working,
+    At, Backward, Hook, Layer, Origin, RecurrentCell, Sequence, Trace, Upstream, Working,
 };
 use crate::set::Two;
 use crate::{Result, TensorSetMut};
@@ -127,6 +127,33 @@ impl<A: Layer, B: Layer<Elem = A::Elem>> Layer for Stacked<Two<A, B>> {
             space: Working((lower.space, upper.space, Some(upper.d_inputs))),
         });
         Ok(())
+    }
+
+    fn forward_origin(&self, pass: &Self::Pass) -> Result<Option<Origin>> {
+        let Two(below, above) = &self.0;
+        if let Some(found) = below.forward_origin(&pass.0)? {
+            return Ok(Some(found.under(0)));
+        }
+        let found = above.forward_origin(&pass.1)?;
+        Ok(found.map(|found| found.raised(below.layers()).under(1)))
+    }
+
+    fn backward_origin(&self, pass: &Self::Pass, d: Upstream<'_, Self>) -> Result<Option<Origin>> {
+        let Two(below, above) = &self.0;
+        let d_above = Upstream {
+            outputs: d.outputs,
+            final_state: d.final_state.map(|d| &d.1),
+        };
+        if let Some(found) = above.backward_origin(&pass.1, d_above)? {
+            return Ok(Some(found.raised(below.layers()).under(1)));
+        }
+        let between = above.backward(&pass.1, d_above)?.d_inputs;
+        let d_below = Upstream {
+            outputs: Some(between.view()),
+            final_state: d.final_state.map(|d| &d.0),
+        };
+        let found = below.backward_origin(&pass.0, d_below)?;
+        Ok(found.map(|found| found.under(0)))
     }
 }
 
