@@ -9,7 +9,7 @@ use steadygrad::recurrent::{
 use steadygrad::set::Two;
 use steadygrad::{TensorMut, TensorSetMut};
 
-use crate::common::uniform;
+use crate::common::{numbers, uniform};
 use crate::torch::{LstmSteps, Run, Torch};
 use crate::unrolled::Elman;
 use crate::variants::with;
@@ -186,7 +186,17 @@ fn found_where_put<L: Layer<Elem = f64>>(what: &str, layer: L, values: &[f64]) {
         let d = Upstream::outputs(run.d_outputs.view()).final_state(&run.d_final);
         let found = run.layer.origin(&pass, d).unwrap();
         let told = format!("{what}, {lengths:?}, {value} at {spot:?}: {found:?}");
-        let mut found = found.expect(&told);
+        let Some(mut found) = found else {
+            // A gradient ends where a value was clamped.
+            let back = run.layer.backward(&pass, d).unwrap();
+            let is_clipped = what.contains("options") && matches!(spot, Spot::FinalState(_));
+            assert!(
+                is_clipped && numbers(&back.grads).iter().all(|d| d.is_finite()),
+                "{told}"
+            );
+            spot.put(&mut run, before);
+            continue;
+        };
         if let (Spot::Input(_) | Spot::Output(_), Some(at)) = (spot, &mut found.at) {
             at.reverse = false; // Whichever direction meets it.
         }
