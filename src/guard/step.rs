@@ -23,7 +23,7 @@ impl<F: Fn() -> E, E: Explanation> Explain for F {
 /// # Examples
 ///
 /// ```
-/// use steadygrad::{Error, Explanation, Guard, Step};
+/// use steadygrad::{Error, Explanation};
 ///
 /// let no_layer: Result<Option<f64>, Error> = Err(Error::Axis { axes: 1, axis: 3 });
 /// assert_eq!(Some(17).told().as_deref(), Some("17"));

@@ -220,7 +220,7 @@ pub trait StepCell: TensorSetMut + 'static {
     /// Without it, or any other, the first output that is not finite is named:
     ///
     /// ```
-    /// use ndarray::{Array3, array};
+    /// use ndarray::array;
     /// use steadygrad::recurrent::{Layer, Unrolled};
     #[doc = include_str!("leaky.txt")]
     ///

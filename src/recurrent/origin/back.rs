@@ -101,6 +101,7 @@ pub(in crate::recurrent) fn backward<C: Cell>(
     d: Upstream<'_, C>,
 ) -> Result<Option<Origin>> {
     let back = cell.backward(pass, d)?;
+    // Made anew, since it lives no longer than the walk.
     let d = Upstream {
         outputs: d.outputs,
         final_state: d.final_state,

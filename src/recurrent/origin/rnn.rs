@@ -13,7 +13,7 @@ use crate::recurrent::rnn_parts::Backwards;
 use crate::recurrent::{CellGrads, Real, Rnn, RnnPass, RnnState};
 
 pub(in crate::recurrent) fn forward<A: Real>(cell: &Rnn<A>, pass: &RnnPass<A>) -> Option<Origin> {
-    let (time, batch, _) = pass.xs.dim();
+    let time = pass.xs.dim().0;
     for t in 0..time {
         let [before, after] = [t, t + 1].map(|t| pass.hidden.index_axis(Axis(0), t));
         if let Some(found) = first_row(&after, |b| pass.lengths.is_running(b, t)) {
@@ -36,7 +36,7 @@ pub(in crate::recurrent) fn forward<A: Real>(cell: &Rnn<A>, pass: &RnnPass<A>) -
         }
     }
     initial("h", &pass.hidden.index_axis(Axis(0), 0), |b| {
-        time == 0 || batch > 0 && !pass.lengths.is_running(b, 0)
+        time == 0 || !pass.lengths.is_running(b, 0)
     })
 }
 
