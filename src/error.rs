@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::course::Off;
 use crate::figures::AsGiven;
 
 /// The crate's `Result`.
@@ -170,6 +171,24 @@ pub enum Error {
         expected: String,
         /// What was.
         found: String,
+    },
+    /// A run that goes on from a checkpoint does not go on as it was.
+    #[error("resumed: in the first {steps} steps the {off}")]
+    #[non_exhaustive]
+    Discontinued {
+        /// Over how many steps it was looked at.
+        steps: usize,
+        /// What is off, and by how much.
+        off: Off,
+    },
+    /// A checkpoint could not be saved, found or read.
+    #[error("checkpoint {path}: {what}")]
+    #[non_exhaustive]
+    Checkpoint {
+        /// The file or directory.
+        path: String,
+        /// Why.
+        what: String,
     },
     /// A tensor of somebody else's could not be read or written.
     #[error("tensor storage: {0}")]

@@ -154,7 +154,10 @@ mod arrays;
 mod batch;
 mod biases;
 mod bound;
+#[cfg(feature = "std")]
+pub mod checkpoint;
 pub mod clip;
+mod course;
 mod covers;
 pub mod detect;
 pub mod device;
@@ -208,6 +211,7 @@ pub use half;
 pub use ndarray;
 
 pub use bound::Bound;
+pub use course::{Course, Doubt, Off};
 pub use covers::Covers;
 pub use edit::{Edit, Op};
 pub use edits::Edits;

@@ -144,6 +144,12 @@ impl State {
         self.entries.push((Cow::Borrowed(key), value.into()));
     }
 
+    /// All there is, in order.
+    #[cfg(feature = "std")]
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.entries.iter().map(|(key, entry)| (&**key, entry))
+    }
+
     /// Every state under `key`.
     pub(crate) fn states<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Self> {
         self.entries.iter().filter_map(move |entry| match entry {

@@ -8,6 +8,7 @@ use core::fmt;
 
 use self::cap::Cap;
 use self::told::{Told, Why};
+use crate::course::Course;
 use crate::guard::{Guard, Stepped};
 use crate::keep::{Health, Keep, Memory, Tensors};
 use crate::{Error, Result, State, Verdict};
@@ -111,6 +112,7 @@ pub struct Recovery<K = Tensors> {
     skips: Cap,
     rollbacks: Cap,
     count: Count,
+    course: Course,
     told: Told,
 }
 
@@ -161,6 +163,7 @@ impl<K> Recovery<K> {
                 skipped: 0,
                 rolled_back: 0,
             },
+            course: Course::default(),
             told: Told::default(),
         }
     }
@@ -283,6 +286,7 @@ impl<K> Recovery<K> {
     {
         let (number, verdict, health) = (step.step(), step.verdict(), Health::of(&step));
         self.keep.note(&mut step, &*set)?;
+        self.course.note(&step);
         let count = &mut self.count;
         count.steps = count.steps.saturating_add(1);
         self.told = Told {
@@ -378,6 +382,7 @@ impl<K> Recovery<K> {
         K: Memory<S>,
     {
         self.keep.bring_back(guard, set)?;
+        self.course.lose();
         self.told.back_to = self.keep.step().map(|step| (step, self.keep.is_first()));
         Ok(())
     }
@@ -406,7 +411,22 @@ impl<K> Recovery<K> {
         &self.keep
     }
 
-    /// What it remembers: the rate and what the caps count, beside the guard's own
+    /// How the run has been going: for [checkpoints](crate::checkpoint), and for people.
+    ///
+    /// ```
+    /// use steadygrad::{keep::Keep, Guard, Recovery};
+    /// let (mut guard, mut recovery) = (Guard::new(), Recovery::new(Keep::after(20)?));
+    /// let action = recovery.act(guard.step(&mut [3.0, 4.0])?, &mut [1.0])?;
+    /// assert!(action.is_apply());
+    /// assert_eq!((recovery.course().healthy_steps(), recovery.course().usual_norm()), (1, Some(5.0)));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn course(&self) -> &Course {
+        &self.course
+    }
+
+    /// What it remembers: the rate, the run's course and what the caps count, beside the guard's own
     /// [state](Guard::state). What is kept is no part of it: a loop that goes on begins with
     /// [`Recovery::start`].
     ///
@@ -444,6 +464,9 @@ impl<K> Recovery<K> {
         state.put("counts", &counts[..]);
         self.skips.save("skips", &mut state);
         self.rollbacks.save("rollbacks", &mut state);
+        let mut course = State::default();
+        self.course.save(&mut course);
+        state.put("course", course);
         state
     }
 
@@ -479,6 +502,7 @@ impl<K> Recovery<K> {
             self.skips.load("skips", state)?,
             self.rollbacks.load("rollbacks", state)?,
         );
+        self.course = Course::loaded(&state.get("course")?)?;
         (self.skips, self.rollbacks) = (skips, rollbacks);
         self.count = Count {
             rate,

@@ -5,6 +5,8 @@ mod arithmetic;
 mod bad_input;
 mod batches;
 mod clip_oracle;
+#[cfg(feature = "std")]
+mod course;
 mod exact;
 mod extremes;
 mod guard;

@@ -25,6 +25,16 @@ fn types_cross_threads_and_can_be_shown() {
     shared::<Box<dyn detect::Detector>>();
     shared::<record::Recorder>();
     value::<Edit<'_>>();
+    value::<steadygrad::Course>();
+    value::<steadygrad::Doubt>();
+    value::<steadygrad::Off>();
+    #[cfg(feature = "std")]
+    {
+        value::<steadygrad::checkpoint::Checkpoint>();
+        value::<steadygrad::checkpoint::Checkpoints>();
+        value::<steadygrad::checkpoint::Resumed>();
+        value::<steadygrad::checkpoint::Saved>();
+    }
     value::<Edits>();
     value::<Error>();
     value::<Measurement>();

@@ -1,4 +1,4 @@
-//! Variables to be watched.
+//! Variables to be watched, and to be brought back.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -6,18 +6,22 @@ use std::iter;
 use std::sync::OnceLock;
 
 use candle_core::TensorId;
-use steadygrad::{Reading, Result, TensorSet, Visitor};
+use steadygrad::{Reading, Result, TensorSet, TensorSetMut, Visitor, VisitorMut, Writing};
 
 use crate::Vars;
 use crate::places::{self, Places, place};
 use crate::vars::trained;
 
-/// Some variables, as a set that steadygrad measures: for rules and detectors that look at weights.
+/// Some variables, as a set that steadygrad measures: for rules and detectors that look at weights, and for
+/// [`Recovery`](steadygrad::Recovery), which brings the last good ones back.
 ///
 /// The names and their order are those of [`CandleGrads`](crate::CandleGrads) for the same variables.
 /// It follows the variables as they change, and looks into the list at each measurement, so one that was
 /// made of a `VarMap` before its layers serves a whole training. What leaves the list meanwhile is kept
 /// in memory for as long as the set.
+///
+/// What is written through it is written where a variable lies, as by [`Var::set`](candle_core::Var::set), so every handle
+/// of the variable sees it.
 ///
 /// # Examples
 ///
@@ -127,6 +131,20 @@ impl<V: Vars> CandleParams<V> {
         let later = || Box::new(Listed::of(&self.vars, self.on_device));
         &last.later.get_or_init(later).places
     }
+
+    /// The same, to be changed.
+    fn now_mut(&mut self) -> &mut Places {
+        // The last list is one of them from here on.
+        let _ = self.now();
+        let mut last = &mut self.first;
+        while last.later.get().is_some() {
+            last = match last.later.get_mut() {
+                Some(later) => later,
+                None => break,
+            };
+        }
+        &mut last.places
+    }
 }
 
 impl<V> fmt::Debug for CandleParams<V> {
@@ -145,5 +163,15 @@ impl<V: Vars> TensorSet for CandleParams<V> {
 
     fn measure<'a>(&'a self, reading: &mut Reading<'_, 'a>) -> Result<()> {
         self.now().measure(reading)
+    }
+}
+
+impl<V: Vars> TensorSetMut for CandleParams<V> {
+    fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
+        self.now_mut().visit_mut(f)
+    }
+
+    fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
+        self.now_mut().carry_out(writing)
     }
 }

@@ -3,6 +3,7 @@
 mod bits;
 mod host;
 mod penalty;
+mod recovery;
 mod remote;
 mod set;
 

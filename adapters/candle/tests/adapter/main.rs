@@ -6,6 +6,7 @@ mod guarded;
 mod penalty;
 mod promises;
 mod random;
+mod recovery;
 mod same_bits;
 mod sets;
 mod steps;
