@@ -213,7 +213,7 @@ fn kill(dir: &Path, stop: Option<&str>, after: Duration) {
     let mut child = child.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let stopped = lines
-        .map_while(|line| line.ok())
+        .map_while(Result::ok)
         .any(|line| line.ends_with("stopped"));
     assert!(stopped, "{stop:?} was not reached");
     thread::sleep(after);
