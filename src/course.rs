@@ -30,12 +30,12 @@ use crate::{Report, Result, State, math};
 /// let (mut guard, mut course) = (Guard::new(), Course::default());
 /// for step in 0..30 {
 ///     let loss = 2.0 + 0.1 * f64::from(step % 3);
-///     course.note(&guard.step(Step::new(&mut [0.5]).loss(loss))?);
+///     course.note(guard.step(Step::new(&mut [0.5]).loss(loss))?.report());
 /// }
 /// assert_eq!((course.healthy_steps(), course.usual_loss()), (30, Some(2.1)));
 /// assert!(course.doubt(20).is_none());
 ///
-/// course.note(&guard.step(Step::new(&mut [0.5]).loss(9.0))?);      // taken, but far off
+/// course.note(guard.step(Step::new(&mut [0.5]).loss(9.0))?.report());      // taken, but far off
 /// assert_eq!(
 ///     course.doubt(20).unwrap().to_string(),
 ///     "the loss is 9.000, 15.27 deviations above its usual 2.100",
@@ -123,10 +123,10 @@ impl fmt::Display for Doubt {
 ///
 /// let (mut guard, mut course) = (Guard::new(), Course::default());
 /// for _ in 0..10 {
-///     course.note(&guard.step(&mut [0.5])?);
+///     course.note(guard.step(&mut [0.5])?.report());
 /// }
 /// let mut resumed = Resumed::after(&course).over(1)?;
-/// let Err(Error::Discontinued { off, .. }) = resumed.check(&guard.step(&mut [0.05])?) else { panic!() };
+/// let Err(Error::Discontinued { off, .. }) = resumed.check(guard.step(&mut [0.05])?.report()) else { panic!() };
 /// assert_eq!(off.to_string(), "norm of the gradients is 0.05000, 24.16 deviations below its usual 0.5000");
 /// assert_eq!((off.found, off.usual), (0.05, 0.5));
 /// # Ok::<(), steadygrad::Error>(())
@@ -210,6 +210,7 @@ impl Course {
     }
 
     /// How often a row of healthy steps ended.
+    #[cfg(feature = "std")]
     pub(crate) fn lost(&self) -> u64 {
         self.lost
     }

@@ -18,7 +18,7 @@ use crate::{Error, Report, Result};
 ///
 /// let (mut guard, mut course) = (Guard::new(), Course::default());
 /// for _ in 0..30 {
-///     course.note(&guard.step(Step::new(&mut [0.5]).loss(0.25))?);
+///     course.note(guard.step(Step::new(&mut [0.5]).loss(0.25))?.report());
 /// }
 /// // Saved, and read again; but the weights were not.
 /// let mut resumed = Resumed::after(&course).over(3)?;
