@@ -53,13 +53,17 @@ pub(super) fn read(
         let columns = Columns::header(&lines.record);
         (columns.map_err(|why| why.at_line(lines.line()))?, true)
     };
+    let header = is_header.then(|| lines.record.clone());
     if is_header {
         more = lines.next()?;
     }
     while more {
         let values = columns.values(&lines.record);
-        let taken = values.and_then(|values| rows.push(values));
-        taken.map_err(|why| why.at_line(lines.line()))?;
+        match values.and_then(|values| rows.push(values)) {
+            // A run that was resumed may have written its header once more.
+            Err(_) if Some(&lines.record) == header.as_ref() => (),
+            taken => taken.map_err(|why| why.at_line(lines.line()))?,
+        }
         more = lines.next()?;
     }
     Ok(())
@@ -90,10 +94,11 @@ impl<R: Read> Lines<R> {
 
     /// Where the record begins.
     fn line(&self) -> u64 {
-        let parts = self.record.as_slice().split(|&byte| byte == b'\n');
-        let inside = parts.count() as u64 - 1;
-        // It has ended, since the last line ends as well.
-        self.reader.position().line() - 1 - inside
+        let bytes = self.record.as_slice();
+        let inside = bytes.split(|&byte| byte == b'\n').count() as u64 - 1;
+        // One that ends in a new line has not ended, since its quotation mark has not.
+        let ended = u64::from(!bytes.ends_with(b"\n"));
+        self.reader.position().line() - ended - inside
     }
 }
 
@@ -304,10 +309,26 @@ mod tests {
             bad("1,\"2\n\"\n2,x"),
             "line 4: expected a number for the loss, found \"x\""
         );
+        let open = "line 4: expected a number for the loss, found \"3\\n4,5\"";
+        assert_eq!(bad("1,2\n2,3\n3,\"3\n4,5\n"), open);
+        assert_eq!(bad("1,2\n2,3\n3,\"3\n4,5"), open);
         let why = rows_of(b"step,loss\n1,\xff\n", None).unwrap_err();
         assert_eq!(
             why,
             "line 2: expected a number for the loss, found \"\u{fffd}\""
+        );
+    }
+
+    #[test]
+    fn a_header_may_come_once_more() {
+        let expected = Ok(rows(&[[1.0, 0.5, NAN], [1.0, 0.25, NAN]]));
+        let log = "step,loss\n1,0.5\nstep,loss\n1,0.25\n";
+        assert_eq!(rows_of(log, None), expected);
+        assert_eq!(rows_of(log, Some("step,loss")), expected);
+        let why = rows_of("step,loss\n1,0.5\nloss,step\n0.25,1\n", None).unwrap_err();
+        assert_eq!(
+            why,
+            "line 3: expected a number for the step, found \"loss\""
         );
     }
 
