@@ -194,6 +194,7 @@ mod tensor;
 mod total;
 mod units;
 mod verdict;
+mod verdicts;
 mod wide;
 mod writing;
 
@@ -230,6 +231,7 @@ pub use tensor::{Ask, Tensor, TensorMut, TensorRef};
 pub use total::Total;
 pub use units::{Units, UnitsBy};
 pub use verdict::Verdict;
+pub use verdicts::Verdicts;
 pub use wide::Wide;
 pub use writing::Writing;
 

@@ -27,6 +27,7 @@ pub struct Alarms {
     /// For how many of them room was asked.
     room: usize,
     why: Option<&'static str>,
+    holds: bool,
 }
 
 impl Alarms {
@@ -52,7 +53,26 @@ impl Alarms {
         self.room = self.room.max(self.raised.len() + alarms);
     }
 
-    /// Says that the detector could not judge the step, and why. The [report](crate::Report::abstained) tells.
+    /// Says that the detector did not judge the step: what it said of the last one that it judged has neither ended
+    /// nor is it said again.
+    ///
+    /// ```
+    /// use steadygrad::{detect::PersistentNorm, Guard, OnNonFinite};
+    /// let mut guard = Guard::new().detect(PersistentNorm::new(1.0, 1)?);   // holds where there is no norm
+    /// let mut told = vec![];
+    /// for norm in [2.0, f64::NAN, 3.0] {
+    ///     let report = guard.step(&mut [norm])?;
+    ///     told.push((report.alarms().first().map(|alarm| alarm.since()), report.ended().len()));
+    /// }
+    /// assert_eq!(told, [(Some(1), 0), (None, 0), (Some(1), 0)]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    pub fn hold(&mut self) {
+        self.holds = true;
+    }
+
+    /// Says that the detector could not judge the step, and why. The [report](crate::Report::abstained) tells. Beside
+    /// that it [holds](Alarms::hold).
     ///
     /// ```
     /// use steadygrad::{detect::{Alarms, Detector}, Guard, StepView};
@@ -73,12 +93,18 @@ impl Alarms {
     /// ```
     pub fn abstain(&mut self, why: &'static str) {
         self.why = Some(why);
+        self.hold();
     }
 
     /// Why the detector could not judge the step, if it said so.
     #[must_use]
     pub fn abstained(&self) -> Option<&'static str> {
         self.why
+    }
+
+    /// Whether nothing is said, and what was said before stands.
+    pub(crate) fn is_held(&self) -> bool {
+        self.holds && self.raised.is_empty()
     }
 
     pub(crate) fn room(&self) -> usize {
@@ -88,7 +114,7 @@ impl Alarms {
     /// Makes it empty for the next detector.
     pub(crate) fn clear(&mut self) {
         self.raised.clear();
-        (self.room, self.why) = (0, None);
+        (self.room, self.why, self.holds) = (0, None, false);
     }
 }
 

@@ -27,16 +27,21 @@ mod norm_threshold;
 mod persistent_norm;
 mod plateau;
 pub(crate) mod robust;
+mod sentence;
+pub(crate) mod severity;
 mod spike;
+mod subject;
 mod weight_growth;
 
-pub use alarm::{Alarm, Relation, Severity, Subject};
+pub use alarm::{Alarm, Relation};
 pub use alarms::Alarms;
 pub use non_finite::NonFinite;
 pub use norm_threshold::NormThreshold;
 pub use persistent_norm::PersistentNorm;
 pub use plateau::Plateau;
+pub use severity::Severity;
 pub use spike::Spike;
+pub use subject::Subject;
 pub use weight_growth::WeightGrowth;
 
 pub use crate::rule::Detector;

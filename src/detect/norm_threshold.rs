@@ -103,7 +103,11 @@ impl Detector for NormThreshold {
             }
         };
         if !self.per_tensor {
-            return look(Subject::Gradients, step.grads.total());
+            look(Subject::Gradients, step.grads.total());
+            if !step.grads.total().is_finite() {
+                alarms.hold();
+            }
+            return;
         }
         for (index, stats) in step.grads.tensors().iter().enumerate() {
             look(Subject::Gradient(index), stats);

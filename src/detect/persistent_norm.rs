@@ -92,7 +92,7 @@ impl Detector for PersistentNorm {
         let total = step.grads.total();
         let norm = total.norm(Norm::L2);
         if total.is_empty() || !norm.is_finite() {
-            return;
+            return alarms.hold();
         }
         let max = Wide::from(self.max);
         self.row = if norm > max { self.row + 1 } else { 0 };

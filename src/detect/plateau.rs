@@ -138,7 +138,8 @@ impl Detector for Plateau {
         let steps = self.steps;
         let mut raise = |relation, bound| {
             let alarm = step.alarm("plateau", Subject::Loss);
-            alarms.raise(alarm.bounded("value", loss, relation, bound).lasting(steps));
+            let alarm = alarm.bounded("value", loss, relation, bound);
+            alarms.raise(alarm.lasting(steps).once());
         };
 
         match self.best.map(|best| best - self.delta) {

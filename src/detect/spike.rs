@@ -305,7 +305,7 @@ impl Detector for Spike {
             Of::Norm => (Some(norm.to_f64()), norm.is_finite() && !total.is_empty()),
         };
         let Some(value) = value.filter(|_| is_finite) else {
-            return;
+            return alarms.hold();
         };
         let bound = self.bound().filter(|&bound| value > bound);
         let [above, last] = self.among_recent();
@@ -332,7 +332,7 @@ impl Detector for Spike {
                 Of::Norm => "norm shift",
             });
             let shift = shift.among(above as u64, last as u64);
-            alarms.raise(shift.severity(Severity::Grave));
+            alarms.raise(shift.severity(Severity::Grave).once());
         }
     }
 

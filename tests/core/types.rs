@@ -46,6 +46,7 @@ fn types_cross_threads_and_can_be_shown() {
     value::<keep::Tensors>();
     value::<Recovery>();
     value::<Verdict>();
+    value::<steadygrad::Verdicts>();
     value::<Wide>();
     value::<clip::Clipped>();
     value::<clip::GlobalNorm>();

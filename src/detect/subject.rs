@@ -1,0 +1,29 @@
+//! What an alarm is about.
+
+/// What an alarm is about.
+///
+/// # Examples
+///
+/// ```
+/// use steadygrad::{detect::Subject, Guard, OnNonFinite, Step};
+///
+/// let params = [("w", vec![1.0_f32, f32::INFINITY])];
+/// let mut guard = Guard::new().on_non_finite(OnNonFinite::Propagate);
+/// let report = guard.step(Step::new(&mut [("w", [0.5_f32, 0.0])]).params(&params))?;
+/// assert_eq!(report.non_finite().unwrap().subject(), Subject::Parameter(0));
+/// # Ok::<(), steadygrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Subject {
+    /// The loss.
+    Loss,
+    /// All gradients together.
+    Gradients,
+    /// The gradient tensor with this index.
+    Gradient(usize),
+    /// All parameters together.
+    Parameters,
+    /// The parameter tensor with this index.
+    Parameter(usize),
+}
