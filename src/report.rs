@@ -581,8 +581,12 @@ impl fmt::Display for Report {
             if alarm.is_new() && !is_fault {
                 write!(f, "; {}", alarm.finding())?;
             } else if !alarm.is_new() && !alarm.verdict().is_apply() {
-                // Told when it began; but the verdict wants a reason at every step.
-                write!(f, "; {} since step {}", alarm.detector(), alarm.since())?;
+                // Told when it began; but a verdict wants a reason, and the last one all of it.
+                match self.verdict {
+                    Verdict::Stop => write!(f, "; {}", alarm.finding())?,
+                    _ => write!(f, "; {}", alarm.detector())?,
+                }
+                write!(f, " since step {}", alarm.since())?;
             }
         }
         for event in &self.ended {

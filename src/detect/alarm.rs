@@ -436,9 +436,14 @@ impl Alarm {
             } => Some((quantity, relation)),
             _ => None,
         };
+        let same_names = || match (&self.names, &other.names) {
+            (Some(a), Some(b)) if Arc::ptr_eq(a, b) => true,
+            _ => self.tensor() == other.tensor(),
+        };
         self.subject == other.subject
             && self.detector == other.detector
             && kind(self) == kind(other)
+            && same_names()
     }
 
     /// Whether it is no event that goes on and ends.

@@ -57,7 +57,7 @@ impl Alarms {
     /// nor is it said again.
     ///
     /// ```
-    /// use steadygrad::{detect::PersistentNorm, Guard, OnNonFinite};
+    /// use steadygrad::{detect::PersistentNorm, Guard};
     /// let mut guard = Guard::new().detect(PersistentNorm::new(1.0, 1)?);   // holds where there is no norm
     /// let mut told = vec![];
     /// for norm in [2.0, f64::NAN, 3.0] {

@@ -204,6 +204,20 @@ fn a_line_tells_of_an_event_when_it_begins_and_when_it_ends() {
          over after 2 steps: the norm of the gradients above 8.000 (norm threshold)"
     );
     assert_eq!(line(0.0, 0.0), "apply");
+    // The end of a training is told in full.
+    let mut guard = Guard::new()
+        .detect_with(Verdict::Rollback, NormThreshold::new(1.0).unwrap())
+        .max_rollbacks(1);
+    let lines = [2.0, 3.0].map(|norm| guard.step(&mut [norm]).unwrap().to_string());
+    assert_eq!(
+        lines[1],
+        "step 2: norm 3.000; stop; the norm of the gradients is 3.000, above 1.000 (norm threshold) since step 1"
+    );
+    // A place in another set is another tensor.
+    let mut guard = Guard::new().detect(NormThreshold::new(1.0).unwrap().per_tensor());
+    assert!(!guard.step(&mut [("a", [2.0])]).unwrap().alarms().is_empty());
+    let report = guard.step(&mut [("b", [2.0])]).unwrap();
+    assert_eq!(told(&report), (vec![(2, true)], vec![1]));
 }
 
 /// Says at each step what the loop tells it to: nothing, something wrong, or that it did not look.
@@ -335,6 +349,8 @@ impl Detector for All {
 
 #[test]
 fn the_verdict_is_by_the_gravest_alarm_that_decides() {
+    use Verdict::{Apply, Rollback, Skip, Stop};
+
     let decide = |verdicts: Verdicts, signals: &[&'static str]| {
         let mut grads = [0.0];
         let step = Step::new(&mut grads);
@@ -346,7 +362,6 @@ fn the_verdict_is_by_the_gravest_alarm_that_decides() {
         let each: Vec<_> = report.alarms().iter().map(Alarm::verdict).collect();
         (report.verdict(), each)
     };
-    use Verdict::{Apply, Rollback, Skip, Stop};
     let by = Verdicts::default().warning(Skip).grave(Rollback);
     assert_eq!(decide(by, &["note"]), (Apply, vec![Apply]));
     assert_eq!(decide(by, &["note", "warning"]), (Skip, vec![Apply, Skip]));
