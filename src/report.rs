@@ -575,6 +575,7 @@ impl fmt::Display for Report {
         for (rule, why) in &self.abstained {
             write!(f, "; {rule} abstained, {why}")?;
         }
+        let mut told = None;
         for alarm in &self.alarms {
             // What the policy acted on need not be said twice.
             let is_fault = self.fault.as_ref().is_some_and(|f| f.same_as(alarm));
@@ -582,11 +583,16 @@ impl fmt::Display for Report {
                 write!(f, "; {}", alarm.finding())?;
             } else if !alarm.is_new() && !alarm.verdict().is_apply() {
                 // Told when it began; but a verdict wants a reason, and the last one all of it.
+                let reason = Some((alarm.detector(), alarm.since()));
                 match self.verdict {
-                    Verdict::Stop => write!(f, "; {}", alarm.finding())?,
-                    _ => write!(f, "; {}", alarm.detector())?,
+                    Verdict::Stop => {
+                        write!(f, "; {} since step {}", alarm.finding(), alarm.since())?
+                    }
+                    // Every tensor may be one.
+                    _ if told == reason => (),
+                    _ => write!(f, "; {} since step {}", alarm.detector(), alarm.since())?,
                 }
-                write!(f, " since step {}", alarm.since())?;
+                told = reason;
             }
         }
         for event in &self.ended {

@@ -446,6 +446,13 @@ impl Alarm {
             && same_names()
     }
 
+    /// Says that it has been so for this many steps, where its detector said nothing of steps.
+    pub(super) fn at_least(&mut self, steps: u64) {
+        if self.steps[1] <= 1 {
+            self.steps = [steps; 2];
+        }
+    }
+
     /// Whether it is no event that goes on and ends.
     pub(crate) fn is_once(&self) -> bool {
         self.is_once

@@ -5,6 +5,9 @@ use core::ops::Deref;
 
 use super::Alarm;
 
+/// How many alarms there is room for unasked.
+pub(crate) const ROOM: usize = 2;
+
 /// Where a [`Detector`](super::Detector) says what is wrong with a step: as many things as there are.
 ///
 /// A guard hands each detector an empty one, and makes events of what is in it. It is read like a slice.
@@ -100,6 +103,27 @@ impl Alarms {
     #[must_use]
     pub fn abstained(&self) -> Option<&'static str> {
         self.why
+    }
+
+    /// Has a detector inside another speak. What it asks for and says is added to what was; whether it holds is told.
+    pub(super) fn beside(&mut self, speak: impl FnOnce(&mut Self)) -> bool {
+        let before = (self.raised.len(), self.room, self.why, self.holds);
+        (self.room, self.why, self.holds) = (0, None, false);
+        speak(self);
+        let held = self.holds;
+        let (said, room, why, holds) = before;
+        self.room = room + self.room.saturating_sub(said).max(ROOM);
+        (self.why, self.holds) = (why.or(self.why), holds);
+        held
+    }
+
+    /// Keeps the first `from` alarms, and of those behind them the ones that are to be kept.
+    pub(super) fn keep(&mut self, from: usize, mut keep: impl FnMut(&mut Alarm) -> bool) {
+        let mut index = 0;
+        self.raised.retain_mut(|alarm| {
+            index += 1;
+            index <= from || keep(alarm)
+        });
     }
 
     /// Whether nothing is said, and what was said before stands.

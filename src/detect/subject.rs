@@ -27,3 +27,27 @@ pub enum Subject {
     /// The parameter tensor with this index.
     Parameter(usize),
 }
+
+impl Subject {
+    /// As a state keeps it: of which kind, and the index of a tensor.
+    pub(super) fn code(self) -> [u64; 2] {
+        match self {
+            Self::Loss => [0, 0],
+            Self::Gradients => [1, 0],
+            Self::Gradient(index) => [2, index as u64],
+            Self::Parameters => [3, 0],
+            Self::Parameter(index) => [4, index as u64],
+        }
+    }
+
+    pub(super) fn from_code([kind, index]: [u64; 2]) -> Option<Self> {
+        Some(match kind {
+            0 => Self::Loss,
+            1 => Self::Gradients,
+            2 => Self::Gradient(index as usize),
+            3 => Self::Parameters,
+            4 => Self::Parameter(index as usize),
+            _ => return None,
+        })
+    }
+}

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use crate::clip::Clipper;
-use crate::detect::Detector;
+use crate::detect::{Detector, alarms::ROOM};
 use crate::verdicts::Verdicts;
 use crate::{Edits, Error, Measurement, Needs, Outcome, Result, State, StepView, TensorSet};
 
@@ -83,7 +83,7 @@ impl Link {
             rule,
             fresh,
             fed: false,
-            room: 2,
+            room: ROOM,
         }
     }
 

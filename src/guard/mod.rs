@@ -46,7 +46,7 @@ pub use stepped::Stepped;
 /// use steadygrad::{clip, detect, Guard, OnNonFinite, Verdict};
 ///
 /// let mut guard = Guard::new()
-///     .detect(detect::PersistentNorm::default())
+///     .detect(detect::Spike::of_norm())
 ///     .clip(clip::Value::new(5.0)?)
 ///     .clip(clip::GlobalNorm::new(1.0)?)
 ///     .on_non_finite(OnNonFinite::Skip);

@@ -5,6 +5,7 @@ mod arithmetic;
 mod bad_input;
 mod batches;
 mod clip_oracle;
+mod detectors;
 mod exact;
 mod extremes;
 mod guard;

@@ -204,6 +204,14 @@ fn a_line_tells_of_an_event_when_it_begins_and_when_it_ends() {
          over after 2 steps: the norm of the gradients above 8.000 (norm threshold)"
     );
     assert_eq!(line(0.0, 0.0), "apply");
+    // One reason is told once, of however many tensors.
+    let each = NormThreshold::new(1.0).unwrap().per_tensor();
+    let mut guard = Guard::new().detect_with(Verdict::Skip, each);
+    let lines = [2.0, 2.0].map(|norm| guard.step(&mut [[norm]; 9]).unwrap().to_string());
+    assert_eq!(
+        lines[1],
+        "step 2: norm 6.000; skip (2 in a row); norm threshold since step 1"
+    );
     // The end of a training is told in full.
     let mut guard = Guard::new()
         .detect_with(Verdict::Rollback, NormThreshold::new(1.0).unwrap())
