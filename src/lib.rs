@@ -11,7 +11,7 @@
 //! use steadygrad::{clip, detect, Guard, OnNonFinite, Step, Verdict};
 //!
 //! let mut guard = Guard::new()
-//!     .detect(detect::PersistentNorm::default())      // says so when the norm stays above 1 for 10 steps
+//!     .detect(detect::PersistentNorm::default())      // says so when the norm stays at ten times its usual size
 //!     .clip(clip::GlobalNorm::new(1.0)?)
 //!     .on_non_finite(OnNonFinite::Skip);              // the default; 10 skips in a row are enough
 //!
@@ -200,6 +200,7 @@ mod tensor;
 mod total;
 mod units;
 mod verdict;
+mod verdicts;
 mod wide;
 mod writing;
 
@@ -237,6 +238,7 @@ pub use tensor::{Ask, Tensor, TensorMut, TensorRef};
 pub use total::Total;
 pub use units::{Units, UnitsBy};
 pub use verdict::Verdict;
+pub use verdicts::Verdicts;
 pub use wide::Wide;
 pub use writing::Writing;
 

@@ -70,7 +70,8 @@ impl Default for Scale {
 
 /// What a guarded step came to: norms, edits, alarms and the verdict.
 ///
-/// `Display` gives one line. The report belongs to the guard, so nothing of it outlives the next step.
+/// `Display` gives one line, which tells of an event when it begins and when it ends, and in between only where it
+/// decides; [`Report::alarms`] has all. The report belongs to the guard, so nothing of it outlives the next step.
 ///
 /// # Examples
 ///
@@ -322,7 +323,8 @@ impl Report {
         })
     }
 
-    /// What the detectors found, in the order of the chain.
+    /// What the detectors found, in the order of the chain: what [begins](Alarm::is_new) with this step, and what goes
+    /// on.
     ///
     /// ```
     /// use steadygrad::{detect::NormThreshold, Guard};
@@ -361,6 +363,10 @@ impl Report {
     /// assert!(guard.step(&mut [2.0_f32])?.ended().is_empty());
     /// let report = guard.step(&mut [0.5_f32])?;
     /// assert_eq!((report.ended()[0].since(), report.ended()[0].value()), (1, 2.0));
+    /// assert_eq!(
+    ///     report.to_string(),
+    ///     "step 2: norm 0.5000; apply; over after 1 step: the norm of the gradients above 1.000 (norm threshold)",
+    /// );
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
@@ -580,13 +586,28 @@ impl fmt::Display for Report {
         for (rule, why) in &self.abstained {
             write!(f, "; {rule} abstained, {why}")?;
         }
-        // What the policy acted on need not be said twice.
-        for alarm in self
-            .alarms
-            .iter()
-            .filter(|alarm| !self.fault.as_ref().is_some_and(|f| f.same_as(alarm)))
-        {
-            write!(f, "; {}", alarm.finding())?;
+        let mut told = None;
+        for alarm in &self.alarms {
+            // What the policy acted on need not be said twice.
+            let is_fault = self.fault.as_ref().is_some_and(|f| f.same_as(alarm));
+            if alarm.is_new() && !is_fault {
+                write!(f, "; {}", alarm.finding())?;
+            } else if !alarm.is_new() && !alarm.verdict().is_apply() {
+                // Told when it began; but a verdict wants a reason, and the last one all of it.
+                let reason = Some((alarm.detector(), alarm.since()));
+                match self.verdict {
+                    Verdict::Stop => {
+                        write!(f, "; {} since step {}", alarm.finding(), alarm.since())?;
+                    }
+                    // Every tensor may be one.
+                    _ if told == reason => (),
+                    _ => write!(f, "; {} since step {}", alarm.detector(), alarm.since())?,
+                }
+                told = reason;
+            }
+        }
+        for event in &self.ended {
+            write!(f, "; {}", event.over())?;
         }
         Ok(())
     }

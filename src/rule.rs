@@ -5,7 +5,7 @@ use core::fmt::Debug;
 
 use crate::clip::once::{Clipped, once};
 use crate::covers::Covers;
-use crate::detect::Alarms;
+use crate::detect::{After, Alarms, Every, ForSteps};
 use crate::group::On;
 use crate::needs::Needs;
 use crate::outcome::Outcome;
@@ -326,8 +326,10 @@ pub trait Detector: Send + Sync + Debug {
         Needs::default()
     }
 
-    /// Scores the step, then learns from it, since it watches what happened. It raises an alarm for each thing that is
-    /// wrong, on every step on which it is; the guard tells which alarms are new.
+    /// Scores the step: raises an alarm for each thing that is wrong, on every step on which it is; the guard tells which
+    /// alarms are new. It may count steps and note what it sees. What is usual it learns in
+    /// [`settle`](Detector::settle), so that a step which was refused teaches nothing. A step that it cannot judge it
+    /// [holds](Alarms::hold) or [abstains](Alarms::abstain) from.
     ///
     /// A detector is tried without any guard:
     ///
@@ -344,7 +346,7 @@ pub trait Detector: Send + Sync + Debug {
     /// ```
     fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms);
 
-    /// Learns what became of the step, as [`Clipper::settle`]: after a rollback a row begins anew.
+    /// Learns what became of the step, as [`Clipper::settle`], from what it noted. After a rollback a row begins anew.
     fn settle(&mut self, outcome: &Outcome<'_>) {
         let _ = outcome;
     }
@@ -362,6 +364,62 @@ pub trait Detector: Send + Sync + Debug {
     fn load(&mut self, state: &State) -> Result<()> {
         let _ = state;
         Ok(())
+    }
+
+    /// Heard only once it has spoken of the same thing on `n` steps in a row.
+    ///
+    /// ```
+    /// use steadygrad::{detect::{Detector, NormThreshold}, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?.for_steps(2)?);
+    /// assert!(guard.step(&mut [2.0])?.alarms().is_empty());
+    /// assert_eq!(guard.step(&mut [3.0])?.alarms().len(), 1);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if `n` is 0.
+    fn for_steps(self, n: u64) -> Result<ForSteps<Self>>
+    where
+        Self: Sized,
+    {
+        ForSteps::new(self, n)
+    }
+
+    /// Not heard in the first `n` steps, of which it learns all the same.
+    ///
+    /// ```
+    /// use steadygrad::{detect::{Detector, NormThreshold}, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?.after(1));
+    /// assert!(guard.step(&mut [2.0])?.alarms().is_empty());
+    /// assert_eq!(guard.step(&mut [2.0])?.alarms().len(), 1);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    fn after(self, n: u64) -> After<Self>
+    where
+        Self: Sized,
+    {
+        After::new(self, n)
+    }
+
+    /// Shown every `n`-th step alone, as if there were no others.
+    ///
+    /// ```
+    /// use steadygrad::{detect::{Detector, NormThreshold}, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?.every(2)?);
+    /// assert!(guard.step(&mut [2.0])?.alarms().is_empty());
+    /// assert_eq!(guard.step(&mut [2.0])?.alarms().len(), 1);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if `n` is 0.
+    fn every(self, n: u64) -> Result<Every<Self>>
+    where
+        Self: Sized,
+    {
+        Every::new(self, n)
     }
 
     /// The same for some tensors only, as if there were no others.

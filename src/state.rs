@@ -150,6 +150,10 @@ impl State {
         self.entries.iter().map(|(key, entry)| (&**key, entry))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Every state under `key`.
     pub(crate) fn states<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Self> {
         self.entries.iter().filter_map(move |entry| match entry {

@@ -3,39 +3,15 @@
 use alloc::sync::Arc;
 use core::fmt;
 
+use super::sentence::Thing;
+use super::severity::Severity;
+use super::subject::Subject;
 use crate::Error;
-use crate::figures::{Figures, Number};
+use crate::figures::Number;
 use crate::measurement::Measurement;
 use crate::names::Names;
 use crate::step_view::StepView;
-
-/// What an alarm is about.
-///
-/// # Examples
-///
-/// ```
-/// use steadygrad::{detect::Subject, Guard, OnNonFinite, Step};
-///
-/// let params = [("w", vec![1.0_f32, f32::INFINITY])];
-/// let mut guard = Guard::new().on_non_finite(OnNonFinite::Propagate);
-/// let report = guard.step(Step::new(&mut [("w", [0.5_f32, 0.0])]).params(&params))?;
-/// assert_eq!(report.non_finite().unwrap().subject(), Subject::Parameter(0));
-/// # Ok::<(), steadygrad::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Subject {
-    /// The loss.
-    Loss,
-    /// All gradients together.
-    Gradients,
-    /// The gradient tensor with this index.
-    Gradient(usize),
-    /// All parameters together.
-    Parameters,
-    /// The parameter tensor with this index.
-    Parameter(usize),
-}
+use crate::verdict::Verdict;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,37 +65,6 @@ impl fmt::Display for Relation {
     }
 }
 
-/// How grave an alarm is.
-///
-/// # Examples
-///
-/// ```
-/// use steadygrad::detect::Severity;
-/// assert!(Severity::Grave > Severity::Warning);
-/// assert_eq!(Severity::Grave.to_string(), "grave");
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Severity {
-    /// Worth knowing.
-    Note,
-    /// Worth a look.
-    #[default]
-    Warning,
-    /// The run is being lost.
-    Grave,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Grave => "grave",
-        })
-    }
-}
-
 /// What a detector found, as one readable sentence.
 ///
 /// # Examples
@@ -140,15 +85,17 @@ impl fmt::Display for Severity {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alarm {
-    detector: &'static str,
+    pub(super) detector: &'static str,
     step: u64,
-    subject: Subject,
-    found: Found,
+    pub(super) subject: Subject,
+    pub(super) found: Found,
     /// On so many of the last so many steps.
-    steps: [u64; 2],
+    pub(super) steps: [u64; 2],
     since: u64,
     severity: Severity,
-    names: Option<Arc<Names>>,
+    is_once: bool,
+    verdict: Verdict,
+    pub(super) names: Option<Arc<Names>>,
 }
 
 impl Alarm {
@@ -235,8 +182,30 @@ impl Alarm {
         }
     }
 
-    /// The step at which the same detector began to say the same of the same thing, on every step since. Of two
-    /// tensors it is never the same.
+    /// Says that it is over as soon as it is said: the event has no end that anybody would want to hear of, and said
+    /// again it is another.
+    ///
+    /// ```
+    /// use steadygrad::{detect::Plateau, Guard, Step};
+    /// let mut guard = Guard::new().detect(Plateau::new(0.0, 1)?);   // begins anew after each alarm
+    /// let mut told = vec![];
+    /// for loss in [1.0, 1.0, 1.0, 0.5] {
+    ///     let report = guard.step(Step::new(&mut [0.0]).loss(loss))?;
+    ///     told.push((report.alarms().iter().filter(|alarm| alarm.is_new()).count(), report.ended().len()));
+    /// }
+    /// assert_eq!(told, [(0, 0), (1, 0), (1, 0), (0, 0)]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn once(self) -> Self {
+        Self {
+            is_once: true,
+            ..self
+        }
+    }
+
+    /// The step at which the same detector began to say the same of the same thing, on every step since that it could
+    /// judge. Of two tensors it is never the same.
     ///
     /// ```
     /// use steadygrad::{detect::NormThreshold, Guard};
@@ -259,6 +228,39 @@ impl Alarm {
         self.since == self.step
     }
 
+    /// How many steps the event has lasted, with that of this alarm.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard};
+    /// let mut guard = Guard::new().detect(NormThreshold::new(1.0)?);
+    /// for norm in [2.0, 3.0] {
+    ///     assert_eq!(guard.step(&mut [norm])?.alarms().len(), 1);
+    /// }
+    /// assert_eq!(guard.step(&mut [0.5])?.ended()[0].lasted(), 2);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn lasted(&self) -> u64 {
+        self.step.saturating_sub(self.since) + 1
+    }
+
+    /// What its detector was [added](crate::Guard::detect_with) to decide when it says this:
+    /// [`Verdict::Apply`] unless told.
+    ///
+    /// ```
+    /// use steadygrad::{detect::NormThreshold, Guard, Verdict};
+    /// let mut guard = Guard::new()
+    ///     .detect(NormThreshold::new(1.0)?)
+    ///     .detect_with(Verdict::Skip, NormThreshold::new(2.0)?);
+    /// let report = guard.step(&mut [3.0])?;
+    /// assert_eq!((report.alarms()[0].verdict(), report.alarms()[1].verdict()), (Verdict::Apply, Verdict::Skip));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
     pub(super) fn about(
         detector: &'static str,
         step: &StepView<'_>,
@@ -278,6 +280,8 @@ impl Alarm {
             steps: [1; 2],
             since: step.number,
             severity: Severity::default(),
+            is_once: false,
+            verdict: Verdict::Apply,
             names: names.cloned(),
         }
     }
@@ -424,16 +428,6 @@ impl Alarm {
         Self { detector, ..self }
     }
 
-    /// What it is about, in words.
-    pub(crate) fn thing(&self) -> impl fmt::Display {
-        Thing(self)
-    }
-
-    /// The sentence without the step.
-    pub(crate) fn finding(&self) -> Finding<'_> {
-        Finding(self)
-    }
-
     /// Whether another alarm of the same rule is about the same.
     pub(crate) fn goes_on_from(&self, other: &Self) -> bool {
         let kind = |alarm: &Self| match alarm.found {
@@ -442,14 +436,36 @@ impl Alarm {
             } => Some((quantity, relation)),
             _ => None,
         };
+        let same_names = || match (&self.names, &other.names) {
+            (Some(a), Some(b)) if Arc::ptr_eq(a, b) => true,
+            _ => self.tensor() == other.tensor(),
+        };
         self.subject == other.subject
             && self.detector == other.detector
             && kind(self) == kind(other)
+            && same_names()
+    }
+
+    /// Says that it has been so for this many steps, where its detector said nothing of steps.
+    pub(super) fn at_least(&mut self, steps: u64) {
+        if self.steps[1] <= 1 {
+            self.steps = [steps; 2];
+        }
+    }
+
+    /// Whether it is no event that goes on and ends.
+    pub(crate) fn is_once(&self) -> bool {
+        self.is_once
     }
 
     /// The same, since then.
     pub(crate) fn begun(self, since: u64) -> Self {
         Self { since, ..self }
+    }
+
+    /// The same, by a detector that was to decide this.
+    pub(crate) fn deciding(self, verdict: Verdict) -> Self {
+        Self { verdict, ..self }
     }
 
     /// Whether two alarms say the same of the same thing.
@@ -485,79 +501,5 @@ impl StepView<'_> {
     #[must_use]
     pub fn alarm(&self, detector: &'static str, subject: Subject) -> Alarm {
         Alarm::begin(detector, self, subject)
-    }
-}
-
-impl fmt::Display for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}: {}", self.step, self.finding())
-    }
-}
-
-/// "gradient `w_rec`", "the loss".
-struct Thing<'a>(&'a Alarm);
-
-impl fmt::Display for Thing<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (index, part) = match self.0.subject {
-            Subject::Loss => return f.write_str("the loss"),
-            Subject::Gradients => return f.write_str("the gradients"),
-            Subject::Parameters => return f.write_str("the parameters"),
-            Subject::Gradient(index) => (index, "gradient"),
-            Subject::Parameter(index) => (index, "parameter"),
-        };
-        match self.0.tensor() {
-            Some(name) if !name.is_empty() => write!(f, "{part} {name}")?,
-            _ => write!(f, "the {part}")?,
-        }
-        // Several tensors of one name, or of none.
-        match &self.0.names {
-            Some(names) if names.share(index) => write!(f, " (tensor {index})"),
-            _ => Ok(()),
-        }
-    }
-}
-
-pub(crate) struct Finding<'a>(&'a Alarm);
-
-impl fmt::Display for Finding<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let thing = Thing(self.0);
-        match self.0.found {
-            Found::NonFinite { nan, inf, .. } if self.0.subject == Subject::Loss => {
-                let what = if nan > 0 { "NaN" } else { "infinite" };
-                debug_assert_eq!(nan + inf, 1);
-                write!(f, "{thing} is {what}")?;
-            }
-            Found::NonFinite { nan, inf, index } => {
-                write!(f, "{thing} has {nan} NaN and {inf} infinite elements")?;
-                if let Some(index) = index {
-                    write!(f, ", the first at index {index}")?;
-                }
-            }
-            Found::Something => write!(f, "something is wrong with {thing}")?,
-            Found::Bound {
-                quantity,
-                value,
-                relation,
-                bound,
-            } => {
-                // So that nothing is said to be 1.000, above 1.000; and NaN is above nothing.
-                let is_nan = value.to_f64().is_nan();
-                let [value, bound] = Figures::apart(value, bound);
-                write!(f, "the {quantity} of {thing} is {value}, ")?;
-                if is_nan {
-                    write!(f, "where there is a bound of {bound}")?;
-                } else {
-                    write!(f, "{relation} {bound}")?;
-                }
-            }
-        }
-        match self.0.steps {
-            [_, 0 | 1] => (),
-            [steps, last] if steps == last => write!(f, " for {steps} steps in a row")?,
-            [steps, last] => write!(f, " on {steps} of the last {last} steps")?,
-        }
-        write!(f, " ({})", self.0.detector)
     }
 }

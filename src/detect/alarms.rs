@@ -5,6 +5,9 @@ use core::ops::Deref;
 
 use super::Alarm;
 
+/// How many alarms there is room for unasked.
+pub(crate) const ROOM: usize = 2;
+
 /// Where a [`Detector`](super::Detector) says what is wrong with a step: as many things as there are.
 ///
 /// A guard hands each detector an empty one, and makes events of what is in it. It is read like a slice.
@@ -27,6 +30,7 @@ pub struct Alarms {
     /// For how many of them room was asked.
     room: usize,
     why: Option<&'static str>,
+    holds: bool,
 }
 
 impl Alarms {
@@ -52,7 +56,26 @@ impl Alarms {
         self.room = self.room.max(self.raised.len() + alarms);
     }
 
-    /// Says that the detector could not judge the step, and why. The [report](crate::Report::abstained) tells.
+    /// Says that the detector did not judge the step: what it said of the last one that it judged has neither ended
+    /// nor is it said again.
+    ///
+    /// ```
+    /// use steadygrad::{detect::PersistentNorm, Guard};
+    /// let mut guard = Guard::new().detect(PersistentNorm::new(1.0, 1)?);   // holds where there is no norm
+    /// let mut told = vec![];
+    /// for norm in [2.0, f64::NAN, 3.0] {
+    ///     let report = guard.step(&mut [norm])?;
+    ///     told.push((report.alarms().first().map(|alarm| alarm.since()), report.ended().len()));
+    /// }
+    /// assert_eq!(told, [(Some(1), 0), (None, 0), (Some(1), 0)]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    pub fn hold(&mut self) {
+        self.holds = true;
+    }
+
+    /// Says that the detector could not judge the step, and why. The [report](crate::Report::abstained) tells. Beside
+    /// that it [holds](Alarms::hold).
     ///
     /// ```
     /// use steadygrad::{detect::{Alarms, Detector}, Guard, StepView};
@@ -73,12 +96,39 @@ impl Alarms {
     /// ```
     pub fn abstain(&mut self, why: &'static str) {
         self.why = Some(why);
+        self.hold();
     }
 
     /// Why the detector could not judge the step, if it said so.
     #[must_use]
     pub fn abstained(&self) -> Option<&'static str> {
         self.why
+    }
+
+    /// Has a detector inside another speak. What it asks for and says is added to what was; whether it holds is told.
+    pub(super) fn beside(&mut self, speak: impl FnOnce(&mut Self)) -> bool {
+        let before = (self.raised.len(), self.room, self.why, self.holds);
+        (self.room, self.why, self.holds) = (0, None, false);
+        speak(self);
+        let held = self.holds;
+        let (said, room, why, holds) = before;
+        self.room = room + self.room.saturating_sub(said).max(ROOM);
+        (self.why, self.holds) = (why.or(self.why), holds);
+        held
+    }
+
+    /// Keeps the first `from` alarms, and of those behind them the ones that are to be kept.
+    pub(super) fn keep(&mut self, from: usize, mut keep: impl FnMut(&mut Alarm) -> bool) {
+        let mut index = 0;
+        self.raised.retain_mut(|alarm| {
+            index += 1;
+            index <= from || keep(alarm)
+        });
+    }
+
+    /// Whether nothing is said, and what was said before stands.
+    pub(crate) fn is_held(&self) -> bool {
+        self.holds && self.raised.is_empty()
     }
 
     pub(crate) fn room(&self) -> usize {
@@ -88,7 +138,7 @@ impl Alarms {
     /// Makes it empty for the next detector.
     pub(crate) fn clear(&mut self) {
         self.raised.clear();
-        (self.room, self.why) = (0, None);
+        (self.room, self.why, self.holds) = (0, None, false);
     }
 }
 

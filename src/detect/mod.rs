@@ -3,6 +3,22 @@
 //! A detector sees one [`StepView`](crate::StepView) after the other and raises an [`Alarm`] for each thing that is
 //! wrong. It scores a step before it learns from it, and it learns only from finite values, so that no NaN can blind it.
 //!
+//! | detector | speaks when |
+//! |---|---|
+//! | [`Spike`] | the loss, or the norm, is far above its usual size; and when it stays there, which is graver |
+//! | [`Vanishing`] | a norm, or what flows back to the first step, has all but gone |
+//! | [`UpdateRatio`] | a step moved a tensor too far, or hardly |
+//! | [`NonFinite`] | anything is NaN or infinite |
+//! | [`NormThreshold`], [`PersistentNorm`] | the norm is above a bound, once or for some time |
+//! | [`WeightGrowth`] | weights are many times what they were |
+//! | [`Plateau`] | the loss gets no better |
+//!
+//! Those that go by what is usual fire alike whatever the unit of the loss; a bound that is given has to fit it. Detectors
+//! compose: [`any()`] and [`all()`] of two, [`for_steps`](Detector::for_steps) in a row, [`after`](Detector::after) so
+//! many, [`every`](Detector::every) so many, [`on`](Detector::on) some tensors. An alarm is a note, a warning or
+//! [grave](Severity), and a guard may decide by that ([`Verdicts`](crate::Verdicts)). What goes on from step to step is one
+//! event: a report's line tells of it when it begins and when it ends.
+//!
 //! # Examples
 //!
 //! ```
@@ -20,23 +36,46 @@
 //! # Ok::<(), steadygrad::Error>(())
 //! ```
 
+mod after;
 pub(crate) mod alarm;
-mod alarms;
+pub(crate) mod alarms;
+mod all;
+mod any;
+mod every;
+mod for_steps;
+mod level;
 pub(crate) mod non_finite;
 mod norm_threshold;
+mod pair;
 mod persistent_norm;
 mod plateau;
 pub(crate) mod robust;
+mod sentence;
+pub(crate) mod severity;
 mod spike;
+mod subject;
+mod tracks;
+mod update_ratio;
+mod vanishing;
 mod weight_growth;
+mod wrappers;
 
-pub use alarm::{Alarm, Relation, Severity, Subject};
+pub use after::After;
+pub use alarm::{Alarm, Relation};
 pub use alarms::Alarms;
+pub use all::{All, all};
+pub use any::{Any, any};
+pub use every::Every;
+pub use for_steps::ForSteps;
 pub use non_finite::NonFinite;
 pub use norm_threshold::NormThreshold;
 pub use persistent_norm::PersistentNorm;
 pub use plateau::Plateau;
+pub use severity::Severity;
 pub use spike::Spike;
+pub use subject::Subject;
+pub use update_ratio::UpdateRatio;
+pub use vanishing::Vanishing;
 pub use weight_growth::WeightGrowth;
 
 pub use crate::rule::Detector;

@@ -1,11 +1,8 @@
 //! A loss or a norm far above its usual size.
 
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
-
-use super::robust::Robust;
+use super::level::Level;
 use super::{Alarms, Detector, Relation, Severity, Subject};
-use crate::{Bound, Error, Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide, math};
+use crate::{Bound, Needs, Norm, Outcome, Result, State, StepView, Wide, math};
 
 /// Fires when the loss, or the norm of all gradients, is far above its usual size: above the running median by `k`
 /// robust deviations of its logarithm.
@@ -26,7 +23,7 @@ use crate::{Bound, Error, Needs, Norm, Outcome, Result, State, StepView, Verdict
 /// A value is compared before it is learnt. Learnt are finite values, within the bound, of steps that were taken, so
 /// that the spike does not move the bound it is held against. What is not finite says nothing here
 /// ([`NonFinite`](super::NonFinite)): it neither counts nor breaks a row. After a rollback the row begins anew, and what
-/// is usual remains. A step without gradients has no norm.
+/// is usual remains.
 ///
 /// **Losses of 0 and below** have no logarithm. As long as one is among the last n values, the loss itself is compared:
 /// L > median + k · max(MAD of L, floor · |median|), which goes with the unit too. After nothing but zeros every loss
@@ -66,13 +63,7 @@ pub struct Spike {
     of: Of,
     deviations: f64,
     floor: f64,
-    /// So many of so many steps are a shift.
-    shift: [usize; 2],
-    usual: Robust,
-    /// The last steps: a value above its bound, or −∞ for one within.
-    recent: VecDeque<f64>,
-    row: u64,
-    noted: Option<Noted>,
+    level: Level,
 }
 
 /// What is watched.
@@ -82,20 +73,8 @@ enum Of {
     Norm,
 }
 
-/// What was seen of a step that is not over.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Noted {
-    value: f64,
-    is_above: bool,
-    is_shift: bool,
-}
-
-/// With fewer values than this the largest counts, and not the middle.
-const FEW: usize = 10;
-/// How far above the largest of a few values.
+/// How far above the largest of a few values, where there are no more.
 const FEW_RATIO: f64 = 10.0;
-/// Stands for a step within its bound.
-const WITHIN: f64 = f64::NEG_INFINITY;
 
 impl Spike {
     fn new(of: Of) -> Self {
@@ -103,11 +82,7 @@ impl Spike {
             of,
             deviations: 6.0,
             floor: 0.1,
-            shift: [5, 8],
-            usual: Robust::new(64),
-            recent: VecDeque::with_capacity(8),
-            row: 0,
-            noted: None,
+            level: Level::new(64, [5, 8]),
         }
     }
 
@@ -169,7 +144,7 @@ impl Spike {
     /// [`Error::Setting`] if `n` is 0 or above 10 thousand.
     pub fn window(self, n: usize) -> Result<Self> {
         Ok(Self {
-            usual: Robust::checked("window of a spike", n)?,
+            level: self.level.window("window of a spike", n)?,
             ..self
         })
     }
@@ -238,45 +213,26 @@ impl Spike {
     ///
     /// [`Error::Setting`] if `m` is 0 or above `n`, or `n` is above 10 thousand.
     pub fn shift(self, m: usize, n: usize) -> Result<Self> {
-        Robust::checked("steps of a shift", n)?;
-        if m == 0 || m > n {
-            return Err(Error::Setting {
-                what: "steps above the bound of a shift",
-                expected: "at least 1 and at most all of them",
-                found: m as f64,
-            });
-        }
         Ok(Self {
-            shift: [m, n],
-            recent: VecDeque::with_capacity(n),
+            level: self.level.shift("steps of a shift", [m, n])?,
             ..self
         })
     }
 
     /// The bound for the next value, as soon as there is one.
     fn bound(&self) -> Option<f64> {
-        let (least, largest) = (self.usual.least()?, self.usual.largest()?);
-        if self.usual.len() < FEW.min(self.usual.window()) {
+        let usual = self.level.usual();
+        let (least, largest) = (usual.least()?, usual.largest()?);
+        let Some(median) = self.level.median() else {
             return (least > 0.0).then_some(FEW_RATIO * largest);
-        }
-        let median = self.usual.median()?;
+        };
         if least > 0.0 {
-            let deviation = self.usual.deviation(math::log2)?;
+            let deviation = usual.deviation(math::log2)?;
             let deviation = deviation.max(math::log2(1.0 + self.floor));
             return Some(median * math::exp2(self.deviations * deviation));
         }
-        let deviation = self.usual.deviation(|x| x)?;
+        let deviation = usual.deviation(|x| x)?;
         Some(median + self.deviations * deviation.max(self.floor * median.abs()))
-    }
-
-    /// The last steps as far as they are looked at together with one more: how many were above, and of how many.
-    fn among_recent(&self) -> [usize; 2] {
-        let last = self.recent.len().min(self.shift[1] - 1);
-        let steps = self.recent.iter().rev().take(last);
-        [
-            1 + steps.filter(|&&value| value != WITHIN).count(),
-            1 + last,
-        ]
     }
 }
 
@@ -296,7 +252,6 @@ impl Detector for Spike {
     }
 
     fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {
-        self.noted = None;
         let total = step.grads.total();
         let norm = total.norm(Norm::L2);
         let (value, is_finite) = match self.of {
@@ -305,17 +260,11 @@ impl Detector for Spike {
             Of::Norm => (Some(norm.to_f64()), norm.is_finite() && !total.is_empty()),
         };
         let Some(value) = value.filter(|_| is_finite) else {
-            return;
+            return alarms.hold();
         };
         let bound = self.bound().filter(|&bound| value > bound);
-        let [above, last] = self.among_recent();
-        let is_shift = bound.is_some() && above >= self.shift[0];
-        self.noted = Some(Noted {
-            value,
-            is_above: bound.is_some(),
-            is_shift,
-        });
-        let Some(bound) = bound else {
+        let away = self.level.note(value, bound.is_some());
+        let (Some(bound), Some(away)) = (bound, away) else {
             return;
         };
         let alarm = |name| match self.of {
@@ -325,65 +274,27 @@ impl Detector for Spike {
                 alarm.bounded("norm", norm, Relation::Above, Wide::from(bound))
             }
         };
-        alarms.raise(alarm(self.name()).lasting(self.row + 1));
-        if is_shift {
+        alarms.raise(alarm(self.name()).lasting(away.row));
+        if away.is_shift {
             let shift = alarm(match self.of {
                 Of::Loss => "loss shift",
                 Of::Norm => "norm shift",
             });
-            let shift = shift.among(above as u64, last as u64);
-            alarms.raise(shift.severity(Severity::Grave));
+            let [above, last] = away.among;
+            alarms.raise(shift.among(above, last).severity(Severity::Grave).once());
         }
     }
 
     fn settle(&mut self, outcome: &Outcome<'_>) {
-        let noted = self.noted.take();
-        if outcome.verdict == Verdict::Rollback {
-            // Back where the row had not begun.
-            self.recent.clear();
-            self.row = 0;
-            return;
-        }
-        let Some(noted) = noted else {
-            return;
-        };
-        self.row = if noted.is_above { self.row + 1 } else { 0 };
-        if self.recent.len() == self.shift[1] {
-            self.recent.pop_front();
-        }
-        let value = if noted.is_above { noted.value } else { WITHIN };
-        self.recent.push_back(value);
-        if noted.is_shift {
-            // From now on this is the usual size, also if none of these steps was taken: else none ever would be.
-            self.usual.clear();
-            self.recent
-                .drain(..)
-                .for_each(|value| self.usual.push(value));
-            self.row = 0;
-        } else if outcome.is_taken() && !noted.is_above {
-            self.usual.push(noted.value);
-        }
+        self.level.settle(outcome);
     }
 
     fn save(&self, state: &mut State) {
-        self.usual.save("values", state);
-        let recent: Vec<f64> = self.recent.iter().copied().collect();
-        state.put("recent", &recent[..]);
-        state.put("row", self.row);
+        self.level.save(state);
     }
 
     fn load(&mut self, state: &State) -> Result<()> {
-        let usual = self.usual.loaded("values", state)?;
-        let (recent, row): (Vec<f64>, u64) = (state.get("recent")?, state.get("row")?);
-        if recent.len() > self.shift[1] {
-            return Err(Error::State {
-                expected: alloc::format!("at most {} recent values", self.shift[1]),
-                found: alloc::format!("{}", recent.len()),
-            });
-        }
-        self.recent.clear();
-        self.recent.extend(recent);
-        (self.usual, self.row, self.noted) = (usual, row, None);
+        self.level = self.level.loaded(state)?;
         Ok(())
     }
 }
@@ -392,8 +303,9 @@ impl Detector for Spike {
 mod tests {
     use super::super::tests::{fires_on_losses, fires_on_norms};
     use super::*;
-    use crate::Measurement;
+    use crate::{Measurement, Verdict};
     use alloc::vec;
+    use alloc::vec::Vec;
 
     fn feed(spike: &mut Spike, losses: &[f64], verdict: Verdict) -> Vec<(Severity, f64)> {
         let (grads, mut told) = (Measurement::default(), vec![]);
@@ -408,16 +320,6 @@ mod tests {
             );
         }
         told
-    }
-
-    #[test]
-    fn a_missing_norm_is_not_one_of_0() {
-        let mut spike = Spike::of_norm();
-        assert_eq!(fires_on_norms(&mut spike, &[5.0; 20]), [0_u64; 0]);
-        let (bound, nothing) = (spike.bound(), Measurement::default());
-        spike.observe(&StepView::new(21, &nothing), &mut Alarms::default());
-        spike.settle(&Outcome::new(21, Verdict::Apply));
-        assert_eq!((spike.bound(), spike.usual.len()), (bound, 20));
     }
 
     #[test]
@@ -481,9 +383,9 @@ mod tests {
     fn what_is_skipped_is_not_learnt_and_a_shift_is_learnt_all_the_same() {
         let mut spike = Spike::of_loss();
         feed(&mut spike, &[1.0; 20], Verdict::Apply);
-        let before = spike.usual.clone();
+        let before = spike.level.usual().clone();
         assert_eq!(feed(&mut spike, &[1.1; 20], Verdict::Skip), []);
-        assert_eq!(spike.usual, before);
+        assert_eq!(*spike.level.usual(), before);
         let told = feed(&mut spike, &[9.0; 20], Verdict::Skip);
         let graves = told.iter().filter(|told| told.0 == Severity::Grave);
         assert_eq!((graves.count(), told.len()), (1, 6));
@@ -492,7 +394,7 @@ mod tests {
         feed(&mut spike, &[1.0; 20], Verdict::Apply);
         let told = feed(&mut spike, &[9.0; 20], Verdict::Rollback);
         assert!(told.iter().all(|told| told.0 == Severity::Warning));
-        assert_eq!((told.len(), spike.usual), (20, before));
+        assert_eq!((told.len(), spike.level.usual()), (20, &before));
     }
 
     #[test]

@@ -1,16 +1,12 @@
 //! Weights that run away.
 
-use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::tracks::Tracks;
 use super::{Alarms, Detector, Relation, Subject, at_least_one};
 use crate::biases::Choice;
-use crate::names::Names;
-use crate::{
-    Covers, Error, Measurement, Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide,
-};
+use crate::{Covers, Error, Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide};
 
 /// Fires when the norm of a parameter tensor is above `ratio` times its first value, or grew by more
 /// than a given amount per step over a window of steps.
@@ -31,6 +27,11 @@ use crate::{
 /// ([`Step::params`](crate::Step::params)). The first value of a tensor is its first finite norm above 0. For weights
 /// that start at almost zero set a [`floor`](WeightGrowth::floor). Norms that are not finite teach nothing. Parameters
 /// of other names or another number are another model, of which nothing is known yet.
+///
+/// Weights grow late: in a run that is being lost they have often grown only when the loss has long been up, and in many
+/// a healthy run they grow as well. Over 296 recorded runs of recurrent nets a ratio of 10 fired in time for 58 of 79
+/// that diverged and in 23 of 217 that did not, a ratio of 2 for 69 and in 52. Watch the loss beside it
+/// ([`Spike`](super::Spike)).
 ///
 /// # Examples
 ///
@@ -59,8 +60,7 @@ pub struct WeightGrowth {
     floor: f64,
     per_step: Option<(f64, usize)>,
     choice: Choice,
-    tensors: Vec<Track>,
-    names: Option<Arc<Names>>,
+    tensors: Tracks<Track>,
 }
 
 /// Steps that are remembered at most.
@@ -69,11 +69,23 @@ const LONGEST_WINDOW: usize = 1_000_000;
 /// What is remembered of one tensor.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Track {
-    watched: bool,
     first: Option<Wide>,
     /// The last norms, each with the number of its step: a ring.
     window: Vec<(u64, Wide)>,
     oldest: usize,
+}
+
+impl Default for WeightGrowth {
+    /// Above 10 times the first value.
+    fn default() -> Self {
+        Self {
+            ratio: 10.0,
+            floor: 0.0,
+            per_step: None,
+            choice: Choice::default(),
+            tensors: Tracks::default(),
+        }
+    }
 }
 
 impl WeightGrowth {
@@ -96,11 +108,7 @@ impl WeightGrowth {
         if ratio > 1.0 {
             Ok(Self {
                 ratio,
-                floor: 0.0,
-                per_step: None,
-                choice: Choice::default(),
-                tensors: Vec::new(),
-                names: None,
+                ..Self::default()
             })
         } else {
             Err(Error::Setting {
@@ -197,36 +205,15 @@ impl WeightGrowth {
     }
 }
 
-impl WeightGrowth {
-    /// Looks at which tensors there are, if they are not those of the last step.
-    fn meet(&mut self, params: &Measurement, alarms: &mut Alarms) {
-        let as_many = self.tensors.len() == params.len();
-        let known = self.names.as_ref().filter(|_| as_many);
-        if known.is_some_and(|names| Arc::ptr_eq(names, params.names())) {
-            return;
-        }
-        if known.is_none_or(|names| **names != **params.names()) {
-            // Another model: what was learned of the old one says nothing.
-            self.tensors.clear();
-            self.tensors.resize_with(params.len(), Track::default);
-        }
-        let window = self.per_step.map_or(0, |(_, window)| window);
-        for (index, track) in self.tensors.iter_mut().enumerate() {
-            let dims = params.names().dims(index);
-            track.watched = self.choice.covers(params.name(index), dims);
-            if track.watched {
-                // All room at once, so that no later step allocates.
-                let missing = window.saturating_sub(track.window.len());
-                track.window.reserve_exact(missing);
-            }
-        }
-        self.names = Some(Arc::clone(params.names()));
-        let watched = self.tensors.iter().filter(|track| track.watched).count();
-        alarms.reserve(watched * (1 + usize::from(self.per_step.is_some())));
-    }
-}
-
 impl Track {
+    /// With room for a whole window, so that no later step allocates.
+    fn new(window: usize) -> Self {
+        Self {
+            window: Vec::with_capacity(window),
+            ..Self::default()
+        }
+    }
+
     /// The step and the norm `window` norms ago, if there are so many.
     fn past(&self, window: usize) -> Option<(u64, Wide)> {
         self.window
@@ -298,15 +285,10 @@ impl Track {
         if steps.len() > window {
             as_many("norms of a window at most", window, steps.len())?;
         }
-        let mut ring = Vec::with_capacity(window);
-        ring.extend(steps.into_iter().zip(norms));
-        Ok(Self {
-            // Nobody knows before the parameters are there.
-            watched: false,
-            first: first.first().copied(),
-            window: ring,
-            oldest: 0,
-        })
+        let mut track = Self::new(window);
+        track.first = first.first().copied();
+        track.window.extend(steps.into_iter().zip(norms));
+        Ok(track)
     }
 }
 
@@ -322,7 +304,7 @@ impl Detector for WeightGrowth {
     fn settle(&mut self, outcome: &Outcome<'_>) {
         // The weights that come now are those of an older step.
         if outcome.verdict == Verdict::Rollback {
-            for track in &mut self.tensors {
+            for (_, track) in self.tensors.watched() {
                 track.window.clear();
                 track.oldest = 0;
             }
@@ -330,31 +312,12 @@ impl Detector for WeightGrowth {
     }
 
     fn save(&self, state: &mut State) {
-        let names = self.names.as_deref();
-        let name = |i| String::from(names.and_then(|names| names.get(i)).unwrap_or_default());
-        let names: Vec<String> = (0..self.tensors.len()).map(name).collect();
-        state.put("names", names);
-        for track in &self.tensors {
-            let mut tensor = State::default();
-            track.save(&mut tensor);
-            state.put("tensor", tensor);
-        }
+        self.tensors.save(state, Track::save);
     }
 
     fn load(&mut self, state: &State) -> Result<()> {
-        let names: Vec<String> = state.get("names")?;
         let window = self.per_step.map_or(0, |(_, window)| window);
-        let tensors = state
-            .states("tensor")
-            .map(|tensor| Track::load(tensor, window));
-        let tensors = tensors.collect::<Result<Vec<_>>>()?;
-        as_many("tensors", names.len(), tensors.len())?;
-        self.tensors = tensors;
-        self.names = (!names.is_empty()).then(|| {
-            let mut all = Names::default();
-            names.iter().for_each(|name| all.push(name, None));
-            Arc::new(all)
-        });
+        self.tensors = Tracks::loaded(state, |tensor| Track::load(tensor, window))?;
         Ok(())
     }
 
@@ -362,17 +325,21 @@ impl Detector for WeightGrowth {
         let Some(params) = step.params else {
             return;
         };
-        self.meet(params, alarms);
         let window = self.per_step.map_or(0, |(_, window)| window);
+        let choice = &self.choice;
+        let watches = |name: &str, dims: Option<&[usize]>| choice.covers(name, dims);
+        if let Some(watched) = self.tensors.meet(params, watches, || Track::new(window)) {
+            alarms.reserve(watched * (1 + usize::from(self.per_step.is_some())));
+        }
         let (ratio, floor) = (Wide::from(self.ratio), Wide::from(self.floor));
-        let tensors = self.tensors.iter_mut().zip(params.tensors()).enumerate();
-        let mut watched = 0;
-        for (index, (track, stats)) in tensors.filter(|(_, (track, _))| track.watched) {
+        let [mut watched, mut judged] = [0, 0];
+        for (index, track) in self.tensors.watched() {
             watched += 1;
-            let norm = stats.norm(Norm::L2);
+            let norm = params.tensor(index).norm(Norm::L2);
             if !norm.is_finite() {
                 continue;
             }
+            judged += 1;
             let mut check = |quantity, value: Wide, bound: Wide| {
                 if value > bound {
                     let alarm = step.alarm("weight growth", Subject::Parameter(index));
@@ -392,6 +359,8 @@ impl Detector for WeightGrowth {
         }
         if watched == 0 {
             alarms.abstain("no weight is watched");
+        } else if judged == 0 {
+            alarms.hold();
         }
     }
 }

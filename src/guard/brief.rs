@@ -42,8 +42,10 @@ impl fmt::Debug for Link {
         };
         match &self.rule {
             Rule::Clip(clipper) => write!(out, ": {clipper:?}"),
-            Rule::Detect(verdict, detector) if verdict.is_apply() => write!(out, ": {detector:?}"),
-            Rule::Detect(verdict, detector) => write!(out, ", {verdict}: {detector:?}"),
+            Rule::Detect(verdicts, detector) if verdicts.is_apply() => {
+                write!(out, ": {detector:?}")
+            }
+            Rule::Detect(verdicts, detector) => write!(out, ", {verdicts}: {detector:?}"),
             Rule::Tap(_) => Ok(()),
         }
     }

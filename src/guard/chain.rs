@@ -3,16 +3,15 @@
 use alloc::boxed::Box;
 
 use crate::clip::Clipper;
-use crate::detect::Detector;
-use crate::{
-    Edits, Error, Measurement, Needs, Outcome, Result, State, StepView, TensorSet, Verdict,
-};
+use crate::detect::{Detector, alarms::ROOM};
+use crate::verdicts::Verdicts;
+use crate::{Edits, Error, Measurement, Needs, Outcome, Result, State, StepView, TensorSet};
 
 /// A clipper or a detector, or somebody who only looks, in the place that the user gave it.
 pub(super) enum Rule {
     Clip(Box<dyn Clipper>),
-    /// With the verdict that its alarm carries.
-    Detect(Verdict, Box<dyn Detector>),
+    /// With the verdicts that its alarms carry.
+    Detect(Verdicts, Box<dyn Detector>),
     Tap(Tap),
 }
 
@@ -84,7 +83,7 @@ impl Link {
             rule,
             fresh,
             fed: false,
-            room: 2,
+            room: ROOM,
         }
     }
 
@@ -100,7 +99,7 @@ impl Link {
             return Ok(None);
         };
         match self.rule {
-            Rule::Detect(verdict, _) if !verdict.is_apply() && !self.fed => Err(Error::Unfed {
+            Rule::Detect(verdicts, _) if !verdicts.is_apply() && !self.fed => Err(Error::Unfed {
                 rule: self.rule.name(),
                 what,
             }),

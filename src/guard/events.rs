@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::detect::{Alarm, Alarms};
+use crate::verdicts::Verdicts;
 
 /// What was told of the last step, beside what is told of this one.
 #[derive(Debug, Default)]
@@ -22,6 +23,14 @@ struct Event {
 }
 
 impl Event {
+    fn new(rule: usize, alarm: Alarm) -> Self {
+        Self {
+            rule,
+            alarm,
+            goes_on: false,
+        }
+    }
+
     fn is(&self, rule: usize, alarm: &Alarm) -> bool {
         self.rule == rule && alarm.goes_on_from(&self.alarm)
     }
@@ -37,19 +46,35 @@ impl Events {
             .for_each(|event| event.goes_on = false);
     }
 
-    /// Takes what a rule said, and tells it with the step since when it is so.
-    pub(super) fn tell(&mut self, rule: usize, raised: &Alarms, told: &mut Vec<Alarm>) {
+    /// Takes what a rule said, and tells it with the step since when it is so and with what it is to decide.
+    pub(super) fn tell(
+        &mut self,
+        rule: usize,
+        raised: &Alarms,
+        verdicts: Verdicts,
+        told: &mut Vec<Alarm>,
+    ) {
+        if raised.is_held() {
+            self.hold(rule);
+        }
         for alarm in raised {
-            let alarm = match self.old(rule, alarm) {
-                Some(since) => alarm.clone().begun(since),
-                None => alarm.clone(),
-            };
-            told.push(alarm.clone());
-            self.now.push(Event {
-                rule,
-                alarm,
-                goes_on: false,
-            });
+            let verdict = verdicts.of(alarm.how_severe());
+            let mut alarm = alarm.clone().deciding(verdict);
+            if !alarm.is_once() {
+                if let Some(since) = self.old(rule, &alarm) {
+                    alarm = alarm.begun(since);
+                }
+                self.now.push(Event::new(rule, alarm.clone()));
+            }
+            told.push(alarm);
+        }
+    }
+
+    /// Keeps the events of a rule that did not judge the step.
+    pub(super) fn hold(&mut self, rule: usize) {
+        for event in self.before.iter_mut().filter(|event| event.rule == rule) {
+            event.goes_on = true;
+            self.now.push(Event::new(rule, event.alarm.clone()));
         }
     }
 

@@ -113,6 +113,7 @@ impl Guard {
         for (place, link) in self.links.iter_mut().enumerate() {
             if let Some(why) = link.feed(&view)? {
                 report.abstained.push((link.rule.name(), why));
+                self.events.hold(place);
                 continue;
             }
             let Link {
@@ -133,17 +134,18 @@ impl Guard {
                 }
                 // A step that is not taken is not clipped.
                 Rule::Clip(_) => (),
-                Rule::Detect(verdict, detector) => {
+                Rule::Detect(verdicts, detector) => {
                     let alarms = &mut self.alarms;
                     alarms.clear();
                     detector.observe(&chain.look(needs)?.0, alarms);
-                    if !alarms.is_empty() {
-                        report.verdict = report.verdict.max(*verdict);
+                    for alarm in &*alarms {
+                        report.verdict = report.verdict.max(verdicts.of(alarm.how_severe()));
                     }
                     if let Some(why) = alarms.abstained() {
                         report.abstained.push((detector.name(), why));
                     }
-                    self.events.tell(place, alarms, &mut report.alarms);
+                    self.events
+                        .tell(place, alarms, *verdicts, &mut report.alarms);
                     new_room |= alarms.room() > *room;
                     *room = alarms.room().max(*room);
                 }

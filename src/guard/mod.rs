@@ -20,7 +20,7 @@ use self::events::{Events, reserve};
 use self::paired::Paired;
 use crate::clip::Clipper;
 use crate::detect::{Alarms, Detector};
-use crate::{Error, Measurement, Needs, Report, StepView, Verdict};
+use crate::{Error, Measurement, Needs, Report, StepView, Verdict, Verdicts};
 
 pub use plan::Plan;
 pub use policy::OnNonFinite;
@@ -46,7 +46,7 @@ pub use stepped::Stepped;
 /// use steadygrad::{clip, detect, Guard, OnNonFinite, Verdict};
 ///
 /// let mut guard = Guard::new()
-///     .detect(detect::PersistentNorm::default())
+///     .detect(detect::Spike::of_norm())
 ///     .clip(clip::Value::new(5.0)?)
 ///     .clip(clip::GlobalNorm::new(1.0)?)
 ///     .on_non_finite(OnNonFinite::Skip);
@@ -169,18 +169,30 @@ impl Guard {
         self.detect_with(Verdict::Apply, detector)
     }
 
-    /// Adds a detector whose alarms decide: the gravest verdict of a step counts.
+    /// Adds a detector whose alarms decide: the gravest verdict of a step counts. One [`Verdict`] is for all of its
+    /// alarms, [`Verdicts`] are by how grave they are.
     ///
     /// ```
-    /// use steadygrad::{detect, Guard, Verdict};
-    /// let mut guard = Guard::new().detect_with(Verdict::Stop, detect::NormThreshold::new(100.0)?);
-    /// assert_eq!(guard.step(&mut [99.0_f32])?.verdict(), Verdict::Apply);
+    /// use steadygrad::{detect, Guard, Verdict, Verdicts};
+    /// let mut guard = Guard::new()
+    ///     .detect_with(Verdict::Stop, detect::NormThreshold::new(100.0)?)
+    ///     .detect_with(Verdicts::default().grave(Verdict::Rollback), detect::Spike::of_norm());
+    /// for _ in 0..10 {
+    ///     assert_eq!(guard.step(&mut [1.0_f32])?.verdict(), Verdict::Apply);
+    /// }
+    /// let verdicts = [9.0_f32; 5].map(|norm| guard.step(&mut [norm]).map(|report| report.verdict()));
+    /// assert_eq!(verdicts[..4], [const { Ok(Verdict::Apply) }; 4]);    // spikes are only told
+    /// assert_eq!(verdicts[4], Ok(Verdict::Rollback));                  // a shift is more
     /// assert_eq!(guard.step(&mut [101.0_f32])?.verdict(), Verdict::Stop);
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
-    pub fn detect_with(self, verdict: Verdict, detector: impl Detector + 'static) -> Self {
-        self.push(Rule::Detect(verdict, Box::new(detector)))
+    pub fn detect_with(
+        self,
+        verdicts: impl Into<Verdicts>,
+        detector: impl Detector + 'static,
+    ) -> Self {
+        self.push(Rule::Detect(verdicts.into(), Box::new(detector)))
     }
 
     /// Lets somebody look at each step from this place in the chain.

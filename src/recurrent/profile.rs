@@ -208,6 +208,42 @@ impl Profile {
         lane.map_or(&[], |lane| &lane.norms)
     }
 
+    /// What arrives of what was sent: the norm at the step to which a gradient flows last, over that at the step from
+    /// which it comes. `None` where nothing was sent or recorded.
+    ///
+    /// ```text
+    /// ‖∂L/∂s_0‖ / ‖∂L/∂s_{T−1}‖      in a layer that runs in reverse the other way about
+    /// ```
+    ///
+    /// If the loss looks at the last step only, this is the share of its gradient that reaches the first one: below 1 it
+    /// vanishes, above 1 it explodes. A loss that looks at every step adds to it on the way.
+    /// [`Vanishing::of_signal`](crate::detect::Vanishing::of_signal) watches it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::recurrent::{At, Profile};
+    ///
+    /// let mut profile = Profile::new();
+    /// for (time, norm) in [(2, 4.0), (1, 2.0), (0, 1.0)] {
+    ///     profile.record(At::time(time), &[norm])?;
+    /// }
+    /// assert_eq!(profile.arrived(0, false), Some(0.25));
+    /// assert_eq!(profile.arrived(1, false), None);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    #[must_use]
+    pub fn arrived(&self, layer: usize, reverse: bool) -> Option<f64> {
+        let norms = self.norms(layer, reverse);
+        let (first, last) = (*norms.first()?, *norms.last()?);
+        let [sent, arrived] = if reverse {
+            [first, last]
+        } else {
+            [last, first]
+        };
+        (sent != 0.0).then(|| arrived / sent)
+    }
+
     /// Forgets what was recorded, and keeps the memory.
     ///
     /// # Examples

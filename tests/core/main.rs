@@ -7,6 +7,7 @@ mod batches;
 mod clip_oracle;
 #[cfg(feature = "std")]
 mod course;
+mod detectors;
 mod exact;
 mod extremes;
 mod guard;

@@ -56,6 +56,7 @@ fn types_cross_threads_and_can_be_shown() {
     value::<keep::Tensors>();
     value::<Recovery>();
     value::<Verdict>();
+    value::<steadygrad::Verdicts>();
     value::<Wide>();
     value::<clip::Clipped>();
     value::<clip::GlobalNorm>();
@@ -67,6 +68,16 @@ fn types_cross_threads_and_can_be_shown() {
     value::<detect::PersistentNorm>();
     value::<detect::Plateau>();
     value::<detect::Spike>();
+    value::<detect::Vanishing>();
+    value::<detect::UpdateRatio>();
+    value::<detect::Any<detect::Spike, detect::NonFinite>>();
+    value::<detect::All<detect::Spike, detect::NonFinite>>();
+    value::<detect::ForSteps<detect::Spike>>();
+    value::<detect::After<detect::Spike>>();
+    value::<detect::Every<detect::Spike>>();
+    value::<detect::Severity>();
+    value::<detect::Relation>();
+    value::<detect::Alarms>();
     value::<StepView<'_>>();
     value::<detect::Subject>();
     value::<detect::WeightGrowth>();

@@ -93,12 +93,10 @@ fn constants_zeros_jumps_and_shifts() {
     let jump: Vec<f64> = [[1.0; 50].as_slice(), &[1.0 + 1e-15, 1.0]].concat();
     assert_eq!(on_norms(threshold(), &jump), [51]);
     assert_eq!(on_norms(threshold(), &[0.0; 20]), [0_usize; 0]);
+    let persistent = || Guard::new().detect(PersistentNorm::new(1.0, 10).unwrap());
     // A shift that stays fires on every step from the tenth on.
     let shift: Vec<f64> = [[0.5; 20].as_slice(), &[5.0; 12]].concat();
-    assert_eq!(
-        on_norms(Guard::new().detect(PersistentNorm::default()), &shift),
-        [30, 31, 32]
-    );
+    assert_eq!(on_norms(persistent(), &shift), [30, 31, 32]);
     // Weights that start at zero are compared with their first value that says anything.
     let growth = || Guard::new().detect(WeightGrowth::new(10.0).unwrap());
     assert_eq!(

@@ -12,7 +12,7 @@ use crate::random::{Random, Watch};
 fn the_case_that_was_reported() {
     let mut guard = Guard::new()
         .clip(GlobalNorm::new(1.0).unwrap())
-        .detect_with(Verdict::Stop, PersistentNorm::default());
+        .detect_with(Verdict::Stop, PersistentNorm::new(1.0, 10).unwrap());
     for _ in 0..30 {
         let report = guard
             .step(&mut [38.812_695_f32, 17.604_774, 43.382_26])

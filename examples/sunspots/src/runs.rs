@@ -111,7 +111,7 @@ impl Run {
             .on_non_finite(policy)
             .detect_with(critical, NormThreshold::new(CRITICAL_NORM)?)
             .detect(NonFinite)
-            .detect(PersistentNorm::default())
+            .detect(PersistentNorm::new(1.0, 10)?)
             .detect(WeightGrowth::new(100.0)?)
             .detect(Plateau::new(0.0, 150)?.baseline(persistence)?);
         Ok(match self.clip {

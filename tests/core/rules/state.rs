@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use steadygrad::clip::{Clipper, GlobalNorm, TensorNorm, Value};
 use steadygrad::detect::{NonFinite, NormThreshold, PersistentNorm, Plateau, WeightGrowth};
-use steadygrad::{Error, Guard, GuardState, Outcome, Pen, Result, State, Step, StepView, Verdict};
+use steadygrad::{
+    Error, Guard, GuardState, Outcome, Pen, Report, Result, State, Step, StepView, Verdict,
+};
 
 /// A rule of one's own: to the largest norm that was taken so far.
 #[derive(Debug, Default)]
@@ -69,10 +71,26 @@ fn go(guard: &mut Guard, ([gw, gb], [w, b], loss): Numbers) -> (String, [u64; 2]
     let params = [("w", [w]), ("b", [b])];
     let step = Step::new(&mut grads).params(&params).loss(loss);
     let line = match guard.step(step) {
-        Ok(report) => report.to_string(),
+        Ok(report) => decided(&report),
         Err(error) => error.to_string(),
     };
     (line, grads.map(|(_, [x])| x.to_bits()))
+}
+
+/// What was decided and found. Since when is no part of it: a guard that was restored begins its events anew.
+fn decided(report: &Report) -> String {
+    let alarms: Vec<String> = report.alarms().iter().map(ToString::to_string).collect();
+    let bounds: Vec<u64> = report
+        .alarms()
+        .iter()
+        .map(|alarm| alarm.bound().to_bits())
+        .collect();
+    let counts = (report.verdict(), report.skips(), report.rollbacks());
+    let norms = [report.before(), report.after()].map(f64::to_bits);
+    format!(
+        "{counts:?} {norms:?} {alarms:?} {bounds:?} {:?}",
+        report.abstained()
+    )
 }
 
 fn number() -> impl Strategy<Value = f64> {

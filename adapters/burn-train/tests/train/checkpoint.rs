@@ -26,7 +26,13 @@ fn go_on(
         .map(|_| {
             let grads = model.grads([-4.0, 0.0]);
             *model = guard.optimize(model.clone(), optim, 0.5, grads);
-            let report = guard.with(|guard| guard.report().to_string());
+            // Not the report's line, which tells of an event only when it begins: a run that goes on begins it anew.
+            let report = guard.with(|guard| {
+                let report = guard.report();
+                let alarms: Vec<String> = report.alarms().iter().map(ToString::to_string).collect();
+                let (before, after) = (report.before(), report.after());
+                format!("{} {before} {after} {alarms:?}", report.verdict())
+            });
             format!("{report} {:?} {:?}", guard.last(), model.weights())
         })
         .collect()
