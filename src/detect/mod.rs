@@ -28,6 +28,8 @@ mod persistent_norm;
 mod plateau;
 pub(crate) mod robust;
 mod spike;
+mod usual;
+mod watchdog;
 mod weight_growth;
 
 pub use alarm::{Alarm, Relation, Severity, Subject};
@@ -37,6 +39,7 @@ pub use norm_threshold::NormThreshold;
 pub use persistent_norm::PersistentNorm;
 pub use plateau::Plateau;
 pub use spike::Spike;
+pub use watchdog::Watchdog;
 pub use weight_growth::WeightGrowth;
 
 pub use crate::rule::Detector;

@@ -2,7 +2,8 @@
 
 use steadygrad::Result;
 use steadygrad::detect::{
-    Detector, NonFinite, NormThreshold, PersistentNorm, Plateau, Severity, Spike, WeightGrowth,
+    Detector, NonFinite, NormThreshold, PersistentNorm, Plateau, Severity, Spike, Watchdog,
+    WeightGrowth,
 };
 
 /// A detector under the name the table has for it.
@@ -36,5 +37,7 @@ pub(crate) fn all() -> impl IntoIterator<Item = Entry> {
         "Spike of the loss, shifts", Grave, Spike::of_loss();
         "Spike of the norm", Note, Spike::of_norm();
         "Spike of the norm, shifts", Grave, Spike::of_norm();
+        "Watchdog", Note, Watchdog::default();
+        "Watchdog, grave", Grave, Watchdog::default();
     }
 }

@@ -6,11 +6,12 @@
 //! ```
 //!
 //! Nets and their settings are drawn ([`setup`]), trained without any clipping ([`train`]) and labelled from their own
-//! losses ([`label`]). Every detector is then shown the rows that were written down ([`replay`]). What the constants of the
+//! losses ([`divergence`]). Every detector is then shown the rows that were written down ([`replay`]). What the constants of the
 //! detectors were set by, and what is only reported, are told apart.
 
 mod detectors;
-mod label;
+#[path = "../../replay/src/divergence.rs"]
+mod divergence;
 mod net;
 mod optimiser;
 mod options;

@@ -4,7 +4,7 @@ use ndarray::arr2;
 use steadygrad::detect::{Alarms, Detector, Severity};
 use steadygrad::{Measurement, Outcome, Result, StepView, Verdict};
 
-use crate::label::onset;
+use crate::divergence::Divergence;
 use crate::train::Row;
 
 /// Alarms less than this many steps apart are one event.
@@ -23,10 +23,14 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn new(rows: Vec<Row>) -> Self {
-        let losses: Vec<f64> = rows.iter().map(|row| row.loss).collect();
+        let mut divergence = Divergence::default();
+        for (step, row) in (1..).zip(&rows) {
+            divergence.push(f64::from(step), row.loss);
+        }
+        let onset = divergence.end().and_then(|came| came.onset);
         let broken = rows.iter().position(|row| !row.is_finite());
         Self {
-            onset: onset(&losses),
+            onset: onset.map(|step| step as u64),
             broken: broken.map(|row| row as u64 + 1),
             rows,
         }
