@@ -56,7 +56,9 @@ mod spike;
 mod subject;
 mod tracks;
 mod update_ratio;
+mod usual;
 mod vanishing;
+mod watchdog;
 mod weight_growth;
 mod wrappers;
 
@@ -76,6 +78,7 @@ pub use spike::Spike;
 pub use subject::Subject;
 pub use update_ratio::UpdateRatio;
 pub use vanishing::Vanishing;
+pub use watchdog::Watchdog;
 pub use weight_growth::WeightGrowth;
 
 pub use crate::rule::Detector;

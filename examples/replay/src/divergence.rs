@@ -15,9 +15,11 @@ const ROW: usize = 50;
 /// bound     3 times the median of the first 20 losses
 /// lost      a loss above the bound, or one that is not finite
 /// diverged  the last loss is not finite, or at least half of the last 50 are lost
-/// onset     the first lost one of which at least half of the next 50 are lost as well
+/// onset     the first lost one, behind one that is not or not finite itself, of which at least half of the next 50
+///           are lost as well
 /// ```
 ///
+/// The first losses of a net whose loss falls fast may be above the bound: there is nothing yet that could be lost.
 /// Where a run has fewer losses than 20 or 50, it is as many as there are; behind a last one that is not finite no other
 /// would have been. For the median what is not finite is larger than all else. Where the median is not above 0 or not
 /// finite, three times it says nothing, and only what is not finite is lost.
@@ -27,10 +29,19 @@ pub(crate) struct Divergence {
     first: Vec<(f64, f64)>,
     /// Infinite where there is none.
     bound: Option<f64>,
-    /// The last ones: steps, and whether they are lost.
-    last: VecDeque<(f64, bool)>,
+    last: VecDeque<Judged>,
+    /// Whether there was one that is not lost.
+    was_low: bool,
     onset: Option<f64>,
     last_is_finite: bool,
+}
+
+/// A loss held against the bound.
+#[derive(Clone, Copy, Debug)]
+struct Judged {
+    step: f64,
+    is_lost: bool,
+    may_begin: bool,
 }
 
 /// What a run came to.
@@ -75,7 +86,12 @@ impl Divergence {
 
     fn judge(&mut self, step: f64, loss: f64, bound: f64) {
         let is_lost = !loss.is_finite() || loss > bound;
-        self.last.push_back((step, is_lost));
+        self.last.push_back(Judged {
+            step,
+            is_lost,
+            may_begin: !loss.is_finite() || is_lost && self.was_low,
+        });
+        self.was_low |= !is_lost;
         if self.last.len() > ROW {
             self.pass(0);
         }
@@ -84,16 +100,16 @@ impl Divergence {
     /// Lets the oldest go, behind which stands all that will tell whether it is the onset: the rest of the row, and
     /// so many more that are lost as well.
     fn pass(&mut self, more: usize) {
-        let Some((step, is_lost)) = self.last.pop_front() else {
+        let Some(loss) = self.last.pop_front() else {
             return;
         };
-        if is_lost && self.onset.is_none() && self.half_are_lost(more) {
-            self.onset = Some(step);
+        if loss.may_begin && self.onset.is_none() && self.half_are_lost(more) {
+            self.onset = Some(loss.step);
         }
     }
 
     fn half_are_lost(&self, more: usize) -> bool {
-        let lost = self.last.iter().filter(|(_, is_lost)| *is_lost).count();
+        let lost = self.last.iter().filter(|loss| loss.is_lost).count();
         2 * (lost + more) >= self.last.len() + more
     }
 
@@ -159,7 +175,9 @@ mod tests {
         if !ends_finite {
             lost.extend([true; 50]);
         }
-        let is_onset = |&i: &usize| lost[i] && half(&lost[i + 1..lost.len().min(i + 51)]);
+        let low = lost.iter().position(|lost| !lost).unwrap_or(len);
+        let begins = |i: usize| lost[i] && i > low || i < len && !losses[i].is_finite();
+        let is_onset = |&i: &usize| begins(i) && half(&lost[i + 1..lost.len().min(i + 51)]);
         let onset = (0..len).find(is_onset).filter(|_| diverged);
         let onset = onset.map(|i| i as f64);
         Came {
@@ -220,6 +238,13 @@ mod tests {
         losses[296..].fill(50.0);
         losses.push(f64::NAN);
         assert_eq!(onset(&losses), Some(296.0));
+    }
+
+    #[test]
+    fn the_first_losses_of_a_fall_are_not_where_it_began() {
+        let mut losses = [[9.0; 3].as_slice(), &[1.0; 17], &[9.0; 10]].concat();
+        losses.push(f64::NAN);
+        assert_eq!(onset(&losses), Some(20.0));
     }
 
     #[test]
