@@ -160,6 +160,17 @@ pub enum Error {
         /// What was.
         found: String,
     },
+    /// A picture could not be written.
+    #[error("picture {what}: expected {expected}, found {found}")]
+    #[non_exhaustive]
+    Picture {
+        /// Which.
+        what: String,
+        /// What it takes.
+        expected: &'static str,
+        /// What there was.
+        found: String,
+    },
     /// A tensor of somebody else's could not be read or written.
     #[error("tensor storage: {0}")]
     Storage(String),

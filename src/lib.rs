@@ -133,6 +133,8 @@
 //! | `std` (default) | the standard library's floating-point functions, kernels chosen for the processor at run time |
 //! | `ndarray` (default) | arrays and views as tensors, the recurrent cells; the root re-exports ndarray 0.17 |
 //! | `half` | `f16` and `bf16` elements; the root re-exports half 2 |
+//! | `plot` | pictures of a run as SVG: norms, flow, weights, a report on one page |
+//! | `png` | the same pictures as PNG, with a font of their own |
 //! | `safetensors` | weights of cells read from and written to PyTorch's files |
 //! | `rayon` | large tensors by several threads, many small ones measured side by side, with the same bits for any number of them |
 //!
@@ -174,6 +176,8 @@ mod number;
 mod outcome;
 mod pen;
 pub mod penalty;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod prelude;
 mod reading;
 pub mod record;
