@@ -106,6 +106,10 @@
 //!   so that an optimiser can fold the factor into its own loop.
 //! - [`keep::Keep`] holds the last good parameters, and [`Recovery`] goes back to them when a run is being lost.
 //! - [`record::Recorder`] keeps what reports say of a run, in memory that does not grow with it.
+#![cfg_attr(
+    feature = "plot",
+    doc = "- [`plot`] makes pictures of it: the norms, the weights, a report on one page."
+)]
 //! - [`penalty`] adds L1, L2 and elastic net with their gradients.
 #![cfg_attr(
     feature = "ndarray",

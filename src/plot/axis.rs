@@ -113,6 +113,15 @@ impl Axis {
         (self.scaled(value) / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)
     }
 
+    /// The nearest value that the axis has a place for; NaN for NaN.
+    pub(super) fn clamped(&self, value: f64) -> f64 {
+        match self.share(value) {
+            share if share > 1.0 => self.end(self.high),
+            share if share < 0.0 => self.end(self.low),
+            _ => value,
+        }
+    }
+
     /// Round values in the order of size, about as many.
     pub(super) fn ticks(&self, about: usize) -> Vec<Tick> {
         // Where values are that near to each other, equal ratios are nearly equal steps.
@@ -121,6 +130,11 @@ impl Axis {
         } else {
             self.round(about)
         }
+    }
+
+    /// The value at an end.
+    fn end(&self, end: f64) -> f64 {
+        if self.is_log { 10_f64.powf(end) } else { end }
     }
 
     fn scaled(&self, value: f64) -> f64 {
@@ -133,10 +147,7 @@ impl Axis {
     }
 
     fn round(&self, about: usize) -> Vec<Tick> {
-        let [low, high] = match self.is_log {
-            true => [self.low, self.high].map(|log| 10_f64.powf(log)),
-            false => [self.low, self.high],
-        };
+        let [low, high] = [self.low, self.high].map(|end| self.end(end));
         let rough = high / about as f64 - low / about as f64;
         let power = 10_f64.powf(rough.log10().floor());
         let ends = |step: f64| ((low / step).ceil(), (high / step).floor());
@@ -163,12 +174,18 @@ impl Axis {
     fn powers(&self, about: usize) -> Vec<Tick> {
         let (first, last) = (self.low.ceil() as i32, self.high.floor() as i32);
         let decades = self.high - self.low;
-        let every = (decades / about as f64).ceil().max(1.0) as i32;
         let factors: &[u8] = match decades {
             ..1.5 => &[1, 2, 5],
             ..3.1 => &[1, 3],
             _ => &[1],
         };
+        let least = (0.7 * about as f64).max(3.0) as i32;
+        let is_enough = |&every: &i32| {
+            let count = last.div_euclid(every) - (first - 1).div_euclid(every);
+            factors.len() == 1 && count >= least
+        };
+        let every = [200, 100, 50, 20, 10, 5, 3, 2].into_iter().find(is_enough);
+        let every = every.unwrap_or(1);
         let is_plain = self.low > -3.5 && self.high < 4.5;
         (first - 1..=last)
             .filter(|exponent| exponent.rem_euclid(every) == 0)

@@ -37,7 +37,8 @@ pub struct Chart {
     pub(super) has_log_x: bool,
     pub(super) has_log_y: bool,
     /// What is shown, if that is not all there is.
-    pub(super) range: Option<Range<f64>>,
+    pub(super) x_range: Option<Range<f64>>,
+    pub(super) y_range: Option<Range<f64>>,
     pub(super) series: Vec<Series>,
     pub(super) bounds: Vec<(String, f64)>,
     pub(super) lanes: Vec<Lane>,
@@ -84,7 +85,8 @@ impl Chart {
             y: String::new(),
             has_log_x: false,
             has_log_y: false,
-            range: None,
+            x_range: None,
+            y_range: None,
             series: Vec::new(),
             bounds: Vec::new(),
             lanes: Vec::new(),
@@ -163,6 +165,23 @@ impl Chart {
         }
     }
 
+    /// Shows these places, from left to right, whatever the curves reach to: charts beside each other can have the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::plot::{self, Chart};
+    /// let chart = Chart::new("Loss").x_range(0.0..100.0).line("", [(1.0, 0.5), (2.0, 0.25)]);
+    /// assert!(plot::page("").chart(chart).to_svg().contains("\n100\n"));
+    /// ```
+    #[must_use]
+    pub fn x_range(self, range: Range<f64>) -> Self {
+        Self {
+            x_range: Some(range),
+            ..self
+        }
+    }
+
     /// Shows these values, whatever the curves come to: a note says how many are off the scale.
     ///
     /// # Examples
@@ -175,7 +194,7 @@ impl Chart {
     #[must_use]
     pub fn y_range(self, range: Range<f64>) -> Self {
         Self {
-            range: Some(range),
+            y_range: Some(range),
             ..self
         }
     }

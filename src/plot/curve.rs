@@ -19,19 +19,21 @@ pub(super) struct Curve {
 impl Curve {
     /// Of points in the order of x; where they go back, a path begins. Where a curve leaves the frame it ends at the edge, and where it returns it begins
     /// there: nothing runs along the edge, and nothing joins what is not a number.
-    pub(super) fn new(points: &[Point], [x, y]: [&Axis; 2], frame: &Frame) -> Self {
+    ///
+    /// Of many points those are left out that no eye would miss where columns are as wide as this.
+    pub(super) fn new(points: &[Point], [x, y]: [&Axis; 2], frame: &Frame, wide: f64) -> Self {
         let mut curve = Self::default();
         let is_in = |share: f64| (0.0..=1.0).contains(&share);
         let height = |share: f64| frame.bottom - share.clamp(0.0, 1.0) * frame.height();
         // The place and the share of the value before, if the next may be joined to it.
         let mut before: Option<Point> = None;
         for &(at, value) in points {
-            let at = frame.left + x.share(at) * frame.width();
-            let share = y.share(value);
-            if !at.is_finite() {
+            let (along, share) = (x.share(at), y.share(value));
+            if !is_in(along) {
                 before = None;
                 continue;
             }
+            let at = frame.left + along * frame.width();
             match share {
                 _ if share.is_nan() => column(&mut curve.nan, at),
                 _ if share > 1.0 => column(&mut curve.above, at),
@@ -52,8 +54,8 @@ impl Curve {
             }
             before = (!share.is_nan()).then_some((at, share));
         }
-        if points.len() as f64 > 3.0 * frame.width() {
-            curve.pieces = thinned(curve.pieces);
+        if points.len() as f64 * wide > 3.0 * frame.width() {
+            curve.pieces = thinned(curve.pieces, wide);
         }
         curve
     }
@@ -73,8 +75,8 @@ fn column(columns: &mut Vec<f64>, at: f64) {
 }
 
 /// Of each column of pixels the first, the lowest, the highest and the last point: the same picture.
-fn thinned(pieces: Vec<Vec<Point>>) -> Vec<Vec<Point>> {
-    let column = |point: &Point| point.0.floor();
+fn thinned(pieces: Vec<Vec<Point>>, wide: f64) -> Vec<Vec<Point>> {
+    let column = |point: &Point| (point.0 / wide).floor();
     let mut thin: Vec<Vec<Point>> = Vec::new();
     for piece in pieces {
         // A gap within a column is no gap to the eye.
@@ -125,7 +127,7 @@ mod tests {
     fn curve(points: &[Point]) -> Curve {
         let last = points.last().map_or(1.0, |point| point.0);
         let axes = [Axis::between(0.0, last), Axis::between(0.0, 1.0)];
-        Curve::new(points, [&axes[0], &axes[1]], &FRAME)
+        Curve::new(points, [&axes[0], &axes[1]], &FRAME, 1.0)
     }
 
     fn series(values: impl IntoIterator<Item = f64>) -> Vec<Point> {
@@ -194,7 +196,7 @@ mod tests {
 
     #[test]
     fn gaps_narrower_than_a_pixel_do_not_make_a_path_each() {
-        let value = |i: u32| if i % 2 == 0 { 0.5 } else { f64::NAN };
+        let value = |i: u32| if i.is_multiple_of(2) { 0.5 } else { f64::NAN };
         let curve = curve(&series((0..50_000).map(value)));
         assert!(curve.pieces.len() <= 101, "{}", curve.pieces.len());
         assert!(curve.pieces.iter().map(Vec::len).sum::<usize>() <= 404);

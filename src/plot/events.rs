@@ -9,13 +9,16 @@ use crate::record::{AlarmRow, Log, Phase};
 /// As many detectors have a strip of their own.
 const STRIPS: usize = 5;
 
+/// As many events are told in words.
+const TOLD: usize = 12;
+
 /// One alarm from its begin to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Event<'a> {
     /// As it was told last.
     pub(super) alarm: &'a AlarmRow,
     pub(super) last: u64,
-    /// Whether it was over when the log ended.
+    /// Whether it was over before the log ended.
     pub(super) is_over: bool,
 }
 
@@ -49,6 +52,11 @@ pub(super) fn events(log: &Log) -> Vec<Event<'_>> {
                 }),
             }
         }
+    }
+    // The row that tells the end may not have been kept.
+    let end = log.rows.last().map_or(0, |row| row.step);
+    for event in &mut events {
+        event.is_over |= event.last < end;
     }
     events.sort_by_key(|event| event.alarm.since);
     events
@@ -89,9 +97,23 @@ pub(super) fn strips(events: &[Event<'_>]) -> Vec<Lane> {
     strips.into_iter().map(|(_, lane)| lane).collect()
 }
 
+/// The first events in words, and the last.
+pub(super) fn sentences(events: &[Event<'_>]) -> Vec<String> {
+    let mut told: Vec<String> = events.iter().take(TOLD).map(Event::sentence).collect();
+    match events.len().saturating_sub(TOLD) {
+        _ if events.is_empty() => told.push("None.".into()),
+        0 => (),
+        more => {
+            told.push(format!("and {more} more, the last of them:"));
+            told.extend(events.last().map(Event::sentence));
+        }
+    }
+    told
+}
+
 impl Event<'_> {
     /// From where to where, and what.
-    pub(super) fn sentence(&self) -> String {
+    fn sentence(&self) -> String {
         let AlarmRow {
             since,
             said,
@@ -109,5 +131,95 @@ impl Event<'_> {
         } else {
             format!("{when}: {said}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Row;
+
+    fn log(alarms: &[(u64, &str, u64, Phase)], last: u64) -> Log {
+        let row = |step: u64| {
+            let mut row = Row::new(step);
+            let mine = alarms.iter().filter(|alarm| alarm.0 == step);
+            row.alarms = mine
+                .map(|(_, detector, since, phase)| {
+                    let mut alarm = AlarmRow::new(*detector, "the loss", *since);
+                    alarm.phase = *phase;
+                    alarm
+                })
+                .collect();
+            row
+        };
+        Log::new(Vec::new(), (1..=last).map(row).collect())
+    }
+
+    #[test]
+    fn an_event_is_told_once_from_its_begin_to_its_end() {
+        let log = log(
+            &[
+                (2, "spike", 2, Phase::Began),
+                (3, "spike", 2, Phase::GoesOn),
+                (4, "spike", 2, Phase::Ended),
+                (4, "plateau", 4, Phase::Began),
+                (5, "plateau", 4, Phase::GoesOn),
+                (6, "plateau", 4, Phase::GoesOn),
+                (6, "spike", 6, Phase::Began),
+            ],
+            6,
+        );
+        assert_eq!(
+            sentences(&events(&log)),
+            [
+                "Steps 2 to 3: spike, the loss",
+                "From step 4 on: plateau, the loss",
+                "From step 6 on: spike, the loss"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_began_before_the_log_and_whose_end_was_not_kept_has_its_place() {
+        let log = log(
+            &[
+                (3, "spike", 1, Phase::GoesOn),
+                (5, "plateau", 2, Phase::Ended),
+            ],
+            9,
+        );
+        let sentences = sentences(&events(&log));
+        assert_eq!(
+            sentences,
+            [
+                "Steps 1 to 3: spike, the loss",
+                "Steps 2 to 4: plateau, the loss"
+            ]
+        );
+        assert_eq!(super::sentences(&[]), ["None."]);
+    }
+
+    #[test]
+    fn each_detector_has_a_strip_and_many_share_one() {
+        let names = ["a", "b", "c", "d", "e", "f", "a"];
+        let alarms = (1..)
+            .zip(names)
+            .map(|(step, name)| (step, name, step, Phase::Began));
+        let log = log(&alarms.collect::<Vec<_>>(), 9);
+        let strips = strips(&events(&log));
+        let told: Vec<_> = strips
+            .iter()
+            .map(|lane| (lane.name.as_str(), lane.spans.len()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("a", 2),
+                ("b", 1),
+                ("c", 1),
+                ("d", 1),
+                ("other detectors", 2)
+            ]
+        );
     }
 }

@@ -1,26 +1,21 @@
 //! A chart on the sheet.
 
-use plotters::style::RGBColor;
-
 use super::axis::{Axis, Tick};
+use super::beside::{self, LINE, NEAR, WORDS};
 use super::chart::{Chart, Kind, Series};
-use super::curve::Curve;
-use super::ink::{self, ALERT, GRID, INK, QUIET, pale};
+use super::drawn::{edge, fill, marks, off_scale, seen, stroke};
+use super::ink::{self, ALERT, EVENT, GRID, INK, QUIET, pale};
 use super::lane::{self, Lane};
 use super::letters;
 use super::scene::{Frame, Point, Scene, Side};
 use super::shape::Shape;
 use super::tags::{self, Tag};
-use crate::figures::{AsGiven, Short};
+use crate::figures::AsGiven;
 
 /// The size of a heading's letters.
 pub(super) const HEADING: f64 = 14.0;
-/// The size of the other letters.
-pub(super) const WORDS: f64 = 12.0;
-/// From one line of words to the next.
-pub(super) const LINE: f64 = 16.0;
-/// From a frame to what is written at its axis.
-const NEAR: f64 = 6.0;
+/// Of so many curves it is told what is off the scale.
+const NOTES: usize = 3;
 
 /// What is beside a frame: of charts below each other the same, so that their axes are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -51,10 +46,18 @@ pub(super) struct Framed<'a> {
 impl<'a> Framed<'a> {
     pub(super) fn new(chart: &'a Chart) -> Self {
         let points = || chart.series.iter().flat_map(|series| &series.points);
-        let x = Axis::places(points().map(|point| point.0), chart.has_log_x);
+        let x = match &chart.x_range {
+            Some(range) => Axis::places([range.start, range.end].into_iter(), chart.has_log_x),
+            None => Axis::places(points().map(|point| point.0), chart.has_log_x),
+        };
         let bounds = chart.bounds.iter().map(|bound| bound.1);
         let values = points().map(|point| point.1);
-        let y = match &chart.range {
+        let y = match &chart.y_range {
+            Some(range) if chart.has_log_y => {
+                let ends = [range.start, range.end].map(|end| end.max(f64::MIN_POSITIVE));
+                let [low, high] = ends.map(f64::log10);
+                Some(Axis::powers_between(low, high))
+            }
             Some(range) => Some(Axis::between(range.start, range.end)),
             None if chart.has_log_y => {
                 Axis::log(values.clone()).and_then(|_| Axis::log(values.chain(bounds)))
@@ -103,11 +106,14 @@ impl<'a> Framed<'a> {
             self.lanes
                 .push(Lane::of_places(name, ALERT, places.into_iter()));
         }
-        let alone = off.len() == 1;
-        let notes = off
-            .into_iter()
-            .map(|(told, series)| told + &of(series, alone));
+        let (alone, others) = (off.len() == 1, off.len().saturating_sub(NOTES));
+        let notes = off.into_iter().take(NOTES);
+        let notes = notes.map(|(told, series)| told + &of(series, alone));
         self.notes.extend(notes);
+        if others > 0 {
+            self.notes
+                .push(format!("and of {others} other curves others"));
+        }
     }
 
     /// What the chart wants beside its frame.
@@ -140,8 +146,7 @@ impl<'a> Framed<'a> {
 
     /// Strips, the axis and its name.
     fn below(&self) -> f64 {
-        let name = if self.chart.x.is_empty() { 0.0 } else { LINE };
-        lane::HEIGHT * self.lanes.len() as f64 + 18.0 + name + 4.0
+        lane::HEIGHT * self.lanes.len() as f64 + beside::room_below(&self.chart.x) + 4.0
     }
 
     fn noted(&self, width: f64) -> Vec<String> {
@@ -179,7 +184,7 @@ impl<'a> Framed<'a> {
                 below += lane::HEIGHT;
             }
         }
-        self.foot(scene, &frame, below);
+        beside::below(scene, &frame, below, self.x, &self.chart.x);
         let notes = top + self.height(width) - LINE * self.noted(width).len() as f64;
         for (row, note) in (0..).map(f64::from).zip(self.noted(width)) {
             let at = (left, LINE.mul_add(row + 0.5, notes));
@@ -202,10 +207,8 @@ impl<'a> Framed<'a> {
     }
 
     fn grid(&self, scene: &mut Scene, frame: &Frame) {
-        for tick in &self.y_ticks {
-            let y = frame.bottom - tick.share * frame.height();
+        for y in beside::left(scene, frame, &self.y_ticks) {
             scene.line(vec![(frame.left, y), (frame.right, y)], GRID, 1.0);
-            scene.text(&tick.text, (frame.left - NEAR, y), Side::Right, WORDS, INK);
         }
         scene.line(
             vec![(frame.left, frame.top), (frame.left, frame.bottom)],
@@ -227,7 +230,8 @@ impl<'a> Framed<'a> {
         let begins = self.chart.begins.iter().map(|&at| x.share(at));
         for share in begins.filter(|share| (0.0..=1.0).contains(share)) {
             let at = frame.left + share * frame.width();
-            scene.dashes((at, frame.top), (at, frame.bottom), [1.0, 3.0], QUIET);
+            let across = vec![(at, frame.top), (at, frame.bottom)];
+            scene.line(across, pale(EVENT, 0.5), 1.0);
         }
         let mut tags = Vec::new();
         let lines = self
@@ -249,7 +253,7 @@ impl<'a> Framed<'a> {
                 .filter(|series| !behind(series)),
         );
         for series in order {
-            let curve = Curve::new(&series.points, [x, y], frame);
+            let curve = seen(series, [x, y], frame);
             let (ink, shape) = match series.kind {
                 Kind::Line => {
                     place -= 1;
@@ -284,8 +288,9 @@ impl<'a> Framed<'a> {
             edges[0].extend(curve.above);
             edges[1].extend(curve.below);
         }
-        // Of two at one height the first is named first.
+        // Of two at one height the first is named first, and bounds before all.
         tags.reverse();
+        let curves = std::mem::take(&mut tags);
         for bound in &self.chart.bounds {
             let share = y.share(bound.1);
             if (0.0..=1.0).contains(&share) {
@@ -300,36 +305,11 @@ impl<'a> Framed<'a> {
                 });
             }
         }
+        tags.extend(curves);
         let [above, below] = edges;
         edge(scene, above, frame.top, Shape::Up);
         edge(scene, below, frame.bottom, Shape::Down);
         tags::draw(scene, frame, right, tags);
-    }
-
-    /// The axis from left to right, with its values and its name.
-    fn foot(&self, scene: &mut Scene, frame: &Frame, bottom: f64) {
-        scene.line(
-            vec![(frame.left, bottom), (frame.right, bottom)],
-            QUIET,
-            1.0,
-        );
-        let about = (frame.width() / 90.0).max(2.0) as usize;
-        let ticks = self.x.map(|x| x.ticks(about)).unwrap_or_default();
-        let mut free = f64::NEG_INFINITY;
-        for tick in ticks {
-            let at = frame.left + tick.share * frame.width();
-            let half = letters::width(&tick.text, WORDS) / 2.0;
-            if at - half < free {
-                continue;
-            }
-            free = at + half + 6.0;
-            scene.line(vec![(at, bottom), (at, bottom + 4.0)], QUIET, 1.0);
-            scene.text(&tick.text, (at, bottom + 12.0), Side::Middle, WORDS, INK);
-        }
-        let middle = (frame.left + frame.width() / 2.0, bottom + 18.0 + LINE / 2.0);
-        if !self.chart.x.is_empty() {
-            scene.text(&self.chart.x, middle, Side::Middle, WORDS, QUIET);
-        }
     }
 
     /// Why there is no curve.
@@ -358,80 +338,4 @@ impl<'a> Framed<'a> {
 /// A bound as it is named beside it.
 fn bound_name((name, value): &(String, f64)) -> String {
     format!("{name} {}", AsGiven(*value))
-}
-
-/// Says how many values of a curve have no place on an axis, NaN aside.
-fn off_scale(series: &Series, axis: &Axis) -> Option<String> {
-    let off = series
-        .points
-        .iter()
-        .map(|point| point.1)
-        .filter(|&y| !y.is_nan() && !(0.0..=1.0).contains(&axis.share(y)));
-    let (low, high) = off.clone().fold((f64::NAN, f64::NAN), |(low, high), y| {
-        (f64::min(low, y), f64::max(high, y))
-    });
-    let (count, all) = (off.count(), series.points.len());
-    let which = if low == high {
-        Short(low).to_string()
-    } else {
-        format!("{} to {}", Short(low), Short(high))
-    };
-    let are = if count == 1 { "is" } else { "are" };
-    (count > 0).then(|| format!("{count} of {all} values {are} off the scale: {which}"))
-}
-
-fn stroke(scene: &mut Scene, curve: &Curve, ink: RGBColor, width: f64, shape: Shape) {
-    for piece in &curve.pieces {
-        match piece[..] {
-            [point] => shape.draw(scene, point, width + 0.7, ink),
-            _ => scene.line(piece.clone(), ink, width),
-        }
-    }
-}
-
-fn fill(scene: &mut Scene, curve: &Curve, base: f64, ink: RGBColor) {
-    for piece in &curve.pieces {
-        if let (Some(first), Some(last)) = (piece.first(), piece.last()) {
-            let foot = [(last.0, base), (first.0, base)];
-            scene.area(piece.iter().copied().chain(foot).collect(), ink);
-        }
-    }
-}
-
-/// Marks along a curve, at other places than those of the other curves.
-fn marks(
-    scene: &mut Scene,
-    curve: &Curve,
-    frame: &Frame,
-    (place, of): (usize, usize),
-    ink: RGBColor,
-) {
-    const EVERY: f64 = 110.0;
-    let mut last = None;
-    let mut target = frame.left + EVERY * (place as f64 + 1.0) / (of as f64 + 1.0);
-    while target < frame.right {
-        let away = |point: &Point| (point.0 - target).abs();
-        let points = curve.pieces.iter().flatten();
-        let nearest = points.min_by(|a, b| away(a).total_cmp(&away(b))).copied();
-        let inside = nearest
-            .filter(|point| away(point) < EVERY / 2.0 && nearest != last && frame.holds(*point));
-        if let Some(point) = inside {
-            Shape::of(place).draw(scene, point, 3.0, ink);
-            last = nearest;
-        }
-        target += EVERY;
-    }
-}
-
-/// Marks at an edge of a frame, where values lie beyond it.
-fn edge(scene: &mut Scene, mut columns: Vec<f64>, y: f64, shape: Shape) {
-    columns.sort_by(f64::total_cmp);
-    let inwards = if shape == Shape::Up { 5.0 } else { -5.0 };
-    let mut free = f64::NEG_INFINITY;
-    for at in columns {
-        if at >= free {
-            shape.draw(scene, (at + 0.5, y + inwards), 4.0, ALERT);
-            free = at + 9.0;
-        }
-    }
 }

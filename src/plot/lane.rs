@@ -87,10 +87,12 @@ impl Lane {
         let place = |at: f64| frame.left + x.share(at).clamp(0.0, 1.0) * frame.width();
         let mut bars: Vec<(f64, f64)> = Vec::new();
         for span in &self.spans {
-            let (first, last) = (place(span.first), place(span.last));
-            if !first.is_finite() || !last.is_finite() {
+            // Also where one of them is NaN.
+            let is_seen = x.share(span.first) <= 1.0 && x.share(span.last) >= 0.0;
+            if !is_seen {
                 continue;
             }
+            let (first, last) = (place(span.first), place(span.last));
             let left = (first - 1.0).max(frame.left);
             let end = (last + 1.0).max(left + 2.0);
             match bars.last_mut() {

@@ -9,7 +9,7 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// The width in pixels of a text in letters of this size, in the widest of the fonts that readers usually have without
-/// asking for it (DejaVu Sans; Arial and Noto Sans are narrower).
+/// asking for it (`DejaVu` Sans; Arial and Noto Sans are narrower).
 pub(super) fn width(text: &str, size: f64) -> f64 {
     size * text.chars().map(advance).sum::<f64>()
 }
@@ -18,16 +18,33 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
 fn advance(c: char) -> f64 {
     match c {
         ' ' | '\'' | ',' | '.' | 'J' | 'i' | 'j' | 'l' | '·' => 0.33,
-        '!' | '(' | ')' | '-' | '/' | ':' | ';' | 'I' | '[' | '\\' | ']' | 'f' | 'r' | 't' => 0.41,
-        '⁰'..='⁻' | '²' | '³' | '¹' | '|' | '°' => 0.41,
+        '!'
+        | '('
+        | ')'
+        | '-'
+        | '/'
+        | ':'
+        | ';'
+        | 'I'
+        | '['
+        | '\\'
+        | ']'
+        | 'f'
+        | 'r'
+        | 't'
+        | '|'
+        | '°'
+        | '²'
+        | '³'
+        | '¹'
+        | '⁰'..='⁻' => 0.41,
         '"' | '_' | 's' | 'z' | '‖' | '–' => 0.52,
         '*' | '?' | 'F' | 'L' | 'P' | 'T' | 'Y' | '`' | 'a' | 'c' | 'e' | 'k' | 'o' | 'v' | 'x'
         | 'y' => 0.61,
         '#' | '+' | '<' | '=' | '>' | 'M' | '^' | '~' | '×' | '≥' | '≤' => 0.88,
-        '%' | '@' | 'W' | 'm' | '…' | '→' => 1.0,
         '&' | 'D' | 'G' | 'H' | 'N' | 'O' | 'Q' | 'U' | 'w' => 0.82,
-        // Scripts whose letters fill a square.
-        '\u{1100}'.. => 1.0,
+        // Among them scripts whose letters fill a square.
+        '%' | '@' | 'W' | 'm' | '…' | '→' | '\u{2e80}'.. => 1.0,
         _ => 0.7,
     }
 }
@@ -63,11 +80,43 @@ pub(super) fn wrapped(text: &str, size: f64, room: f64) -> Vec<String> {
     lines
 }
 
+/// Names without the parts, between full stops, with which all of them begin or end.
+pub(super) fn apart(names: &[String]) -> Vec<String> {
+    let parts: Vec<Vec<&str>> = names.iter().map(|name| name.split('.').collect()).collect();
+    let (Some(first), 2..) = (parts.first(), parts.len()) else {
+        return names.to_vec();
+    };
+    // A part of each stays.
+    let most = parts.iter().map(|parts| parts.len() - 1).min().unwrap_or(0);
+    let is_at_all = |from_end: bool, place: usize| {
+        let at = |parts: &[&str]| {
+            parts[if from_end {
+                parts.len() - 1 - place
+            } else {
+                place
+            }]
+            .to_owned()
+        };
+        parts.iter().all(|parts| at(parts) == at(first))
+    };
+    let before = (0..most)
+        .take_while(|&place| is_at_all(false, place))
+        .count();
+    let after = (0..most - before)
+        .take_while(|&place| is_at_all(true, place))
+        .count();
+    let (begin, end) = (["", "…"][before.min(1)], ["", "…"][after.min(1)]);
+    let kept = parts
+        .iter()
+        .map(|parts| parts[before..parts.len() - after].join("."));
+    kept.map(|name| format!("{begin}{name}{end}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The sums of the advances of DejaVu Sans, from the tables of the font.
+    /// The sums of the advances of `DejaVu` Sans, from the tables of the font.
     #[test]
     fn no_text_is_wider_than_expected_nor_far_narrower() {
         for (text, exact) in [
@@ -89,6 +138,18 @@ mod tests {
         assert!(cut.starts_with("encoder.la") && cut.ends_with('…'), "{cut}");
         assert!(width(&cut, 10.0) <= 100.0);
         assert_eq!(fitted("a b", 10.0, 0.0), "…");
+    }
+
+    #[test]
+    fn names_lose_what_they_have_in_common() {
+        let apart =
+            |names: &[&str]| apart(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let layer = |i: u32| format!("encoder.layers.{i}.attention.weight");
+        assert_eq!(apart(&[&layer(3), &layer(12)]), ["…3…", "…12…"]);
+        assert_eq!(apart(&["cell.w_in", "cell.w_rec"]), ["…w_in", "…w_rec"]);
+        assert_eq!(apart(&["w", "b.w"]), ["w", "b.w"]);
+        assert_eq!(apart(&["a.b", "a.b"]), ["…b", "…b"]);
+        assert_eq!(apart(&["a.b"]), ["a.b"]);
     }
 
     #[test]

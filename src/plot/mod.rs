@@ -46,8 +46,11 @@
 //! ```
 
 mod axis;
+mod bands;
+mod beside;
 mod chart;
 mod curve;
+mod drawn;
 mod events;
 #[cfg(feature = "ndarray")]
 mod flow;
@@ -67,6 +70,8 @@ mod shape;
 mod sheet;
 mod svg;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 pub use chart::Chart;

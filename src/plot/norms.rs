@@ -8,7 +8,7 @@ use super::sheet::{Block, Sheet};
 use crate::Verdict;
 use crate::record::{Log, Row};
 
-/// As many beginnings of events are marked across the curves.
+/// Of more events than that, the strips alone tell where they begin.
 const BEGINS: usize = 12;
 
 /// The norm of the gradients, step by step: see [`norms`].
@@ -129,8 +129,10 @@ impl<'l> Norms<'l> {
             chart = chart.lane(format!("{name}: {}", those.len()), INK, &those);
         }
         chart.lanes.extend(strips(events));
-        let begins = events.iter().map(|event| event.alarm.since as f64);
-        chart.begins = begins.take(BEGINS).collect();
+        if events.len() <= BEGINS {
+            let begins = events.iter().map(|event| event.alarm.since as f64);
+            chart.begins = begins.collect();
+        }
         chart.height(220.0)
     }
 }

@@ -124,7 +124,8 @@ impl<K: Shown> Picture<K> {
         write(path.as_ref(), &self.to_png()?)
     }
 
-    fn laid(&self) -> Sheet {
+    /// What stands on the sheet.
+    pub(super) fn laid(&self) -> Sheet {
         let Contents(mut sheet) = self.shown.sheet();
         if let Some(title) = &self.title {
             sheet.title.clone_from(title);

@@ -2,6 +2,7 @@
 
 use std::f64::consts::TAU;
 use std::fmt::Display;
+use std::slice;
 
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 use ab_glyph_rasterizer::Rasterizer;
@@ -36,7 +37,7 @@ impl Scene {
         for mark in &self.marks {
             match mark {
                 Mark::Line(points, ink, width) => pixels.cover(&stroked(points, *width), *ink),
-                Mark::Area(points, ink) => pixels.cover(&[points.clone()], *ink),
+                Mark::Area(points, ink) => pixels.cover(slice::from_ref(points), *ink),
                 Mark::Rect(frame, ink) => {
                     let [left, top, right, bottom] =
                         [frame.left, frame.top, frame.right, frame.bottom];
@@ -193,7 +194,7 @@ fn raised(c: char, font: &FontRef<'_>) -> (char, f32) {
     }
 }
 
-/// ab_glyph scales by the height of a line, and letters are as large as their em.
+/// `ab_glyph` scales by the height of a line, and letters are as large as their em.
 fn scale(font: &FontRef<'_>, size: f32) -> PxScale {
     let em = font.units_per_em().unwrap_or(1000.0);
     PxScale::from(size * font.height_unscaled() / em)

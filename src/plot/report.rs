@@ -1,7 +1,7 @@
 //! A run on one page.
 
 use super::chart::Chart;
-use super::events::{Event, events};
+use super::events::{events, sentences};
 #[cfg(feature = "ndarray")]
 use super::flow::Flow;
 use super::heat::Heat;
@@ -15,8 +15,6 @@ use crate::record::{Log, Row};
 #[cfg(feature = "ndarray")]
 use crate::recurrent::Profile;
 
-/// As many events are told in words.
-const TOLD: usize = 12;
 /// From here on a loss is told on an axis of logarithms: the largest, as a multiple of the least.
 const WIDE: f64 = 20.0;
 
@@ -102,51 +100,53 @@ impl Report<'_> {
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
             return "Nothing was recorded.".into();
         };
-        let mut told = format!("Steps {} to {}", first.step, last.step);
-        if (rows.len() as u64) < (last.step + 1).saturating_sub(first.step) {
-            told += &format!(", of which {} were kept", rows.len());
-        }
+        let steps = (last.step + 1).saturating_sub(first.step);
+        let kept = if (rows.len() as u64) < steps {
+            format!(", of which {} were kept", rows.len())
+        } else {
+            String::new()
+        };
         let verdicts = [
             Verdict::Apply,
             Verdict::Skip,
             Verdict::Rollback,
             Verdict::Stop,
         ];
-        let counts = verdicts.map(|verdict| {
-            (
-                verdict,
-                rows.iter().filter(|row| row.verdict == verdict).count(),
-            )
+        let verdicts = verdicts.into_iter().filter_map(|verdict| {
+            let count = rows.iter().filter(|row| row.verdict == verdict).count();
+            (count > 0).then(|| format!("{verdict} {count}"))
         });
-        let counts = counts.iter().filter(|(_, count)| *count > 0);
-        let counts: Vec<String> = counts
-            .map(|(verdict, count)| format!("{verdict} {count}"))
-            .collect();
-        told += &format!("; verdicts: {}.", counts.join(", "));
+        let verdicts: Vec<String> = verdicts.collect();
+        let mut told = vec![format!(
+            "Steps {} to {}{kept}; verdicts: {}.",
+            first.step,
+            last.step,
+            verdicts.join(", ")
+        )];
 
-        let losses = || rows.iter().filter_map(|row| Some((row.loss?, row.step)));
-        if let (Some((first, _)), Some((last, _))) = (losses().next(), losses().last()) {
-            told += &format!(" Loss {} at first, {} at last", Short(first), Short(last));
-            let least = losses()
-                .filter(|loss| !loss.0.is_nan())
-                .min_by(|a, b| a.0.total_cmp(&b.0));
-            if let Some((least, step)) = least {
-                told += &format!(", lowest {} at step {step}", Short(least));
-            }
-            told += ".";
-        }
-        if rows.iter().all(|row| row.grad_norm.is_nan()) {
-            told += " No norm of the gradients is a number.";
+        let losses = rows.iter().filter_map(|row| Some((row.loss?, row.step)));
+        let losses: Vec<(f64, u64)> = losses.collect();
+        if let (Some((first, _)), Some((last, _))) = (losses.first(), losses.last()) {
+            let numbers = losses.iter().filter(|loss| !loss.0.is_nan());
+            let least = numbers.min_by(|a, b| a.0.total_cmp(&b.0));
+            let least =
+                least.map(|(loss, step)| format!(", lowest {} at step {step}", Short(*loss)));
+            told.push(format!(
+                "Loss {} at first, {} at last{}.",
+                Short(*first),
+                Short(*last),
+                least.unwrap_or_default()
+            ));
         }
         let norms = rows.iter().filter(|row| row.grad_norm.is_finite());
         if let Some(row) = norms.max_by(|a, b| a.grad_norm.total_cmp(&b.grad_norm)) {
-            told += &format!(
-                " Largest finite norm {} at step {}.",
-                Short(row.grad_norm),
-                row.step
-            );
+            let (norm, step) = (Short(row.grad_norm), row.step);
+            told.push(format!("Largest finite norm {norm} at step {step}."));
         }
-        told
+        if rows.iter().all(|row| row.grad_norm.is_nan()) {
+            told.push("No norm of the gradients is a number.".into());
+        }
+        told.join(" ")
     }
 
     fn loss(&self, begins: &[f64]) -> Option<Chart> {
@@ -177,21 +177,6 @@ impl Report<'_> {
         chart.begins = begins.to_vec();
         (!losses.is_empty()).then(|| chart.height(150.0))
     }
-
-    fn told(&self, events: &[Event<'_>]) -> Vec<String> {
-        if events.is_empty() {
-            return vec!["None.".into()];
-        }
-        let mut lines: Vec<String> = events.iter().take(TOLD).map(Event::sentence).collect();
-        if events.len() > TOLD {
-            lines.push(format!(
-                "and {} more, the last of them:",
-                events.len() - TOLD
-            ));
-            lines.extend(events.last().map(Event::sentence));
-        }
-        lines
-    }
 }
 
 impl Shown for Report<'_> {
@@ -212,7 +197,7 @@ impl Shown for Report<'_> {
             blocks.push(Block::Charts(2, weights.charts()));
         }
         blocks.extend(self.maps.iter().cloned().map(Block::Heat));
-        blocks.push(Block::Words("Events".into(), self.told(&events)));
+        blocks.push(Block::Words("Events".into(), sentences(&events)));
         Contents(Sheet {
             title: "A training run".into(),
             blocks,

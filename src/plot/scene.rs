@@ -108,8 +108,12 @@ impl Scene {
     }
 
     pub(super) fn text(&mut self, text: &str, at: Point, side: Side, size: f64, ink: RGBColor) {
+        let text = letters::printable(text);
+        if text.trim().is_empty() {
+            return;
+        }
         self.marks.push(Mark::Text(Label {
-            text: letters::printable(text),
+            text,
             at,
             side,
             size,

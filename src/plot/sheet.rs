@@ -1,7 +1,8 @@
 //! Charts, heat maps and words below each other.
 
+use super::beside::{LINE, WORDS};
 use super::chart::Chart;
-use super::framed::{Framed, HEADING, LINE, Margins, WORDS};
+use super::framed::{Framed, HEADING, Margins};
 use super::heat::Heat;
 use super::ink::{INK, QUIET};
 use super::letters;

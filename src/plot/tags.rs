@@ -34,8 +34,21 @@ pub(super) fn room<'a>(names: impl Iterator<Item = &'a str>) -> f64 {
 }
 
 /// Writes names to the right of a frame, each as near to its height as the others let it.
-pub(super) fn draw(scene: &mut Scene, frame: &Frame, right: f64, tags: Vec<Tag>) {
-    let mut tags = tags;
+///
+/// Of more than there is room for, the first have theirs.
+pub(super) fn draw(scene: &mut Scene, frame: &Frame, right: f64, mut tags: Vec<Tag>) {
+    let most = (frame.height() / LINE) as usize;
+    if tags.len() > most {
+        let others = tags.len() + 1 - most;
+        tags.truncate(most - 1);
+        tags.push(Tag {
+            text: format!("and {others} others"),
+            height: frame.bottom,
+            ink: QUIET,
+            shape: None,
+            is_joined: false,
+        });
+    }
     tags.sort_by(|a, b| a.height.total_cmp(&b.height));
     let heights: Vec<f64> = tags.iter().map(|tag| tag.height).collect();
     let places = spread(&heights, frame.top, frame.bottom);

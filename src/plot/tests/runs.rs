@@ -1,7 +1,7 @@
 //! Logs of runs that never were.
 
-use steadygrad::Verdict;
-use steadygrad::record::{AlarmRow, Log, Phase, Row, TensorRow};
+use crate::Verdict;
+use crate::record::{AlarmRow, Log, Phase, Row, TensorRow};
 
 /// Noise between 0 and 1 that is the same for ever.
 pub(crate) fn noise(seed: u64) -> impl FnMut() -> f64 {
