@@ -190,6 +190,17 @@ pub enum Error {
         /// Why.
         what: String,
     },
+    /// A picture could not be written.
+    #[error("picture {what}: expected {expected}, found {found}")]
+    #[non_exhaustive]
+    Picture {
+        /// Which.
+        what: String,
+        /// What it takes.
+        expected: &'static str,
+        /// What there was.
+        found: String,
+    },
     /// A tensor of somebody else's could not be read or written.
     #[error("tensor storage: {0}")]
     Storage(String),

@@ -106,6 +106,10 @@
 //!   so that an optimiser can fold the factor into its own loop.
 //! - [`keep::Keep`] holds the last good parameters, and [`Recovery`] goes back to them when a run is being lost.
 //! - [`record::Recorder`] keeps what reports say of a run, in memory that does not grow with it.
+#![cfg_attr(
+    feature = "plot",
+    doc = "- [`plot`] makes pictures of it: the norms, the weights, a report on one page."
+)]
 //! - [`penalty`] adds L1, L2 and elastic net with their gradients.
 #![cfg_attr(
     feature = "ndarray",
@@ -136,6 +140,8 @@
 //! | `csv`, `json` | what was [recorded](record) of a run, written as it comes and read back bit for bit |
 //! | `tensorboard` | the same as TensorBoard's event files |
 //! | `tracing`, `metrics` | steps as events of tracing, as gauges and counters of metrics |
+//! | `plot` | pictures of a run as SVG: norms, flow, weights, a report on one page |
+//! | `png` | the same pictures as PNG, with a font of their own |
 //! | `safetensors` | weights of cells read from and written to PyTorch's files |
 //! | `rayon` | large tensors by several threads, many small ones measured side by side, with the same bits for any number of them |
 //!
@@ -180,6 +186,8 @@ mod number;
 mod outcome;
 mod pen;
 pub mod penalty;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod prelude;
 mod reading;
 pub mod record;

@@ -244,6 +244,19 @@ impl Profile {
         (sent != 0.0).then(|| arrived / sent)
     }
 
+    /// The part of a state that is measured, if it is not all of it.
+    #[cfg(feature = "plot")]
+    pub(crate) fn part(&self) -> Option<&str> {
+        self.part.as_deref()
+    }
+
+    /// How many layers were seen, those below the topmost among them.
+    #[cfg(feature = "plot")]
+    pub(crate) fn layers(&self) -> usize {
+        let seen = self.lanes.iter().filter(|lane| !lane.norms.is_empty());
+        seen.map(|lane| lane.layer + 1).max().unwrap_or(0)
+    }
+
     /// Forgets what was recorded, and keeps the memory.
     ///
     /// # Examples

@@ -89,6 +89,17 @@ fn types_cross_threads_and_can_be_shown() {
     value::<record::Phase>();
     value::<penalty::L2>();
     value::<penalty::ElasticNet>();
+    #[cfg(feature = "plot")]
+    {
+        use steadygrad::plot;
+        value::<plot::Chart>();
+        value::<plot::Picture<plot::Page>>();
+        value::<plot::Picture<plot::Norms<'_>>>();
+        value::<plot::Picture<plot::Weights<'_>>>();
+        value::<plot::Picture<plot::Report<'_>>>();
+        #[cfg(feature = "ndarray")]
+        value::<plot::Picture<plot::Flow>>();
+    }
     // These borrow a set of the user's, which may not leave its thread.
     shown::<Step<'_, &mut Vec<f32>>>();
     shown::<steadygrad::TensorRef<'_>>();
