@@ -141,7 +141,7 @@ impl Spike {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `n` is 0 or above 10 thousand.
+    /// [`Error::Setting`](crate::Error::Setting) if `n` is 0 or above 10 thousand.
     pub fn window(self, n: usize) -> Result<Self> {
         Ok(Self {
             level: self.level.window("window of a spike", n)?,
@@ -164,7 +164,7 @@ impl Spike {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `k` is negative or NaN. Infinitely many are never exceeded.
+    /// [`Error::Setting`](crate::Error::Setting) if `k` is negative or NaN. Infinitely many are never exceeded.
     pub fn deviations(self, k: f64) -> Result<Self> {
         Ok(Self {
             deviations: Bound::from(k).of_size("deviations of a spike")?,
@@ -187,7 +187,7 @@ impl Spike {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `part` is negative or NaN. With 0 whatever is above a constant fires.
+    /// [`Error::Setting`](crate::Error::Setting) if `part` is negative or NaN. With 0 whatever is above a constant fires.
     pub fn floor(self, part: f64) -> Result<Self> {
         Ok(Self {
             floor: Bound::from(part).of_size("floor of a spike's deviation")?,
@@ -211,7 +211,7 @@ impl Spike {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `m` is 0 or above `n`, or `n` is above 10 thousand.
+    /// [`Error::Setting`](crate::Error::Setting) if `m` is 0 or above `n`, or `n` is above 10 thousand.
     pub fn shift(self, m: usize, n: usize) -> Result<Self> {
         Ok(Self {
             level: self.level.shift("steps of a shift", [m, n])?,

@@ -209,6 +209,14 @@ impl Vanishing {
     /// Watched tensor by tensor, also fires below this part of the norm of all gradients together: where layers near the
     /// inputs get next to nothing. 0, the default, is off.
     ///
+    /// ```
+    /// use steadygrad::{detect::Vanishing, Guard};
+    /// let mut guard = Guard::new().detect(Vanishing::per_tensor().below_total(0.01)?.steps(1)?);
+    /// assert!(guard.step(&mut [("w", [0.02]), ("head", [1.0])])?.alarms().is_empty());
+    /// assert_eq!(guard.step(&mut [("w", [0.02]), ("head", [3.0])])?.alarms()[0].tensor(), Some("w"));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`] if it is not in 0 to 1.

@@ -45,7 +45,7 @@ pub(crate) struct Setup {
     pub(crate) radius: f64,
     /// Whether the losses of a batch are summed, not averaged.
     pub(crate) is_summed: bool,
-    rate: f64,
+    pub(crate) rate: f64,
     pub(crate) ramp: Option<Ramp>,
     pub(crate) steps: u64,
 }
