@@ -108,8 +108,8 @@ fn tracing_is_told_of_steps_events_and_verdicts() {
         "ERROR message=the value of the loss is 10.00, above 9.000 (lost) step=3 detector=\"lost\" \
          value=10.0 bound=9.0"
             .into(),
-        "ERROR message=step 3: norm 8.000, loss 10.00; stop; the norm of the gradients is 8.000, above 2.000 \
-         (norm threshold); the value of the loss is 10.00, above 9.000 (lost) step=3 verdict=stop"
+        "ERROR message=step 3: norm 8.000, loss 10.00; stop; the value of the loss is 10.00, above 9.000 (lost) \
+         step=3 verdict=stop"
             .into(),
         format!("DEBUG step=4 {}", norm("NaN", "3.0", "NaN", "1.0")),
         "INFO message=ended: the norm of the gradients is 8.000, above 2.000 (norm threshold) step=4 \
