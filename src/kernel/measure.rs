@@ -14,7 +14,9 @@
 //! it rounds just like a product and a sum.
 
 use super::lanes::{BLOCK, LANES, LEAF, ROWS, Twofold, part, two_sum};
-use super::unit::{Plain, Unit};
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+use super::unit;
+use super::unit::{Plain, Run, Unit};
 use crate::needs::Look;
 use crate::number::{Number, Part};
 
@@ -305,80 +307,56 @@ impl<P: Part> How<P> {
 
 /// Adds `xs`; only the last slice of a stream may end inside a block.
 pub(super) fn add<T: Number>(lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
+    let what = Add { lanes, xs, how };
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    if let Some(unit) = super::unit::v3() {
-        return unit.vectorize(Add {
-            unit,
-            lanes,
-            xs,
-            how,
-        });
+    if let Some(unit) = unit::v3() {
+        return unit::on_v3(unit, what);
     }
-    add_plain(lanes, xs, how);
+    what.run(Plain);
 }
 
 /// What one slice comes to.
 pub(super) fn sums<T: Number>(xs: &[T], how: &How<T::Part>) -> Sums {
+    let what = Sum { xs, how };
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    if let Some(unit) = super::unit::v3() {
-        return unit.vectorize(Sum { unit, xs, how });
+    if let Some(unit) = unit::v3() {
+        return unit::on_v3(unit, what);
     }
-    let mut lanes = Lanes::ZERO;
-    add_plain(&mut lanes, xs, how);
-    lanes.finish()
+    what.run(Plain)
 }
 
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-mod on_v3 {
-    use super::{How, Lanes, Number, Sums, add_on};
-    use pulp::{NullaryFnOnce, x86::V3};
+struct Add<'a, T: Number> {
+    lanes: &'a mut Lanes<T>,
+    xs: &'a [T],
+    how: &'a How<T::Part>,
+}
 
-    pub(super) struct Add<'a, T: Number> {
-        pub(super) unit: V3,
-        pub(super) lanes: &'a mut Lanes<T>,
-        pub(super) xs: &'a [T],
-        pub(super) how: &'a How<T::Part>,
-    }
+impl<T: Number, U: Unit> Run<U> for Add<'_, T> {
+    type Output = ();
 
-    impl<T: Number> NullaryFnOnce for Add<'_, T> {
-        type Output = ();
-
-        #[inline(always)]
-        fn call(self) {
-            // Registers, not memory, are what the sums run in.
-            let mut lanes = *self.lanes;
-            add_on(self.unit, &mut lanes, self.xs, self.how);
-            *self.lanes = lanes;
-        }
-    }
-
-    pub(super) struct Sum<'a, T: Number> {
-        pub(super) unit: V3,
-        pub(super) xs: &'a [T],
-        pub(super) how: &'a How<T::Part>,
-    }
-
-    impl<T: Number> NullaryFnOnce for Sum<'_, T> {
-        type Output = Sums;
-
-        #[inline(always)]
-        fn call(self) -> Sums {
-            let mut lanes = Lanes::ZERO;
-            add_on(self.unit, &mut lanes, self.xs, self.how);
-            lanes.finish_on(self.unit, self.how.l1)
-        }
+    #[inline(always)]
+    fn run(self, unit: U) {
+        // Registers, not memory, are what the sums run in.
+        let mut lanes = *self.lanes;
+        add_on(unit, &mut lanes, self.xs, self.how);
+        *self.lanes = lanes;
     }
 }
 
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-use on_v3::{Add, Sum};
+struct Sum<'a, T: Number> {
+    xs: &'a [T],
+    how: &'a How<T::Part>,
+}
 
-#[cfg_attr(
-    feature = "std",
-    multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
-)]
-fn add_plain<T: Number>(lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
-    add_on(Plain, lanes, xs, how);
+impl<T: Number, U: Unit> Run<U> for Sum<'_, T> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn run(self, unit: U) -> Sums {
+        let mut lanes = Lanes::ZERO;
+        add_on(unit, &mut lanes, self.xs, self.how);
+        lanes.finish_on(unit, self.how.l1)
+    }
 }
 
 #[inline(always)]
@@ -459,14 +437,6 @@ mod tests {
                 assert_eq!(
                     bits(best),
                     bits(plain),
-                    "{} {len}",
-                    core::any::type_name::<T>()
-                );
-                let mut other = Lanes::ZERO;
-                add_plain(&mut other, xs, &how);
-                assert_eq!(
-                    bits(best),
-                    bits(other),
                     "{} {len}",
                     core::any::type_name::<T>()
                 );
