@@ -65,7 +65,7 @@ mod x86 {
     use pulp::x86::{V3, V4};
     use pulp::{Simd, bytemuck, cast, f32x16};
 
-    use super::{Bounds, Plain, Run, Scale, Stay, Then};
+    use super::{Run, Scale, Stay, Then, one_by_one};
 
     /// Halves that are converted together.
     const BLOCK: usize = 256;
@@ -75,25 +75,34 @@ mod x86 {
 
         #[inline(always)]
         fn run(self, unit: V4) {
-            let then = Same::new(unit, self.factor, self.bounds);
-            let (rows, rest) = self.xs.reinterpret_cast_mut().as_chunks_mut::<16>();
-            for row in rows {
-                sixteen(unit, row, &then);
-            }
-            if !rest.is_empty() {
-                let mut row = [0; 16];
-                row[..rest.len()].copy_from_slice(rest);
-                sixteen(unit, &mut row, &then);
-                rest.copy_from_slice(&row[..rest.len()]);
+            match self.bounds {
+                None => in_sixteens(unit, self.xs, self.factor, Stay),
+                Some(bounds) => in_sixteens(unit, self.xs, self.factor, bounds),
             }
         }
     }
 
     #[inline(always)]
-    fn sixteen(unit: V4, row: &mut [u16; 16], then: &Same<V4>) {
+    fn in_sixteens(unit: V4, xs: &mut [f16], factor: f32, and: impl Then) {
+        let factor = unit.splat_f32x16(factor);
+        let (rows, rest) = xs.reinterpret_cast_mut().as_chunks_mut::<16>();
+        for row in rows {
+            sixteen(unit, row, factor, and);
+        }
+        if !rest.is_empty() {
+            let mut row = [0; 16];
+            row[..rest.len()].copy_from_slice(rest);
+            sixteen(unit, &mut row, factor, and);
+            rest.copy_from_slice(&row[..rest.len()]);
+        }
+    }
+
+    #[inline(always)]
+    fn sixteen(unit: V4, row: &mut [u16; 16], factor: f32x16, and: impl Then) {
         let x: __m256i = cast(*row);
         let x: f32x16 = cast(unit.avx512f._mm512_cvtph_ps(x));
-        *row = cast(unit.avx512f._mm512_cvtps_ph::<0>(cast(then.to(unit, x))));
+        let y = and.then_all(unit, unit.mul_f32x16(x, factor));
+        *row = cast(unit.avx512f._mm512_cvtps_ph::<0>(cast(y)));
     }
 
     impl Run<V3> for Scale<'_, f16> {
@@ -128,7 +137,10 @@ mod x86 {
 
         #[inline(always)]
         fn run(self, unit: V4) {
-            in_pairs(unit, self);
+            match self.bounds {
+                None => in_pairs(unit, self.xs, self.factor, Stay),
+                Some(bounds) => in_pairs(unit, self.xs, self.factor, bounds),
+            }
         }
     }
 
@@ -137,39 +149,40 @@ mod x86 {
 
         #[inline(always)]
         fn run(self, unit: V3) {
-            in_pairs(unit, self);
+            match self.bounds {
+                None => in_pairs(unit, self.xs, self.factor, Stay),
+                Some(bounds) => in_pairs(unit, self.xs, self.factor, bounds),
+            }
         }
     }
 
     /// Two halves that lie in one word each become an `f32` where they lie, so none is moved from lane to lane.
     #[inline(always)]
-    fn in_pairs<S: Simd>(simd: S, what: Scale<'_, bf16>) {
-        let Scale { xs, factor, bounds } = what;
-        let then = Same::new(simd, factor, bounds);
+    fn in_pairs<S: Simd>(simd: S, xs: &mut [bf16], factor: f32, and: impl Then) {
+        let all = simd.splat_f32s(factor);
         let halves: &mut [u16] = xs.reinterpret_cast_mut();
         let (first, pairs, last) = bytemuck::pod_align_to_mut::<u16, u32>(halves);
         let (rows, rest) = S::as_mut_simd_u32s(pairs);
         for row in rows {
-            *row = pair(simd, *row, &then);
+            *row = pair(simd, *row, all, and);
         }
         if !rest.is_empty() {
-            let row = pair(simd, simd.partial_load_u32s(rest), &then);
+            let row = pair(simd, simd.partial_load_u32s(rest), all, and);
             simd.partial_store_u32s(rest, row);
         }
         for halves in [first, last] {
             let xs: &mut [bf16] = halves.reinterpret_cast_mut();
-            Scale { xs, factor, bounds }.run(Plain);
+            one_by_one(xs, factor, and);
         }
     }
 
     #[inline(always)]
-    fn pair<S: Simd>(simd: S, pair: S::u32s, then: &Same<S>) -> S::u32s {
-        let sixteen = simd.splat_u32s(16);
-        let upper = simd.splat_u32s(0xffff_0000);
-        let even = simd.wrapping_dyn_shl_u32s(pair, sixteen);
-        let odd = simd.and_u32s(pair, upper);
-        let even = rounded(simd, then.to(simd, simd.transmute_f32s_u32s(even)));
-        let odd = rounded(simd, then.to(simd, simd.transmute_f32s_u32s(odd)));
+    fn pair<S: Simd>(simd: S, pair: S::u32s, factor: S::f32s, and: impl Then) -> S::u32s {
+        let (sixteen, upper) = (simd.splat_u32s(16), simd.splat_u32s(0xffff_0000));
+        let even = simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(pair, sixteen));
+        let odd = simd.transmute_f32s_u32s(simd.and_u32s(pair, upper));
+        let even = rounded(simd, and.then_all(simd, simd.mul_f32s(even, factor)));
+        let odd = rounded(simd, and.then_all(simd, simd.mul_f32s(odd, factor)));
         let even = simd.wrapping_dyn_shr_u32s(even, sixteen);
         simd.or_u32s(even, simd.and_u32s(odd, upper))
     }
@@ -181,36 +194,6 @@ mod x86 {
         let place = simd.wrapping_dyn_shr_u32s(y, simd.splat_u32s(16));
         let odd = simd.and_u32s(place, simd.splat_u32s(1));
         simd.add_u32s(simd.add_u32s(y, simd.splat_u32s(0x7fff)), odd)
-    }
-
-    /// The same for every lane.
-    struct Same<S: Simd> {
-        factor: S::f32s,
-        bounds: Option<[S::f32s; 2]>,
-    }
-
-    impl<S: Simd> Same<S> {
-        #[inline(always)]
-        fn new(simd: S, factor: f32, bounds: Option<Bounds>) -> Self {
-            let bounds = match bounds {
-                Some(Bounds { min, max }) => Some([simd.splat_f32s(min), simd.splat_f32s(max)]),
-                None => None,
-            };
-            Self {
-                factor: simd.splat_f32s(factor),
-                bounds,
-            }
-        }
-
-        #[inline(always)]
-        fn to(&self, simd: S, x: S::f32s) -> S::f32s {
-            let y = simd.mul_f32s(x, self.factor);
-            match self.bounds {
-                // Of a NaN and a number the second comes out.
-                Some([min, max]) => simd.min_f32s(max, simd.max_f32s(min, y)),
-                None => y,
-            }
-        }
     }
 }
 

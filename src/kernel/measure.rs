@@ -17,6 +17,7 @@ use super::lanes::{BLOCK, LANES, LEAF, ROWS, Twofold, part, two_sum};
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 use super::unit;
 use super::unit::{Plain, Run, Unit};
+use crate::math;
 use crate::needs::Look;
 use crate::number::{Number, Part};
 
@@ -65,6 +66,8 @@ pub(super) struct Sums {
     /// Zero where it was not asked for.
     pub(super) l1: Pair,
     pub(super) sq: Pair,
+    /// The sums are those of the elements times 2^-shift.
+    pub(super) shift: i64,
 }
 
 impl Sums {
@@ -72,6 +75,7 @@ impl Sums {
         max: 0.0,
         l1: Pair::ZERO,
         sq: Pair::ZERO,
+        shift: 0,
     };
 
     /// Whether every element was. A NaN among them makes the squares NaN, which no overflow does.
@@ -81,7 +85,16 @@ impl Sums {
     }
 
     /// Adds what comes next.
-    pub(super) fn add(&mut self, next: Self) {
+    pub(super) fn add(&mut self, mut next: Self) {
+        if self.shift != next.shift {
+            let shift = match (self.max == 0.0, next.max == 0.0) {
+                (true, _) => next.shift,
+                (_, true) => self.shift,
+                _ => self.shift.max(next.shift),
+            };
+            self.bring_to(shift);
+            next.bring_to(shift);
+        }
         self.max = if next.max > self.max {
             next.max
         } else {
@@ -89,6 +102,16 @@ impl Sums {
         };
         self.l1.add(next.l1);
         self.sq.add(next.sq);
+    }
+
+    /// Counts in powers that are no lower. What is lost of it lies a thousand bits below what is added to it.
+    #[cold]
+    fn bring_to(&mut self, shift: i64) {
+        let power = |e: i64| if e < -1022 { 0.0 } else { math::pow2(e.min(0)) };
+        let by = self.shift - shift;
+        self.l1 = self.l1.times(power(by));
+        self.sq = self.sq.times(power(2 * by));
+        self.shift = shift;
     }
 }
 
@@ -129,6 +152,11 @@ impl<T: Number> Lanes<T> {
         self.finish_on(Plain, true)
     }
 
+    /// The largest magnitude; infinity if something is infinite.
+    pub(super) fn max(&self) -> f64 {
+        self.max_on(Plain)
+    }
+
     #[inline(always)]
     fn max_on<U: Unit>(&self, unit: U) -> f64 {
         let max = unit.largest(&self.max);
@@ -149,6 +177,7 @@ impl<T: Number> Lanes<T> {
                 Pair::ZERO
             },
             sq: self.sq.total(unit).times(T::PART_UNIT * T::PART_UNIT),
+            shift: 0,
         }
     }
 
@@ -290,8 +319,10 @@ impl<L: Copy> Leaf<L> {
 pub(super) struct How<P> {
     /// Σ|x| too.
     pub(super) l1: bool,
-    /// Each finite element times this, and zero in place of the others.
+    /// Each element times this.
     pub(super) times: Option<P>,
+    /// Zero in place of each element that is not finite, if there is a factor.
+    pub(super) only_finite: bool,
 }
 
 impl<P: Part> How<P> {
@@ -301,6 +332,7 @@ impl<P: Part> How<P> {
         Self {
             l1: look.l1,
             times: None,
+            only_finite: false,
         }
     }
 }
@@ -373,7 +405,11 @@ fn add_on<T: Number, U: Unit>(unit: U, lanes: &mut Lanes<T>, xs: &[T], how: &How
                 }
                 if let Some(factor) = times {
                     for part in parts.iter_mut() {
-                        *part = part.times_up_to(T::LARGEST_PART, factor);
+                        *part = if how.only_finite {
+                            part.times_up_to(T::LARGEST_PART, factor)
+                        } else {
+                            part.times(factor)
+                        };
                     }
                 }
                 if how.l1 {

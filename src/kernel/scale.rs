@@ -26,13 +26,11 @@
 //! Bits do not depend on the processor: where it has no fused multiply-add, the sum is rounded to `f64` first, which shows
 //! only if that lands midway between two `f32`; then the rest says which of the two is nearer.
 
+use super::lanes::along_lines;
 use super::unit::{Plain, Run, widest};
 
 /// Elements that are looked at before they are written.
 const BLOCK: usize = 256;
-
-/// Slices from here on are cut so that their vectors lie in one line of the cache each.
-const LONG: usize = 1024;
 
 /// How a factor is applied.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +93,9 @@ impl Parts {
 /// What becomes of a product.
 pub(super) trait Then: Copy {
     fn then(self, y: f32) -> f32;
+
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    fn then_all<S: pulp::Simd>(self, simd: S, ys: S::f32s) -> S::f32s;
 }
 
 /// It stays.
@@ -105,6 +106,12 @@ impl Then for Stay {
     #[inline(always)]
     fn then(self, y: f32) -> f32 {
         y
+    }
+
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    #[inline(always)]
+    fn then_all<S: pulp::Simd>(self, _simd: S, ys: S::f32s) -> S::f32s {
+        ys
     }
 }
 
@@ -121,6 +128,14 @@ impl Then for Bounds {
     fn then(self, y: f32) -> f32 {
         let y = if y < self.min { self.min } else { y };
         if y > self.max { self.max } else { y }
+    }
+
+    /// Of a NaN and a number the second comes out.
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    #[inline(always)]
+    fn then_all<S: pulp::Simd>(self, simd: S, ys: S::f32s) -> S::f32s {
+        let ys = simd.max_f32s(simd.splat_f32s(self.min), ys);
+        simd.min_f32s(simd.splat_f32s(self.max), ys)
     }
 }
 
@@ -216,26 +231,6 @@ struct Scale<'a> {
     bounds: Option<Bounds>,
 }
 
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-impl Run<pulp::x86::V4> for Scale<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self, _unit: pulp::x86::V4) {
-        self.on(Hard);
-    }
-}
-
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-impl Run<pulp::x86::V3> for Scale<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self, _unit: pulp::x86::V3) {
-        self.on(Hard);
-    }
-}
-
 impl Run<Plain> for Scale<'_> {
     type Output = ();
 
@@ -249,16 +244,10 @@ impl Run<Plain> for Scale<'_> {
 }
 
 impl Scale<'_> {
+    /// In loops that the compiler makes vectors of.
     #[inline(always)]
     fn on<F: Fused>(self, fused: F) {
-        let len = self.xs.len();
-        let head = if len < LONG {
-            0
-        } else {
-            self.xs.as_ptr().align_offset(64).min(len)
-        };
-        let (head, xs) = self.xs.split_at_mut(head);
-        for xs in [head, xs] {
+        for xs in along_lines(self.xs) {
             match (self.way, self.bounds) {
                 (Way::Once(factor), None) => once(xs, factor, Stay),
                 (Way::Once(factor), Some(bounds)) => once(xs, factor, bounds),
@@ -307,6 +296,77 @@ fn of_block<F: Fused>(fused: F, xs: &mut [f32], parts: &Parts, and: impl Then) {
         for x in xs {
             let (near, far) = (fused.surely(*x, parts), parts.the_long_way(*x));
             *x = and.then(if parts.is_small(*x) { far } else { near });
+        }
+    }
+}
+
+/// With vectors, of which the rest of a small slice is one more.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod x86 {
+    use super::{Hard, Parts, Run, Scale, Stay, Then, Way, along_lines, of_block};
+    use crate::kernel::unit::Singles;
+    use pulp::bytemuck::cast_slice_mut;
+    use pulp::x86::{V3, V4};
+
+    impl Run<V4> for Scale<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run(self, unit: V4) {
+            on(unit, self);
+        }
+    }
+
+    impl Run<V3> for Scale<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run(self, unit: V3) {
+            on(unit, self);
+        }
+    }
+
+    #[inline(always)]
+    fn on<S: Singles>(simd: S, what: Scale<'_>) {
+        match (what.way, what.bounds) {
+            (Way::Once(_), _) => what.on(Hard),
+            (Way::Parts(parts), None) => by_parts(simd, what.xs, &parts, Stay),
+            (Way::Parts(parts), Some(bounds)) => by_parts(simd, what.xs, &parts, bounds),
+        }
+    }
+
+    #[inline(always)]
+    fn by_parts<S: Singles>(simd: S, xs: &mut [f32], parts: &Parts, and: impl Then) {
+        for xs in along_lines(xs) {
+            let (rows, rest) = S::as_mut_simd_f32s(xs);
+            let (groups, rows) = rows.as_chunks_mut::<4>();
+            for group in groups {
+                of_rows(simd, group, parts, and);
+            }
+            of_rows(simd, rows, parts, and);
+            if !rest.is_empty() {
+                let mut row = [simd.padded(rest, 1.0)];
+                of_rows(simd, &mut row, parts, and);
+                simd.partial_store_f32s(rest, row[0]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn of_rows<S: Singles>(simd: S, rows: &mut [S::f32s], parts: &Parts, and: impl Then) {
+        let (hi, lo) = (simd.splat_f32s(parts.hi), simd.splat_f32s(parts.lo));
+        let (large, none) = (simd.splat_u32s(parts.large), simd.splat_u32s(0));
+        let mut small = simd.equal_u32s(none, large);
+        for x in &*rows {
+            let exponent = simd.and_u32s(simd.transmute_u32s_f32s(*x), large);
+            small = simd.or_m32s(small, simd.equal_u32s(exponent, none));
+        }
+        if simd.any(small) {
+            return of_block(Hard, cast_slice_mut(rows), parts, and);
+        }
+        for x in rows {
+            let product = simd.mul_add_f32s(*x, hi, simd.mul_f32s(*x, lo));
+            *x = and.then_all(simd, product);
         }
     }
 }

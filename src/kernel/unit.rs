@@ -123,14 +123,15 @@ pub(super) fn widest<R: Run<Plain>>(what: R) -> R::Output {
 }
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-pub(super) use x86::{on_v3, on_v4, v3, v4, widest};
+pub(super) use x86::{Singles, on_v3, on_v4, v3, v4, widest};
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86 {
     use super::{Eight, LANES, LEAF, Part, Plain, Run, Twofold, Unit};
     use crate::kernel::lanes::part;
+    use core::arch::x86_64::__m256i;
     use pulp::x86::{V3, V4};
-    use pulp::{NullaryFnOnce, cast, f64x4, u32x4, u32x8};
+    use pulp::{NullaryFnOnce, Simd, b16, cast, f64x4, m32x8, u32x4, u32x8};
     use std::sync::OnceLock;
 
     /// AVX2 and FMA, if the processor has them.
@@ -182,6 +183,34 @@ mod x86 {
             on_v3(unit, what)
         } else {
             what.run(Plain)
+        }
+    }
+
+    /// Registers of `f32`.
+    pub(in crate::kernel) trait Singles: Simd {
+        /// Whether the mask holds anywhere.
+        fn any(self, mask: Self::m32s) -> bool;
+
+        /// The elements of a slice that fills no register, and `pad` behind them.
+        #[inline(always)]
+        fn padded(self, xs: &[f32], pad: f32) -> Self::f32s {
+            let inside = self.mask_between_m32s(0, xs.len() as u32).mask();
+            self.select_f32s(inside, self.partial_load_f32s(xs), self.splat_f32s(pad))
+        }
+    }
+
+    impl Singles for V3 {
+        #[inline(always)]
+        fn any(self, mask: m32x8) -> bool {
+            let mask: __m256i = cast(mask);
+            self.avx._mm256_testz_si256(mask, mask) == 0
+        }
+    }
+
+    impl Singles for V4 {
+        #[inline(always)]
+        fn any(self, mask: b16) -> bool {
+            mask.0 != 0
         }
     }
 
