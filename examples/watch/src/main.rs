@@ -12,11 +12,13 @@
 mod detectors;
 #[path = "../../replay/src/divergence.rs"]
 mod divergence;
+mod median;
 mod net;
 mod optimiser;
 mod options;
 mod random;
 mod replay;
+mod rescue;
 mod setup;
 mod table;
 mod tasks;
@@ -56,12 +58,34 @@ fn watch(options: &Options, out: &mut dyn Write) -> Told {
     let setups = (0..options.nets).map(|index| Setup::draw(options.seed, index, options.is_quick));
     let setups: Vec<Setup> = setups.collect();
     // In the order of the setups, whichever thread trains which net.
+    let only: Vec<u64> = std::fs::read_to_string("target/only.txt").unwrap_or_default().split_whitespace().map(|x| x.parse().unwrap()).collect();
     let runs: Vec<Run> = setups
         .par_iter()
-        .map(|setup| Ok(Run::new(train::record(setup, &series)?)))
+        .map(|s| if only.is_empty() || only.contains(&s.index) { s.clone() } else { Setup { steps: 1, ..s.clone() } })
+        .map(|setup| Ok(Run::new(train::record(&setup, &series)?)))
         .collect::<steadygrad::Result<_>>()?;
     if let Some(path) = &options.rows {
         write_rows(path, &runs).map_err(|why| format!("{}: {why}", path.display()))?;
+    }
+    if let Some(path) = std::env::var_os("WATCH_DEBUG") {
+        let guarded: Vec<rescue::Guarded> = setups
+            .par_iter()
+            .map(|setup| rescue::train(setup, &series))
+            .collect::<steadygrad::Result<_>>()?;
+        let mut file = File::create(path)?;
+        for ((setup, run), guarded) in setups.iter().zip(&runs).zip(&guarded) {
+            writeln!(
+                file,
+                "{},{},{:?},{:?},{},{},{}",
+                setup.index,
+                run.rows.len(),
+                run.onset,
+                run.broken,
+                guarded.debug(run),
+                guarded.rollbacks,
+                guarded.is_stopped
+            )?;
+        }
     }
     for (half, title) in [
         (Half::Setting, "Nets that set the constants"),
