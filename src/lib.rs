@@ -11,7 +11,7 @@
 //! use steadygrad::{clip, detect, Guard, OnNonFinite, Step, Verdict};
 //!
 //! let mut guard = Guard::new()
-//!     .detect(detect::PersistentNorm::default())      // says so when the norm stays at ten times its usual size
+//!     .detect(detect::Watchdog::default())            // says so when the run is being lost
 //!     .clip(clip::GlobalNorm::new(1.0)?)
 //!     .on_non_finite(OnNonFinite::Skip);              // the default; 10 skips in a row are enough
 //!
