@@ -2,7 +2,6 @@
 //! and when.
 //!
 //! ```text
-//! cargo run --release -p replay -- FILE
 //! cargo run --release -p replay -- --help
 //! ```
 //!
