@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use steadygrad::detect::NormThreshold;
 use steadygrad::keep::Keep;
@@ -37,7 +37,7 @@ fn a_loop_driven_into_divergence_ends_below_its_loss_before() {
         &device,
     );
     let y = Tensor::<2>::from_floats([[1.0], [2.0], [3.0], [4.0]], &device);
-    let mut guard = Guard::new().detect_with(Verdict::Rollback, NormThreshold::new(200.0).unwrap());
+    let mut guard = Guard::new().detect_with(Verdict::Rollback, NormThreshold::new(40.0).unwrap());
     let mut recovery = Recovery::new(Keep::clones_after(8).unwrap())
         .cut(0.1, 1000)
         .unwrap();
@@ -104,18 +104,19 @@ fn an_optimiser_comes_back_with_its_moments() {
     let mut keep = Keep::clones_after(1).unwrap();
     let mut history = vec![];
     // The same gradients every time: what comes of them goes by the moments.
-    let mut go = |run: &mut (Linear, _), guard: &mut Guard, keep: &mut Keep<_>, note: bool| {
-        let loss = run.0.forward(x.clone()).powi_scalar(2).sum();
-        let mut grads = GradientsParams::from_grads(loss.backward(), &run.0);
-        let mut step = guard.step(&mut BurnGrads::new(&mut grads, &run.0)).unwrap();
-        if note {
-            keep.note(&mut step, run).unwrap();
-        }
-        let (model, mut optim) = run.clone();
-        let model = Optimizer::step(&mut optim, 0.05, model, grads);
-        *run = (model, optim);
-        bits(&run.0)
-    };
+    let go =
+        |run: &mut (Linear, ModuleOptimizer), guard: &mut Guard, keep: &mut Keep<_>, note: bool| {
+            let loss = run.0.forward(x.clone()).powi_scalar(2).sum();
+            let mut grads = GradientsParams::from_grads(loss.backward(), &run.0);
+            let mut step = guard.step(&mut BurnGrads::new(&mut grads, &run.0)).unwrap();
+            if note {
+                keep.note(&mut step, run).unwrap();
+            }
+            let (model, mut optim) = run.clone();
+            let model = optim.step(0.05, model, grads);
+            *run = (model, optim);
+            bits(&run.0)
+        };
     for step in 0..12 {
         history.push(go(&mut run, &mut guard, &mut keep, step < 6));
     }
