@@ -31,7 +31,8 @@
 //! for _ in 0..100 {
 //!     let loss = w.iter().map(|w| w * w).sum::<f32>();
 //!     let mut grads: Vec<f32> = w.iter().map(|w| 2.0 * w).collect();
-//!     recorder.record(&guard.step(Step::new(&mut grads).params(&w).loss(loss))?);
+//!     let report = guard.step(Step::new(&mut grads).params(&w).loss(loss))?;
+//!     recorder.record(&report);
 //!     w.iter_mut().zip(&grads).for_each(|(w, g)| *w -= 0.1 * g);
 //! }
 //! let picture = plot::report(&recorder.log()).threshold(1.0);

@@ -30,7 +30,8 @@ pub struct Norms<'l> {
 /// let mut recorder = Recorder::new();
 /// for step in 0..200 {
 ///     let size = if step % 50 == 30 { 30.0 } else { 1.5 + (0.3 * f64::from(step)).sin() };
-///     recorder.record(&guard.step(&mut [size])?);
+///     let report = guard.step(&mut [size])?;
+///     recorder.record(&report);
 /// }
 /// let svg = plot::norms(&recorder.log()).threshold(1.0).to_svg();
 /// for words in ["before clipping", "after clipping", "threshold 1", "norm threshold", "clipped: "] {

@@ -40,7 +40,8 @@ pub struct Report<'l> {
 /// for _ in 0..300 {
 ///     let loss = w.iter().map(|w| w * w).sum::<f64>();
 ///     let mut grads: Vec<f64> = w.iter().map(|w| 2.0 * w).collect();
-///     recorder.record(&guard.step(Step::new(&mut grads).params(&w).loss(loss))?);
+///     let report = guard.step(Step::new(&mut grads).params(&w).loss(loss))?;
+///     recorder.record(&report);
 ///     w.iter_mut().zip(&grads).for_each(|(w, g)| *w -= 0.3 * g);
 /// }
 /// let path = std::env::temp_dir().join("steadygrad-doc-report.svg");

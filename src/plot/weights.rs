@@ -36,7 +36,8 @@ pub struct Weights<'l> {
 /// let (mut w, mut b) = (vec![2.0_f64; 4], vec![0.5_f64]);
 /// for _ in 0..100 {
 ///     let mut grads = [("w", w.clone()), ("b", b.clone())];
-///     recorder.record(&guard.step(Step::new(&mut grads).params(&[("w", &w), ("b", &b)]))?);
+///     let report = guard.step(Step::new(&mut grads).params(&[("w", &w), ("b", &b)]))?;
+///     recorder.record(&report);
 ///     w.iter_mut().for_each(|w| *w *= 0.97);
 ///     b[0] *= 1.01;
 /// }
