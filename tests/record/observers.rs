@@ -114,7 +114,8 @@ fn tracing_is_told_of_steps_events_and_verdicts() {
         format!("DEBUG step=4 {}", norm("NaN", "3.0", "NaN", "1.0")),
         "INFO message=ended: the value of the loss is 10.00, above 9.000 (lost) step=4 detector=\"lost\" since=3".into(),
         "WARN message=step 4: norm NaN, loss 3.000; skip (1 in a row); the gradient has 1 NaN and 0 infinite \
-         elements, the first at index 0 (non-finite) step=4 verdict=skip"
+         elements, the first at index 0 (non-finite); over after 1 step: the value of the loss above 9.000 (lost) \
+         step=4 verdict=skip"
             .into(),
         format!("DEBUG step=5 {}", norm("0.25", "0.5", "0.25", "1.0")),
         // Of step 4 there was no norm to judge.
