@@ -14,8 +14,8 @@ use crate::{Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide};
 /// lost    far on 2 of the last 4 steps, or L > 2.5 · usual on 10 steps in a row
 /// ```
 ///
-/// *Far* is a [warning](Severity::Warning): most runs that go there do not come back, and one step is enough to save
-/// one. *Lost* is [grave](Severity::Grave): hardly any comes back. So a [`Verdict`] is for who would rather go back once
+/// *Far* is a [warning](Severity::Warning): one step is enough, since a run that is being lost is often lost by the next.
+/// *Lost* is [grave](Severity::Grave): later and quieter. So a [`Verdict`](crate::Verdict) is for who would rather go back once
 /// too often, and [`Verdicts`](crate::Verdicts) by severity are for who would rather wait. A loss far above its latest
 /// values and below where it began, as nets that have learnt much show, is a spike that comes back, and is not told
 /// ([`Spike`](super::Spike) does), unless it stays.
@@ -35,8 +35,11 @@ use crate::{Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide};
 ///
 /// # How good it is
 ///
-/// The package `watch` of the repository trains 900 recurrent nets that nobody tuned; its README has the table. The constants
-/// were set on half of them; the figures there are those of the other half.
+/// The package `watch` of the repository trains 900 recurrent nets that nobody tuned, and replays it beside the other
+/// detectors. Of the half that set no constant, 98 nets diverged and 352 did not: 96 of the 98 were told of within three
+/// steps of their onset and before anything was NaN. But one healthy net in eight was touched, with 3.8 events in
+/// 10,000 steps; by *lost* alone one in ten, and then 0.88 of the diverging ones are in time. The bound of three
+/// times the start is also that by which a net is called diverged there, which flatters the rule.
 ///
 /// # Examples
 ///
