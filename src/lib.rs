@@ -178,6 +178,7 @@ mod group;
 mod guard;
 pub mod keep;
 mod kernel;
+mod line;
 mod math;
 mod measurement;
 mod names;

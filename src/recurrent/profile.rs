@@ -230,6 +230,13 @@ impl Profile {
     /// }
     /// assert_eq!(profile.arrived(0, false), Some(0.25));
     /// assert_eq!(profile.arrived(1, false), None);
+    ///
+    /// let mut at = At::time(0);   // in reverse the gradient comes from here
+    /// at.reverse = true;
+    /// profile.record(at, &[8.0])?;
+    /// at.time = 1;
+    /// profile.record(at, &[2.0])?;
+    /// assert_eq!(profile.arrived(0, true), Some(0.25));
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     #[must_use]
