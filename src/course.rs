@@ -178,6 +178,15 @@ impl Default for Course {
 
 impl Course {
     /// Takes in what became of a step.
+    ///
+    /// ```
+    /// use steadygrad::{Course, Guard};
+    /// let (mut guard, mut course) = (Guard::new(), Course::default());
+    /// course.note(guard.step(&mut [3.0, 4.0])?.report());
+    /// course.note(guard.step(&mut [f64::NAN, 4.0])?.report());        // skipped: it says nothing of the run
+    /// assert_eq!((course.healthy_steps(), course.usual_norm()), (1, Some(5.0)));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     pub fn note(&mut self, report: &Report) {
         match Health::of(report) {
             Health::Good => {

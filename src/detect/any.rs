@@ -12,7 +12,8 @@ pub struct Any<A, B>(Pair<A, B>);
 ///
 /// In a guard two detectors do the same, each with a verdict of its own. As one they share the verdicts, the
 /// [steps in a row](Detector::for_steps) and whatever else is wrapped around them. Together they need what each of them
-/// needs: without a loss that one of them goes by, neither is asked.
+/// needs: without a loss that one of them goes by, neither is asked. While one speaks of a step that the other cannot judge,
+/// what the other said before counts as over.
 ///
 /// # Examples
 ///

@@ -207,7 +207,7 @@ impl Detector for Watchdog {
             return;
         };
         if !loss.is_finite() {
-            return;
+            return alarms.hold();
         }
         let judged = self.loss.judge(loss, FAR);
         let alarm = |quantity, bound| {
@@ -254,7 +254,7 @@ impl Detector for Watchdog {
 mod tests {
     use super::super::tests::{fires_on_losses, fires_on_norms};
     use super::*;
-    use crate::Measurement;
+    use crate::{Guard, Measurement, Step};
     use alloc::string::{String, ToString};
     use alloc::vec;
     use alloc::vec::Vec;
@@ -284,6 +284,25 @@ mod tests {
         (0..steps)
             .map(|i| 1.0 + f64::from(i * i % 13) / 13.0)
             .collect()
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_ends_nothing() {
+        let mut guard = Guard::new().detect(Watchdog::default());
+        let mut events = vec![];
+        for (step, loss) in (1..).zip([[1.0; 30].as_slice(), &[9.0, f64::NAN, 9.0, 1.0]].concat()) {
+            let report = guard.step(Step::new(&mut [1.0]).loss(loss)).unwrap();
+            let begun = report
+                .alarms()
+                .iter()
+                .filter(|alarm| alarm.is_new())
+                .count();
+            if begun + report.ended().len() > 0 {
+                events.push((step, begun, report.ended().len()));
+            }
+        }
+        // Far, then lost as well, then neither.
+        assert_eq!(events, [(31, 1, 0), (33, 1, 0), (34, 0, 2)]);
     }
 
     #[test]

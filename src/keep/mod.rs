@@ -92,6 +92,8 @@ pub trait Memory<S: ?Sized>: Default {
 /// belong to, beside the rules as they were before that step. Going back leads to the moment between two steps: with the
 /// same batches every later decision and every later bit is the same.
 ///
+/// Every tensor has its size from the first step on: moments that an optimiser only makes later are another set.
+///
 /// The copies take their memory once; the rules' state, a few numbers each, is taken anew for every candidate.
 ///
 /// # Examples

@@ -35,7 +35,8 @@
 //!     recorder.record(&report);
 //!     w.iter_mut().zip(&grads).for_each(|(w, g)| *w -= 0.1 * g);
 //! }
-//! let picture = plot::report(&recorder.log()).threshold(1.0);
+//! let log = recorder.log();
+//! let picture = plot::report(&log).threshold(1.0);
 //! # let dir = std::env::temp_dir();
 //! picture.svg(dir.join("steadygrad-doc-run.svg"))?;
 #![cfg_attr(

@@ -70,7 +70,8 @@ impl fmt::Display for Action {
 ///
 /// The guard counts on through a rollback, and has its own caps of what is not taken in a row
 /// ([`Guard::max_skips`], [`Guard::max_rollbacks`]). Steps get their numbers anew: after a rollback to step 80 the next
-/// one is step 80 once more. What is counted here goes by the furthest step that was ever applied, so a loop that
+/// one is step 80 once more. A step that is an error, as under [`OnNonFinite::Error`](crate::OnNonFinite::Error), never
+/// comes here. What is counted here goes by the furthest step that was ever applied, so a loop that
 /// ends at a certain step ends.
 ///
 /// # Examples
@@ -223,6 +224,18 @@ impl<K> Recovery<K> {
     }
 
     /// Sets how many of so many steps may be skipped; the next one is rolled back. 50 of 500 by default.
+    ///
+    /// ```
+    /// use steadygrad::{keep::Keep, Action, Guard, Recovery};
+    /// let (mut guard, mut w) = (Guard::new(), [1.0_f32]);
+    /// let mut recovery = Recovery::new(Keep::after(20)?).skips_within(1, 100);
+    /// let mut actions = vec![];
+    /// for grad in [f32::NAN, 0.5, f32::NAN] {
+    ///     actions.push(recovery.act(guard.step(&mut [grad])?, &mut w)?);
+    /// }
+    /// assert_eq!(actions, [Action::Skip, Action::Apply, Action::RolledBack]);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn skips_within(self, most: u32, steps: u64) -> Self {
         Self {
@@ -253,6 +266,16 @@ impl<K> Recovery<K> {
     }
 
     /// Keeps what the loop begins with, as [`Keep::start`] does. Only a loop that goes on from a checkpoint needs it.
+    ///
+    /// ```
+    /// use steadygrad::{keep::Keep, Guard, Recovery};
+    /// let (mut guard, mut recovery, mut w) = (Guard::new(), Recovery::new(Keep::after(20)?).max_skips(0), [0.25_f32]);
+    /// recovery.start(&mut guard, &w)?;
+    /// w[0] = f32::NAN;
+    /// let action = recovery.act(guard.step(&mut [f32::NAN])?, &mut w)?;
+    /// assert_eq!((action.to_string(), w), ("rolled back".to_string(), [0.25]));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -388,6 +411,16 @@ impl<K> Recovery<K> {
     }
 
     /// What the loop's own rate is to be multiplied by: 1 until a rollback cuts it.
+    ///
+    /// ```
+    /// use steadygrad::{keep::Keep, Guard, Recovery};
+    /// let (mut guard, mut w) = (Guard::new(), [1.0_f32]);
+    /// let mut recovery = Recovery::new(Keep::after(20)?).max_skips(0);
+    /// let action = recovery.act(guard.step(&mut [f32::NAN])?, &mut w)?;
+    /// assert!(!action.is_apply());
+    /// assert_eq!((recovery.rate(), recovery.rollbacks(), recovery.skips()), (0.5, 1, 1));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.count.rate
@@ -406,6 +439,14 @@ impl<K> Recovery<K> {
     }
 
     /// What is kept.
+    ///
+    /// ```
+    /// use steadygrad::{keep::Keep, Guard, Recovery};
+    /// let (mut guard, mut recovery) = (Guard::new(), Recovery::new(Keep::after(20)?));
+    /// assert!(recovery.act(guard.step(&mut [0.5])?, &mut [1.0])?.is_apply());
+    /// assert_eq!((recovery.keep().step(), recovery.keep().is_first()), (Some(1), true));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn keep(&self) -> &Keep<K> {
         &self.keep
@@ -471,6 +512,15 @@ impl<K> Recovery<K> {
     }
 
     /// Goes on from where another one was.
+    ///
+    /// ```
+    /// use steadygrad::{keep::Keep, Recovery, State};
+    /// let (one, mut other) = (Recovery::new(Keep::after(20)?), Recovery::new(Keep::after(20)?));
+    /// other.restore(&one.state())?;
+    /// assert_eq!(other.state(), one.state());
+    /// assert!(other.restore(&State::default()).is_err());
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
