@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 
 use ndarray::{Array2, Array3, Axis};
 use steadygrad::recurrent::loss::{Counted, squared_error};
-use steadygrad::recurrent::{Layer, ReadOut, ReadOutGrads, Trace};
+use steadygrad::recurrent::{Layer, Profile, ReadOut, ReadOutGrads, Trace};
 use steadygrad::{Edits, Measurement, Result, TensorSetMut, tensor_set};
 
 use crate::data::{Random, Series, WINDOW};
@@ -71,22 +71,14 @@ impl<C: Layer<Elem = f64>> Net<C> {
         xs: &Array3<f64>,
         targets: &Array3<f64>,
     ) -> Result<Vec<Flow>> {
-        let (time, batch, _) = xs.dim();
+        let time = xs.len_of(Axis(0));
         let last = time - 1;
-        let pass = self.pass(xs)?;
-        let predictions = self.predictions(xs, &pass)?;
-        let counts = Array2::from_shape_fn((time, batch), |(t, _)| f64::from(u8::from(t == last)));
-        let counted = Counted::new(predictions.view()).weights(counts.view())?;
-        let (_, d_predictions) = squared_error(counted, targets.view())?;
-        let top = self
-            .read_out
-            .backward(pass.outputs(), d_predictions.view())?;
-
+        let (pass, d_outputs) = self.last_error(xs, targets)?;
         let mut flows: Vec<Flow> = Vec::new();
         for is_alone in [false, true] {
             let first = flows.len();
             self.cell
-                .backward_with(&pass, top.d_inputs.view(), &mut |at, mut d_state| {
+                .backward_with(&pass, d_outputs.view(), &mut |at, mut d_state| {
                     let seen = Measurement::of(&d_state)?;
                     // Alone, h is silent and what is left to watch comes after it.
                     let watched = usize::from(is_alone)..seen.len();
@@ -109,6 +101,34 @@ impl<C: Layer<Elem = f64>> Net<C> {
                 })?;
         }
         Ok(flows)
+    }
+
+    /// How the same error flows back through h: what is left of it at each step.
+    pub(crate) fn profile(&self, xs: &Array3<f64>, targets: &Array3<f64>) -> Result<Profile> {
+        let (pass, d_outputs) = self.last_error(xs, targets)?;
+        let mut profile = Profile::of("h");
+        self.cell
+            .backward_with(&pass, d_outputs.view(), &mut profile.hook(&self.cell))?;
+        Ok(profile)
+    }
+
+    /// A pass, and the gradients of the error of its last prediction alone.
+    fn last_error(
+        &self,
+        xs: &Array3<f64>,
+        targets: &Array3<f64>,
+    ) -> Result<(C::Pass, Array3<f64>)> {
+        let (time, batch, _) = xs.dim();
+        let pass = self.pass(xs)?;
+        let predictions = self.predictions(xs, &pass)?;
+        let is_last = |(t, _)| f64::from(u8::from(t + 1 == time));
+        let counts = Array2::from_shape_fn((time, batch), is_last);
+        let counted = Counted::new(predictions.view()).weights(counts.view())?;
+        let (_, d_predictions) = squared_error(counted, targets.view())?;
+        let top = self
+            .read_out
+            .backward(pass.outputs(), d_predictions.view())?;
+        Ok((pass, top.d_inputs))
     }
 
     /// Predicts each of these months from all before it: one pass along the series, which warms up on

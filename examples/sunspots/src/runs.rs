@@ -45,6 +45,9 @@ const DECAY: f64 = 1e-2;
 /// A healthy run has norms around 1 (the RNNs) or 0.1 (the LSTM). In run (e) this alarm is critical.
 pub(crate) const CRITICAL_NORM: f64 = 10.0;
 
+/// The run that is told of on a page of its own: the one that most would train.
+pub(crate) const REPORTED: usize = 2;
+
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Cell {
     Rnn,

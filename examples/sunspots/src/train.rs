@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use steadygrad::detect::Alarm;
 use steadygrad::penalty::{L2, Penalty};
-use steadygrad::recurrent::{Init, Layer, Lstm, Rnn};
+use steadygrad::record::{Log, Recorder};
+use steadygrad::recurrent::{Init, Layer, Lstm, Profile, Rnn};
 use steadygrad::{Measurement, Result, Step, Tensor, TensorSet, TensorSetMut, Verdict};
 
 use crate::data::{Random, Series, WINDOW};
 use crate::model::{Flow, Net};
-use crate::runs::{BATCH, Cell, FORGET_BIAS, LEARNING_RATE, MOMENTUM, RUNS, Run, SPECTRAL_RADIUS};
+use crate::runs::{
+    BATCH, Cell, FORGET_BIAS, LEARNING_RATE, MOMENTUM, REPORTED, RUNS, Run, SPECTRAL_RADIUS,
+};
 
 /// A run has diverged once its loss is this many times the first one.
 pub(crate) const DIVERGED: f64 = 100.0;
+/// So often in a run its flow is looked at.
+const PROFILES: u64 = 50;
 
 /// What the user may set.
 #[derive(Clone, Copy)]
@@ -56,6 +61,10 @@ pub(crate) struct Outcome {
     pub(crate) stopped_at: Option<u64>,
     pub(crate) predictions: Vec<f64>,
     pub(crate) flow: Vec<Flow>,
+    /// What the guard said, step by step.
+    pub(crate) log: Log,
+    /// How the error flows back as training goes on, and at which steps that was looked at; of the reported run alone.
+    pub(crate) profiles: Vec<(u64, Profile)>,
 }
 
 impl Outcome {
@@ -120,6 +129,7 @@ where
     let mut guard = run.guard(series.persistence_loss())?;
     let mut sgd = Sgd::default();
     let mut outcome = Outcome::default();
+    let mut recorder = Recorder::new();
     // The order of the data has a generator of its own, so that it is the same for every network.
     let mut order = Random(!plan.seed);
     let mut first_loss = None;
@@ -129,14 +139,23 @@ where
         if step == 1 {
             outcome.flow = net.gradient_flow(&xs, &targets)?;
         }
+        if run.name == RUNS[REPORTED].name && (step - 1) % plan.steps.div_ceil(PROFILES) == 0 {
+            let profile = net.profile(&xs, &targets)?;
+            outcome.profiles.push((step, profile));
+        }
         let (loss, mut grads) = net.loss(&xs, &targets)?;
         if let Some(strength) = run.l2 {
             // What makes gradients explode: the weights of the cell.
             let decay = L2::new(strength)?.on(|name: &str| name.starts_with("cell.w"));
             decay.apply(&net, &mut grads)?;
         }
-        let report = guard.step(Step::new(&mut grads).params(&net).loss(loss))?;
+        let step_taken = Step::new(&mut grads).params(&net).loss(loss);
+        let report = guard.step(match sgd.velocity[..] {
+            [] => step_taken,
+            _ => step_taken.updates(&sgd.velocity),
+        })?;
 
+        recorder.record(&report);
         outcome.final_loss = loss;
         outcome.norms.push(report.before());
         outcome.clipped += u64::from(report.is_clipped());
@@ -163,6 +182,7 @@ where
             sgd.step(&mut net, &grads, LEARNING_RATE * rest)?;
         }
     }
+    outcome.log = recorder.log();
     outcome.predictions = net.predict(series, series.judged.clone())?;
     Ok(outcome)
 }
@@ -171,7 +191,8 @@ where
 /// follow it.
 #[derive(Default)]
 struct Sgd {
-    velocity: Vec<f64>,
+    /// Of each parameter, under its name: what it was moved by last.
+    velocity: Vec<(String, Vec<f64>)>,
 }
 
 impl Sgd {
@@ -181,21 +202,23 @@ impl Sgd {
         grads: &dyn TensorSet,
         rate: f64,
     ) -> Result<()> {
-        let mut flat = Vec::new();
-        grads.visit(&mut |_name, grad| {
-            let start = flat.len();
-            flat.resize(start + grad.len(), 0.0);
-            grad.read(0, &mut flat[start..])
+        let mut index = 0;
+        grads.visit(&mut |name, grad| {
+            if self.velocity.len() == index {
+                self.velocity.push((name.into(), vec![0.0; grad.len()]));
+            }
+            let mut given = vec![0.0; grad.len()];
+            grad.read(0, &mut given)?;
+            for (velocity, grad) in self.velocity[index].1.iter_mut().zip(given) {
+                *velocity = MOMENTUM * *velocity - rate * grad;
+            }
+            index += 1;
+            Ok(())
         })?;
-        self.velocity.resize(flat.len(), 0.0);
-        for (velocity, grad) in self.velocity.iter_mut().zip(flat) {
-            *velocity = MOMENTUM * *velocity - rate * grad;
-        }
-        let mut rest = &self.velocity[..];
-        params.visit_mut(&mut |_name, param| {
-            let (mine, others) = rest.split_at(param.len());
-            rest = others;
-            param.add(0, mine)
+        let mut moved = self.velocity.iter();
+        params.visit_mut(&mut |_name, param| match moved.next() {
+            Some((_, velocity)) => param.add(0, velocity),
+            None => Ok(()),
         })
     }
 }

@@ -77,11 +77,11 @@ fn json_has_the_promised_form() {
     assert!(runs[2]["clipped_share"].as_f64().unwrap() > 0.0);
 
     let pictures = json["pictures"].as_array().unwrap();
-    assert_eq!(pictures.len(), 3);
+    assert_eq!(pictures.len(), 4);
     for picture in pictures {
         let text = std::fs::read_to_string(picture.as_str().unwrap()).unwrap();
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"));
-        assert!(!text.contains("NaN") && text.contains("<polyline"));
+        assert!(!text.contains("=\"NaN") && text.contains("<polyline"));
     }
 }
 
@@ -152,15 +152,18 @@ fn what_is_not_finite_is_a_word_in_json() {
 fn the_largest_numbers_are_drawn() {
     let file = ends_in_a_swing("largest", f64::MAX);
     let json = short("largest", &["--data", &file]);
-    let picture = std::fs::read_to_string(json["pictures"][2].as_str().unwrap()).unwrap();
-    assert!(!picture.contains("NaN") && !picture.contains("inf,") && picture.contains("e307"));
-    // The truth, too, stays on the sheet of 800 by 860.
+    let picture = std::fs::read_to_string(json["pictures"][3].as_str().unwrap()).unwrap();
+    assert!(!picture.contains("=\"NaN") && !picture.contains("inf,") && picture.contains("e308"));
+    // The truth, too, stays on the sheet.
+    let (_, size) = picture.split_once("viewBox=\"0 0 ").unwrap();
+    let size = size.split('"').next().unwrap().split_once(' ').unwrap();
+    let [width, height]: [i32; 2] = [size.0, size.1].map(|side| side.parse().unwrap());
     for polygon in picture.split("<polygon").skip(1) {
         let (_, points) = polygon.split_once("points=\"").unwrap();
         for point in points.split('"').next().unwrap().split_whitespace() {
             let (x, y) = point.split_once(',').unwrap();
             let inside = |at: &str, end| (0..=end).contains(&at.parse::<i32>().unwrap());
-            assert!(inside(x, 800) && inside(y, 860), "{point}");
+            assert!(inside(x, width) && inside(y, height), "{point}");
         }
     }
 }
@@ -192,7 +195,7 @@ fn the_table_has_every_run_and_both_baselines() {
             "{start}: {text}"
         );
     }
-    assert_eq!(text.lines().filter(|line| line.contains(".svg")).count(), 3);
+    assert_eq!(text.lines().filter(|line| line.contains(".svg")).count(), 4);
     let help = printed(&["--help"]);
     for option in ["--seed", "--steps", "--hidden", "--data", "--out", "--json"] {
         assert!(help.contains(option));
