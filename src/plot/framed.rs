@@ -83,32 +83,37 @@ impl<'a> Framed<'a> {
     fn tell_what_has_no_place(&mut self) {
         let mut nan: Vec<(Vec<f64>, &Series)> = Vec::new();
         let mut off: Vec<(String, &Series)> = Vec::new();
+        let (mut with_nan, mut with_off) = (0, 0);
         for series in &self.chart.series {
             let places = series.points.iter().filter(|point| point.1.is_nan());
             let places: Vec<f64> = places.map(|point| point.0).collect();
+            with_nan += usize::from(!places.is_empty());
             // What is so of all alike need not be told of each.
             if !places.is_empty() && nan.iter().all(|known| known.0 != places) {
                 nan.push((places, series));
             }
             let told = self.y.and_then(|y| off_scale(series, &y));
+            with_off += usize::from(told.is_some());
             if let Some(told) = told.filter(|told| off.iter().all(|known| known.0 != *told)) {
                 off.push((told, series));
             }
         }
-        let of = |series: &Series, alone: bool| match series.name.as_str() {
-            name if !name.is_empty() && !alone => format!(" ({name})"),
+        let of = |series: &Series, of_all: bool| match series.name.as_str() {
+            name if !name.is_empty() && !of_all => format!(" ({name})"),
             _ => String::new(),
         };
-        let alone = nan.len() == 1;
+        let all = self.chart.series.len();
+        let of_all = nan.len() == 1 && with_nan == all;
         for (places, series) in nan {
-            let (count, all) = (places.len(), series.points.len());
-            let name = format!("NaN{}: {count} of {all}", of(series, alone));
+            let (count, points) = (places.len(), series.points.len());
+            let name = format!("NaN{}: {count} of {points}", of(series, of_all));
             self.lanes
                 .push(Lane::of_places(name, ALERT, places.into_iter()));
         }
-        let (alone, others) = (off.len() == 1, off.len().saturating_sub(NOTES));
+        let of_all = off.len() == 1 && with_off == all;
+        let others = off.len().saturating_sub(NOTES);
         let notes = off.into_iter().take(NOTES);
-        let notes = notes.map(|(told, series)| told + &of(series, alone));
+        let notes = notes.map(|(told, series)| told + &of(series, of_all));
         self.notes.extend(notes);
         if others > 0 {
             self.notes

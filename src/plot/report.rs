@@ -23,6 +23,7 @@ const WIDE: f64 = 20.0;
 pub struct Report<'l> {
     log: &'l Log,
     threshold: Option<f64>,
+    loss: String,
     maps: Vec<Heat>,
 }
 
@@ -53,6 +54,7 @@ pub fn report(log: &Log) -> Picture<Report<'_>> {
     Picture::of(Report {
         log,
         threshold: None,
+        loss: "as given".into(),
         maps: Vec::new(),
     })
 }
@@ -71,6 +73,22 @@ impl Picture<Report<'_>> {
     /// ```
     pub fn threshold(mut self, norm: f64) -> Self {
         self.shown.threshold = Some(norm);
+        self
+    }
+
+    /// What the loss is, and its unit: it is written above its curve.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use steadygrad::{plot, record::{Log, Row}};
+    /// let mut row = Row::new(1);
+    /// row.loss = Some(2.5);
+    /// let log = Log::new(vec![], vec![row]);
+    /// assert!(plot::report(&log).loss("mean cross-entropy, nats").to_svg().contains("mean cross-entropy, nats"));
+    /// ```
+    pub fn loss(mut self, what: impl Into<String>) -> Self {
+        self.shown.loss = what.into();
         self
     }
 
@@ -170,9 +188,9 @@ impl Report<'_> {
         let is_wide = low > 0.0 && high > WIDE * low;
         let chart = Chart::new("Loss").x("step");
         let chart = if is_wide {
-            chart.y("as given (log scale)").log_y()
+            chart.y(format!("{} (log scale)", self.loss)).log_y()
         } else {
-            chart.y("as given")
+            chart.y(&self.loss)
         };
         let mut chart = chart.line("", losses.iter().copied());
         chart.begins = begins.to_vec();

@@ -244,6 +244,8 @@ impl<'a> Beside<'a> {
         let of = self.of?;
         let index = (self.next..of.len()).find(|&index| of.name(index) == name)?;
         self.next = index + 1;
-        Some(of.tensor(index).norm(Norm::L2))
+        let tensor = of.tensor(index);
+        // What has no elements, such as a bias that is left out, is not a parameter of zero.
+        (!tensor.is_empty()).then(|| tensor.norm(Norm::L2))
     }
 }

@@ -102,7 +102,7 @@ impl Row {
 pub struct TensorRow {
     /// The norm of its gradient before clipping.
     pub grad_norm: f64,
-    /// The norm of the parameter, if it was given.
+    /// The norm of the parameter, if it was given and has elements.
     pub weight_norm: Option<f64>,
     /// `‖Δw‖/‖w‖`, of the update of the step before, if both were given and not both are 0: +∞ of weights of zero that
     /// were updated.

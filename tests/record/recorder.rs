@@ -182,6 +182,16 @@ fn another_set_has_no_columns_and_missing_gradients_leave_their_parameters_out()
 }
 
 #[test]
+fn a_parameter_without_elements_has_no_norm() {
+    let params = [("w", vec![3.0, 4.0]), ("bias", vec![])];
+    let mut grads = params.clone();
+    let step = Step::new(&mut grads).params(&params).updates(&params);
+    let row = Row::of(Guard::new().step(step).unwrap().report());
+    let told = |i: usize| (row.tensors[i].weight_norm, row.tensors[i].update_ratio);
+    assert_eq!([told(0), told(1)], [(Some(5.0), Some(1.0)), (None, None)]);
+}
+
+#[test]
 fn a_ratio_is_right_where_no_f64_holds_the_norms() {
     let mut guard = Guard::new();
     let (params, updates) = ([f64::MAX, f64::MAX], [f64::MAX / 4.0, f64::MAX / 4.0]);

@@ -181,6 +181,8 @@ fn a_loss_that_falls_far_is_told_by_its_logarithm() {
         row.loss = Some(10_f64.powi(-(row.step as i32) / 10));
     }
     assert!(texts(&report(&log).to_svg()).contains(&"as given (log scale)"));
+    let told = report(&log).loss("mean error, K").to_svg();
+    assert!(texts(&told).contains(&"mean error, K (log scale)"));
     log.rows.iter_mut().for_each(|row| row.loss = None);
     assert!(!texts(&report(&log).to_svg()).contains(&"Loss"));
 }
@@ -231,6 +233,21 @@ fn weights_that_are_always_zero_are_named_and_not_drawn() {
     let texts = texts(&svg);
     assert!(texts.contains(&"always 0: cell.bias") && !texts.contains(&"cell.bias"));
     assert!(!svg.contains("NaN") && !svg.contains("off the scale"));
+}
+
+#[test]
+fn of_several_curves_the_one_with_values_off_the_scale_is_named() {
+    let mut log = with_tensors(of_norms(healthy(50)), &NAMES);
+    log.rows[0].tensors[2].weight_norm = Some(0.0);
+    log.rows[9].tensors[1].weight_norm = Some(f64::NAN);
+    let svg = weights(&log).to_svg();
+    let texts = texts(&svg);
+    for words in [
+        "1 of 50 values is off the scale: 0 (cell.bias)",
+        "NaN (cell.w_rec): 1 of 50",
+    ] {
+        assert!(texts.contains(&words), "{words}: {texts:?}");
+    }
 }
 
 #[test]

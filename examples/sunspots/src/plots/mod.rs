@@ -47,6 +47,7 @@ fn draw_report(path: &Path, outcome: &Outcome) -> steadygrad::Result<()> {
     let profiles = outcome.profiles.iter();
     let picture = plot::report(&outcome.log)
         .title(format!("Sunspots, run {}", title(run)))
+        .loss("mean squared error, in variances of the training months")
         .flow(profiles.map(|(step, profile)| (*step, profile)));
     match run.clip {
         Clip::Norm(max) => picture.threshold(max).svg(path),
