@@ -138,14 +138,14 @@ fn one_line_tells_what_was_done() {
     assert_eq!(line(1), "step 4: skipped; the guard says skip");
     assert_eq!(
         line(1),
-        "step 5: rolled back to step 2, rate cut to 0.1000; more than 1 steps in a row were skipped"
+        "step 5: rolled back to step 2, rate cut to 0.5000; more than 1 steps in a row were skipped"
     );
     assert_eq!(line(0), "step 2: applied, rate 0.5000");
     line(0);
     assert_eq!(line(0), "step 4: applied, rate let up to 1.000");
     assert_eq!(
         line(2),
-        "step 5: rolled back to step 3, rate cut to 0.1000; the guard says roll back"
+        "step 5: rolled back to step 3, rate cut to 0.5000; the guard says roll back"
     );
     assert_eq!(
         line(2),
