@@ -112,28 +112,36 @@ impl Robust {
         let median = self.median()?;
         let centre = f(median);
         let middle = self.sorted.partition_point(|&x| x < median);
-        // On both sides of the centre the deviations grow outwards: the two rows are merged up to their middle.
+        // On both sides of the centre the deviations grow outwards: two sorted rows, of which the middle is sought.
         let (below, above) = self.sorted.split_at(middle);
-        let mut below = below.iter().rev().map(|&x| centre - f(x)).peekable();
-        let mut above = above.iter().map(|&x| f(x) - centre).peekable();
-        let mut last = [0.0; 2];
-        for _ in 0..=self.sorted.len() / 2 {
-            let nearer_below = match (below.peek(), above.peek()) {
-                (Some(down), Some(up)) => down <= up,
-                (down, _) => down.is_some(),
-            };
-            let next = if nearer_below {
-                below.next()
-            } else {
-                above.next()
-            };
-            last = [last[1], next?];
+        let down = |i: usize| below.len().checked_sub(i + 1).map(|i| centre - f(below[i]));
+        let up = |i: usize| above.get(i).map(|&x| f(x) - centre);
+        let rank = (self.sorted.len() - 1) / 2;
+        // How many of the `rank` smallest lie below.
+        let (mut least, mut most) = (rank.saturating_sub(above.len()), rank.min(below.len()));
+        while least < most {
+            let i = least.midpoint(most);
+            match down(i) <= up(rank - 1 - i) {
+                true => least = i + 1,
+                false => most = i,
+            }
         }
-        Some(if self.sorted.len().is_multiple_of(2) {
-            f64::midpoint(last[0], last[1])
-        } else {
-            last[1]
-        })
+        let (mut i, mut j) = (least, rank - least);
+        let mut next = || match (down(i), up(j)) {
+            (Some(below), above) if above.is_none_or(|above| below <= above) => {
+                i += 1;
+                Some(below)
+            }
+            (_, above) => {
+                j += 1;
+                above
+            }
+        };
+        let middle = next()?;
+        match self.sorted.len().is_multiple_of(2) {
+            true => Some(f64::midpoint(middle, next()?)),
+            false => Some(middle),
+        }
     }
 
     pub(crate) fn save(&self, key: &'static str, state: &mut State) {
