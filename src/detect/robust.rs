@@ -121,9 +121,10 @@ impl Robust {
         let (mut least, mut most) = (rank.saturating_sub(above.len()), rank.min(below.len()));
         while least < most {
             let i = least.midpoint(most);
-            match down(i) <= up(rank - 1 - i) {
-                true => least = i + 1,
-                false => most = i,
+            if down(i) <= up(rank - 1 - i) {
+                least = i + 1;
+            } else {
+                most = i;
             }
         }
         let (mut i, mut j) = (least, rank - least);
@@ -138,10 +139,11 @@ impl Robust {
             }
         };
         let middle = next()?;
-        match self.sorted.len().is_multiple_of(2) {
-            true => Some(f64::midpoint(middle, next()?)),
-            false => Some(middle),
-        }
+        Some(if self.sorted.len().is_multiple_of(2) {
+            f64::midpoint(middle, next()?)
+        } else {
+            middle
+        })
     }
 
     pub(crate) fn save(&self, key: &'static str, state: &mut State) {

@@ -115,11 +115,12 @@ fn a_prediction_off_the_scale_is_not_drawn_along_the_frame() {
         .into_iter()
         .find(|word| word.contains("off the scale"));
     let off = number_after(note.expect("no note"), "") as usize;
-    // Most of what the diverged run predicts is off the scale, 595 of 626: drawn are the others, and where a line leaves.
+    // Most of what the diverged run predicts is off the scale, 595 of 626: drawn are the others, each with at most the two
+    // places where a line comes from the edge and goes to it. Along the frame there would be more than 626.
+    let (drawn, on) = (points(charts[0]), 626 - off);
     assert!(
-        off > 300 && 2 * points(charts[0]) <= 3 * (626 - off),
-        "{off}, {}",
-        points(charts[0])
+        off > 450 && drawn <= 3 * on,
+        "{off} off the scale, {drawn} points"
     );
     assert!(points(charts[1]) >= 600);
 }
