@@ -194,6 +194,19 @@ impl<'m, 'a> Reading<'m, 'a> {
         }
     }
 
+    /// The same below a number.
+    #[inline]
+    pub(crate) fn under_number(
+        &mut self,
+        number: usize,
+        f: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let back = self.path.enter_number(number);
+        let read = f(self);
+        self.path.leave(back);
+        read
+    }
+
     /// Reads the next tensor.
     ///
     /// ```

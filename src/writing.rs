@@ -155,6 +155,22 @@ impl<'w> Writing<'w> {
         }
     }
 
+    /// The same below a number, which is only written out if somebody might ask.
+    #[inline]
+    pub(crate) fn under_number(
+        &mut self,
+        number: usize,
+        f: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        if let Source::All(_) = self.edits {
+            return f(self);
+        }
+        let back = self.path.enter_number(number);
+        let written = f(self);
+        self.path.leave(back);
+        written
+    }
+
     /// The edit of the next tensor, for a set that carries out the edits of all its tensors together.
     /// [`Writing::left`] comes after it.
     ///

@@ -68,8 +68,11 @@ pub(super) fn read<T: Sync, S: Copy + Send>(
 pub(super) fn write<T: Send, S: Copy + Send>(
     xs: &mut [T],
     of: impl Fn(&mut [T]) -> S + Sync,
-    add: impl FnMut(S),
+    mut add: impl FnMut(S),
 ) {
+    if xs.len() <= CHUNK {
+        return add(of(xs));
+    }
     #[cfg(feature = "rayon")]
     if share(xs.len()) {
         let groups = xs.chunks_mut(WAITING * CHUNK);

@@ -7,11 +7,14 @@ mod combine;
 mod edit;
 #[cfg(feature = "ndarray")]
 pub(crate) mod gates;
+#[cfg(feature = "half")]
+mod half;
 mod lanes;
 mod measure;
 mod pair;
 #[cfg(feature = "ndarray")]
 pub(crate) mod product;
+mod scale;
 #[cfg(feature = "ndarray")]
 pub(crate) mod smooth;
 mod stream;

@@ -144,11 +144,8 @@ pub trait TensorSet {
     where
         Self: Sized,
     {
-        list.iter().enumerate().try_for_each(|(i, set)| {
-            with_digits(i, |number| {
-                reading.under(number, |reading| set.measure(reading))
-            })
-        })
+        let mut sets = list.iter().enumerate();
+        sets.try_for_each(|(i, set)| reading.under_number(i, |reading| set.measure(reading)))
     }
 }
 
@@ -215,10 +212,7 @@ pub trait TensorSetMut: TensorSet {
     where
         Self: Sized,
     {
-        list.iter_mut().enumerate().try_for_each(|(i, set)| {
-            with_digits(i, |number| {
-                writing.under(number, |writing| set.carry_out(writing))
-            })
-        })
+        let mut sets = list.iter_mut().enumerate();
+        sets.try_for_each(|(i, set)| writing.under_number(i, |writing| set.carry_out(writing)))
     }
 }

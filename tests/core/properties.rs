@@ -539,13 +539,20 @@ fn a_factor_folded_into_a_loop_is_the_step() {
                     // Two factors are multiplied first when folded.
                     prop_assert!((x.widen() - y.widen()).abs() <= 4.0 * T::u() * x.widen().abs());
                 }
-                // With one rule it is the same to the bit.
+                // With one rule it is the same, but that narrower elements are scaled in a way of their own.
                 let mut one = Guard::new().clip(clip::GlobalNorm::new(max).unwrap());
                 let factor = one.plan(&xs).unwrap().factor(0).unwrap();
                 let folded: Vec<T> = xs.iter().map(|x| T::narrow(x.widen() * factor)).collect();
                 let mut stepped = xs.clone();
                 let _ = one.step(&mut stepped).unwrap();
-                prop_assert_eq!(bits(&stepped), bits(&folded));
+                for (x, y) in stepped.iter().zip(&folded) {
+                    let unit = if T::BITS == 53 {
+                        0.0
+                    } else {
+                        2_f64.powi(T::unit(y.widen()) as i32)
+                    };
+                    prop_assert!((x.widen() - y.widen()).abs() <= unit);
+                }
                 let mut again = vec![xs.clone(), vec![T::narrow(3.0)]];
                 let report = guard.step(&mut again).unwrap();
                 prop_assert_eq!(
