@@ -1,10 +1,14 @@
 //! The handle with which a set is edited.
 
+#[cfg(feature = "rayon")]
+use crate::batch::Writes;
 use crate::edit::Edit;
 use crate::edits::Edits;
 use crate::measurement::Measurement;
 use crate::names::Path;
 use crate::reading::Reading;
+#[cfg(feature = "rayon")]
+use crate::slice::SliceMut;
 use crate::stats::Stats;
 use crate::tell::{Clamped, Tell};
 use crate::tensor::TensorMut;
@@ -162,13 +166,50 @@ impl<'w> Writing<'w> {
         number: usize,
         f: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<()> {
-        if let Source::All(_) = self.edits {
+        if self.is_nameless() {
             return f(self);
         }
         let back = self.path.enter_number(number);
         let written = f(self);
         self.path.leave(back);
         written
+    }
+
+    fn is_nameless(&self) -> bool {
+        match (&self.edits, &self.told) {
+            (Source::All(_), _) => true,
+            (Source::Each(edits), Told::Nothing) => edits.are_nameless(),
+            (Source::Each(_), _) => false,
+        }
+    }
+
+    /// Whether slices may wait for others, to be edited beside them.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn may_wait(&self) -> bool {
+        let by_units = match self.edits {
+            Source::Each(edits) => edits.have_units(),
+            Source::All(edit) => edit.scales_units(),
+        };
+        !by_units && !matches!(self.told, Told::After { .. })
+    }
+
+    /// Takes in the next tensor, of this number in a list, which [may wait](Self::may_wait).
+    #[cfg(feature = "rayon")]
+    pub(crate) fn later<'s>(
+        &mut self,
+        number: usize,
+        slice: SliceMut<'s>,
+        waiting: &mut Writes<'s, 'w>,
+    ) -> Result<()> {
+        let mut edit = Edit::KEEP;
+        self.under_number(number, |writing| {
+            edit = writing.next("")?;
+            Ok(())
+        })?;
+        if waiting.push(slice, edit) {
+            waiting.carry_out(self.clamped());
+        }
+        Ok(())
     }
 
     /// The edit of the next tensor, for a set that carries out the edits of all its tensors together.

@@ -112,14 +112,18 @@ struct Line {
 }
 
 impl Line {
+    fn times(factor: f64) -> Self {
+        Self {
+            factor,
+            min: f64::NEG_INFINITY,
+            max: f64::INFINITY,
+        }
+    }
+
     /// `None` if a factor is 0, or so far from 1 that an `f64` might lose something on the way; or if elements are zeroed.
     fn of<T: Number>(edit: &Edit<'_>, at: Option<&At<'_>>) -> Option<Self> {
         let near_one = f64::from_bits((1023 - 160) << 52)..=f64::from_bits((1023 + 160) << 52);
-        let mut line = Self {
-            factor: 1.0,
-            min: f64::NEG_INFINITY,
-            max: f64::INFINITY,
-        };
+        let mut line = Self::times(1.0);
         for op in edit.ops() {
             match Ready::<T>::new(&op, at) {
                 Ready::Scale(factor) if near_one.contains(&factor) => {
@@ -181,12 +185,14 @@ pub(crate) fn apply<T: Number>(xs: &mut [T], edit: &Edit<'_>, at: Option<&At<'_>
             return change(xs, |xs| clamp_all(xs, min, max));
         }
         [Some(Ready::Zero), None, ..] => return change(xs, |xs| xs.fill(T::default())),
+        [Some(Ready::Scale(factor)), None, ..] if Line::times(factor).is_carried_out(xs) => return,
+        [_, None, ..] => (),
+        _ if size_of::<T>() < size_of::<f64>()
+            && Line::of::<T>(edit, at).is_some_and(|line| line.is_carried_out(xs)) =>
+        {
+            return;
+        }
         _ => (),
-    }
-    if size_of::<T>() < size_of::<f64>()
-        && Line::of::<T>(edit, at).is_some_and(|line| line.is_carried_out(xs))
-    {
-        return;
     }
     match first {
         [Some(Ready::Scale(factor)), None, ..] => change(xs, |xs| scale(xs, factor)),

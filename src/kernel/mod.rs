@@ -20,6 +20,8 @@ pub(crate) mod smooth;
 mod stream;
 mod unit;
 
+#[cfg(feature = "rayon")]
+pub(crate) use chunks::{change_side_by_side, share};
 pub(crate) use clamp::clamp_and_count;
 pub(crate) use combine::{combine, map};
 pub(crate) use edit::{At, apply, preview};

@@ -123,7 +123,9 @@ pub(super) fn widest<R: Run<Plain>>(what: R) -> R::Output {
 }
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-pub(super) use x86::{Singles, on_v3, on_v4, v3, v4, widest};
+pub(super) use x86::{Singles, on_v3, v3, widest};
+#[cfg(all(feature = "std", feature = "ndarray", target_arch = "x86_64"))]
+pub(super) use x86::{on_v4, v4};
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86 {
