@@ -88,6 +88,7 @@ struct Write<'s, 'w> {
 
 #[cfg(feature = "rayon")]
 impl<'s, 'w> Writes<'s, 'w> {
+    #[expect(clippy::large_stack_arrays, reason = "no step allocates")]
     pub(crate) fn new() -> Self {
         Self {
             waiting: [const { None }; MANY],

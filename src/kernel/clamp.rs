@@ -91,7 +91,8 @@ fn of_block<T: Number>(xs: &mut [T], low: T, high: T, bites: bool, found: &mut F
         let mut outside = 0;
         for x in &*xs {
             // By what is inside, so that NaN is not.
-            outside |= count(!(x.value() >= least)) | count(!(x.value() <= most));
+            let is_inside = (x.value() >= least) & (x.value() <= most);
+            outside |= count(!is_inside);
         }
         if outside == 0 {
             return false;
@@ -99,7 +100,8 @@ fn of_block<T: Number>(xs: &mut [T], low: T, high: T, bites: bool, found: &mut F
     }
     let mut not_finite = 0;
     for x in &*xs {
-        not_finite |= count(!(x.value().magnitude() < T::Part::INFINITY));
+        let is_finite = x.value().magnitude() < T::Part::INFINITY;
+        not_finite |= count(!is_finite);
     }
     if not_finite != 0 {
         let odd = one_by_one(xs, low, high);
