@@ -75,11 +75,7 @@ struct Aligned([f64; BLOCK]);
 // vectors of it, and it forgets that where it inlines.
 #[cfg_attr(
     feature = "std",
-    multiversion::multiversion(targets(
-        "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+f16c",
-        "x86_64+avx2+f16c",
-        "aarch64+neon"
-    ))
+    multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
 )]
 fn each<W: Number, G: Number, F: Fn(f64) -> (f64, f64)>(
     ws: &[W],
