@@ -194,13 +194,16 @@ impl<'m, 'a> Reading<'m, 'a> {
         }
     }
 
-    /// The same below a number.
+    /// The same below a number, which is only written out if somebody might ask.
     #[inline]
     pub(crate) fn under_number(
         &mut self,
         number: usize,
         f: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<()> {
+        if self.into.nameless && self.into.needs.units.is_none() {
+            return f(self);
+        }
         let back = self.path.enter_number(number);
         let read = f(self);
         self.path.leave(back);

@@ -6,6 +6,7 @@ use crate::edit::Edit;
 use crate::edits::Edits;
 use crate::measurement::Measurement;
 use crate::names::Path;
+use crate::number::Number;
 use crate::reading::Reading;
 #[cfg(feature = "rayon")]
 use crate::slice::SliceMut;
@@ -249,21 +250,28 @@ impl<'w> Writing<'w> {
                 return Ok(edit);
             }
         };
-        if let Some(expected) = edits.name(index) {
-            let back = self.path.enter(name);
-            let is_other = self.path.bytes() != expected.as_bytes();
-            let error = is_other.then(|| Error::Name {
-                index,
-                expected: expected.into(),
-                found: self.path.as_str().into(),
-            });
-            self.path.leave(back);
-            if let Some(error) = error {
-                return Err(error);
-            }
+        if !edits.are_nameless() {
+            self.check_name(edits, name)?;
         }
         self.next += 1;
         Ok(edits.get(index))
+    }
+
+    /// Whether the next tensor has the name for which its edit was planned.
+    fn check_name(&mut self, edits: &Edits, name: &str) -> Result<()> {
+        let index = self.next;
+        let Some(expected) = edits.name(index) else {
+            return Ok(());
+        };
+        let back = self.path.enter(name);
+        let is_other = self.path.bytes() != expected.as_bytes();
+        let error = is_other.then(|| Error::Name {
+            index,
+            expected: expected.into(),
+            found: self.path.as_str().into(),
+        });
+        self.path.leave(back);
+        error.map_or(Ok(()), Err)
     }
 
     /// Edits the next tensor.
@@ -316,6 +324,20 @@ impl<'w> Writing<'w> {
                 after.record(left);
                 Ok(())
             }
+        }
+    }
+
+    /// Edits the next tensor of a list, which is a slice.
+    #[inline]
+    pub(crate) fn slice<E: Number>(&mut self, mut xs: &mut [E]) -> Result<()> {
+        if let Told::After { .. } = self.told {
+            return self.tensor("", &mut xs);
+        }
+        let edit = self.next("")?;
+        match &mut self.told {
+            Told::Clamped(counts) => xs.edit(&edit, Tell::clamped(counts)),
+            _ if edit.is_keep() => Ok(()),
+            _ => xs.edit(&edit, Tell::nothing()),
         }
     }
 

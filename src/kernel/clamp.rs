@@ -202,7 +202,7 @@ mod x86 {
             let mut clipped = self.simd.splat_u32s(0);
             for xs in along_lines(xs) {
                 let (rows, rest) = S::as_mut_simd_f32s(xs);
-                let (groups, rows) = rows.as_chunks_mut::<4>();
+                let (groups, rows) = rows.as_chunks_mut::<8>();
                 for group in groups {
                     bites = self.rows(group, bites, &mut clipped, &mut found);
                 }

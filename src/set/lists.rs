@@ -41,8 +41,8 @@ macro_rules! element_sets {
                 f("", &mut list)
             }
 
-            fn carry_out_list(mut list: &mut [Self], writing: &mut Writing<'_>) -> Result<()> {
-                writing.tensor("", &mut list)
+            fn carry_out_list(list: &mut [Self], writing: &mut Writing<'_>) -> Result<()> {
+                writing.slice(list)
             }
 
             fn lent_list(list: &mut [Self]) -> Option<SliceMut<'_>> {

@@ -65,6 +65,7 @@ impl<E: Number> Tensor for [E] {
 }
 
 impl<E: Number> TensorMut for [E] {
+    #[inline]
     fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
         if edit.scales_units() {
             let dims = [<[E]>::len(self)];
@@ -102,6 +103,7 @@ impl<E: Number> TensorMut for [E] {
 }
 
 /// An edit that treats all elements alike.
+#[inline]
 pub(crate) fn edit_slice<E: Number>(xs: &mut [E], edit: &Edit<'_>, tell: Tell<'_>) {
     let look = Look {
         l1: tell.magnitudes,
