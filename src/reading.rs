@@ -210,6 +210,13 @@ impl<'m, 'a> Reading<'m, 'a> {
         read
     }
 
+    /// Makes room for so many sets more, as if each were a tensor.
+    #[inline]
+    pub(crate) fn make_room(&mut self, sets: usize) {
+        let Measurement { tensors, count, .. } = &mut *self.into;
+        tensors.reserve((*count + sets).saturating_sub(tensors.len()));
+    }
+
     /// Reads the next tensor.
     ///
     /// ```

@@ -145,6 +145,7 @@ pub trait TensorSet {
     where
         Self: Sized,
     {
+        reading.make_room(list.len());
         let mut sets = list.iter().enumerate();
         sets.try_for_each(|(i, set)| reading.under_number(i, |reading| set.measure(reading)))
     }
