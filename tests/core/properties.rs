@@ -449,7 +449,24 @@ fn a_chain_is_its_operations_one_by_one_but_for_rounding() {
                 }
             }
             let rounded: Vec<T> = wide.iter().map(|&x| T::narrow(x)).collect();
-            prop_assert_eq!(bits(&at_once), bits(&rounded));
+            // What `Edit` promises of elements that are narrower than the factors.
+            let slack = match T::BITS {
+                53 => {
+                    prop_assert_eq!(bits(&at_once), bits(&rounded));
+                    return Ok(());
+                }
+                24 => 2_f64.powi(-20),
+                _ => 2_f64.powi(-12),
+            };
+            for ((y, near), exact) in at_once.iter().zip(&rounded).zip(wide) {
+                let unit = 2_f64.powi(T::unit(exact) as i32);
+                let off = (y.widen() - exact).abs() / unit;
+                prop_assert!(
+                    bits(&[*y]) == bits(&[*near]) || off <= 0.5 + slack,
+                    "{exact:e} became {:e}",
+                    y.widen()
+                );
+            }
             Ok(())
         });
     }
