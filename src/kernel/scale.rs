@@ -437,10 +437,13 @@ mod tests {
         xs.iter().map(|x| x.to_bits()).collect()
     }
 
+    /// A kind of processor.
+    type Kind = fn(Scale<'_>);
+
     /// What every kind of processor makes of them, once it is seen that they agree.
     fn on_all(xs: &[f32], factor: f64, bounds: Option<Bounds>) -> Vec<f32> {
         let way = Way::of(factor).expect("a factor near one");
-        let all: [(&str, fn(Scale<'_>)); _] = [
+        let all: [(&str, Kind); _] = [
             ("chosen", |what| widest(what)),
             ("emulated", |what| what.on(Soft)),
             #[cfg(feature = "std")]

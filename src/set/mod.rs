@@ -233,10 +233,11 @@ pub trait TensorSetMut: TensorSet {
 
     /// As [`TensorSet::visit_list`].
     #[doc(hidden)]
-    fn lent_list(_list: &mut [Self]) -> Option<SliceMut<'_>>
+    fn lent_list(list: &mut [Self]) -> Option<SliceMut<'_>>
     where
         Self: Sized,
     {
+        let _ = list;
         None
     }
 }
