@@ -321,6 +321,10 @@ impl<A: Number, S: DataMut<Elem = A>, D: Dimension> TensorSetMut for ArrayBase<S
     fn visit_mut(&mut self, f: &mut VisitorMut<'_>) -> Result<()> {
         f("", self)
     }
+
+    fn lent(&mut self) -> Option<SliceMut<'_>> {
+        self.as_slice_memory_order_mut().map(A::slice_mut)
+    }
 }
 
 #[cfg(test)]

@@ -504,6 +504,17 @@ impl Edits {
         self.grows
     }
 
+    /// Whether nobody knows which tensors these edits were planned for.
+    pub(crate) fn are_nameless(&self) -> bool {
+        self.names.is_none()
+    }
+
+    /// Whether units of some tensor have factors of their own.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn have_units(&self) -> bool {
+        !self.arena.is_empty()
+    }
+
     /// The names of the tensors these edits were planned for.
     pub(crate) fn name(&self, index: usize) -> Option<&str> {
         self.names.as_ref().and_then(|names| names.get(index))

@@ -143,7 +143,7 @@
 //! | `plot` | pictures of a run as SVG: norms, flow, weights, a report on one page |
 //! | `png` | the same pictures as PNG, with a font of their own |
 //! | `safetensors` | weights of cells read from and written to PyTorch's files |
-//! | `rayon` | large tensors by several threads, many small ones measured side by side, with the same bits for any number of them |
+//! | `rayon` | large tensors by several threads, many small ones side by side, with the same bits for any number of them |
 //!
 //! With `default-features = false` the crate is `no_std` and needs `alloc`; `ndarray` and `half` can be added to that.
 // Tests have the standard library in any case.

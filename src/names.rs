@@ -1,5 +1,6 @@
 //! What a set's tensors are called, and how they are shaped.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -144,6 +145,27 @@ impl Path {
         back
     }
 
+    /// Goes down to the part of this number.
+    #[inline]
+    pub(crate) fn enter_number(&mut self, number: usize) -> usize {
+        let (back, dot) = (self.len, usize::from(self.len > 0));
+        let digits = number.checked_ilog10().unwrap_or(0) as usize + 1;
+        let end = back + dot + digits;
+        let Some(place) = self.inline.get_mut(back..end) else {
+            return self.enter(&format!("{number}"));
+        };
+        if let Some(first) = place.first_mut() {
+            *first = b'.';
+        }
+        let mut rest = number;
+        for digit in place[dot..].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        self.len = end;
+        back
+    }
+
     #[inline]
     pub(crate) fn leave(&mut self, back: usize) {
         if self.len > INLINE {
@@ -181,6 +203,18 @@ mod tests {
             backs.push((path.enter(name), parts.clone()));
             parts.extend(Some(name).filter(|name| !name.is_empty()));
             assert_eq!(path.as_str(), parts.join("."));
+        }
+        // Numbers are names like others, wherever they come.
+        for number in [0, 9, 10, 99, 12_345, 2_000_000_000] {
+            for depth in [0, 3, parts.len()] {
+                let mut path = Path::ROOT;
+                parts[..depth].iter().for_each(|name| _ = path.enter(name));
+                let (so_far, back) = (path.as_str().len(), path.enter_number(number));
+                let expected = [&parts[..depth], &[&*format!("{number}")]]
+                    .concat()
+                    .join(".");
+                assert_eq!((path.as_str(), back), (&*expected, so_far));
+            }
         }
         // There and back again, across the border and within.
         for (back, parts) in backs.into_iter().rev() {

@@ -194,6 +194,29 @@ impl<'m, 'a> Reading<'m, 'a> {
         }
     }
 
+    /// The same below a number, which is only written out if somebody might ask.
+    #[inline]
+    pub(crate) fn under_number(
+        &mut self,
+        number: usize,
+        f: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        if self.into.nameless && self.into.needs.units.is_none() {
+            return f(self);
+        }
+        let back = self.path.enter_number(number);
+        let read = f(self);
+        self.path.leave(back);
+        read
+    }
+
+    /// Makes room for so many sets more, as if each were a tensor.
+    #[inline]
+    pub(crate) fn make_room(&mut self, sets: usize) {
+        let Measurement { tensors, count, .. } = &mut *self.into;
+        tensors.reserve((*count + sets).saturating_sub(tensors.len()));
+    }
+
     /// Reads the next tensor.
     ///
     /// ```

@@ -59,3 +59,10 @@ macro_rules! each_slice {
 }
 
 pub(crate) use each_slice;
+
+#[cfg(feature = "rayon")]
+impl SliceMut<'_> {
+    pub(crate) fn len(&self) -> usize {
+        each_slice!(self, SliceMut, xs => xs.len())
+    }
+}

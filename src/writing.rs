@@ -1,10 +1,15 @@
 //! The handle with which a set is edited.
 
+#[cfg(feature = "rayon")]
+use crate::batch::Writes;
 use crate::edit::Edit;
 use crate::edits::Edits;
 use crate::measurement::Measurement;
 use crate::names::Path;
+use crate::number::Number;
 use crate::reading::Reading;
+#[cfg(feature = "rayon")]
+use crate::slice::SliceMut;
 use crate::stats::Stats;
 use crate::tell::{Clamped, Tell};
 use crate::tensor::TensorMut;
@@ -155,6 +160,59 @@ impl<'w> Writing<'w> {
         }
     }
 
+    /// The same below a number, which is only written out if somebody might ask.
+    #[inline]
+    pub(crate) fn under_number(
+        &mut self,
+        number: usize,
+        f: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        if self.is_nameless() {
+            return f(self);
+        }
+        let back = self.path.enter_number(number);
+        let written = f(self);
+        self.path.leave(back);
+        written
+    }
+
+    fn is_nameless(&self) -> bool {
+        match (&self.edits, &self.told) {
+            (Source::All(_), _) => true,
+            (Source::Each(edits), Told::Nothing) => edits.are_nameless(),
+            (Source::Each(_), _) => false,
+        }
+    }
+
+    /// Whether slices may wait for others, to be edited beside them.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn may_wait(&self) -> bool {
+        let by_units = match self.edits {
+            Source::Each(edits) => edits.have_units(),
+            Source::All(edit) => edit.scales_units(),
+        };
+        !by_units && !matches!(self.told, Told::After { .. })
+    }
+
+    /// Takes in the next tensor, of this number in a list, which [may wait](Self::may_wait).
+    #[cfg(feature = "rayon")]
+    pub(crate) fn later<'s>(
+        &mut self,
+        number: usize,
+        slice: SliceMut<'s>,
+        waiting: &mut Writes<'s, 'w>,
+    ) -> Result<()> {
+        let mut edit = Edit::KEEP;
+        self.under_number(number, |writing| {
+            edit = writing.next("")?;
+            Ok(())
+        })?;
+        if waiting.push(slice, edit) {
+            waiting.carry_out(self.clamped());
+        }
+        Ok(())
+    }
+
     /// The edit of the next tensor, for a set that carries out the edits of all its tensors together.
     /// [`Writing::left`] comes after it.
     ///
@@ -192,21 +250,28 @@ impl<'w> Writing<'w> {
                 return Ok(edit);
             }
         };
-        if let Some(expected) = edits.name(index) {
-            let back = self.path.enter(name);
-            let is_other = self.path.bytes() != expected.as_bytes();
-            let error = is_other.then(|| Error::Name {
-                index,
-                expected: expected.into(),
-                found: self.path.as_str().into(),
-            });
-            self.path.leave(back);
-            if let Some(error) = error {
-                return Err(error);
-            }
+        if !edits.are_nameless() {
+            self.check_name(edits, name)?;
         }
         self.next += 1;
         Ok(edits.get(index))
+    }
+
+    /// Whether the next tensor has the name for which its edit was planned.
+    fn check_name(&mut self, edits: &Edits, name: &str) -> Result<()> {
+        let index = self.next;
+        let Some(expected) = edits.name(index) else {
+            return Ok(());
+        };
+        let back = self.path.enter(name);
+        let is_other = self.path.bytes() != expected.as_bytes();
+        let error = is_other.then(|| Error::Name {
+            index,
+            expected: expected.into(),
+            found: self.path.as_str().into(),
+        });
+        self.path.leave(back);
+        error.map_or(Ok(()), Err)
     }
 
     /// Edits the next tensor.
@@ -259,6 +324,20 @@ impl<'w> Writing<'w> {
                 after.record(left);
                 Ok(())
             }
+        }
+    }
+
+    /// Edits the next tensor of a list, which is a slice.
+    #[inline]
+    pub(crate) fn slice<E: Number>(&mut self, mut xs: &mut [E]) -> Result<()> {
+        if let Told::After { .. } = self.told {
+            return self.tensor("", &mut xs);
+        }
+        let edit = self.next("")?;
+        match &mut self.told {
+            Told::Clamped(counts) => xs.edit(&edit, Tell::clamped(counts)),
+            _ if edit.is_keep() => Ok(()),
+            _ => xs.edit(&edit, Tell::nothing()),
         }
     }
 

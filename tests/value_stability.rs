@@ -76,8 +76,8 @@ where
     seen.total().norm(Norm::P(p)).to_f64()
 }
 
-/// L1, L2 and max; the 3-norm; and what a clip of the sample to 1 leaves.
-fn of_type<E: Element>(exact: [f64; 4], cubes: f64)
+/// L1, L2 and max; the 3-norm; and what a clip of the sample to 1 leaves, and one by value before another by norm.
+fn of_type<E: Element>(exact: [f64; 5], cubes: f64)
 where
     Vec<E>: TensorSetMut,
 {
@@ -86,11 +86,16 @@ where
     let total = *seen.total();
     let third = power(&xs, 3.0);
     clip::global_norm(&mut xs, 1.0).unwrap();
+    let mut twice = sample::<E>(8);
+    let mut guard = Guard::new().clip(clip::Value::new(5.0).unwrap());
+    guard = guard.clip(clip::GlobalNorm::new(7.0).unwrap());
+    assert!(guard.step(&mut twice).unwrap().verdict().is_apply());
     pinned(&[
         ("L1", total.l1(), exact[0]),
         ("L2", total.l2(), exact[1]),
         ("max", total.max_abs(), exact[2]),
         ("clipped to 1", hash(&xs), exact[3]),
+        ("clipped twice", hash(&twice), exact[4]),
     ]);
     pinned_here(&[("p = 3", third, cubes)]);
 }
@@ -103,6 +108,7 @@ fn f64_elements() {
             187.101_089_584_187_58,
             31.716_573_814_107_385,
             662_421_027.0,
+            1_602_986_671.0,
         ],
         89.210_075_731_095_87,
     );
@@ -116,6 +122,7 @@ fn f32_elements() {
             187.101_088_893_983_33,
             31.716_573_715_209_96,
             3_342_798_881.0,
+            1_472_322_542.0,
         ],
         89.210_075_305_577_32,
     );
@@ -131,6 +138,7 @@ fn f16_elements() {
             187.104_024_450_309,
             31.71875,
             2_340_639_737.0,
+            2_964_833_489.0,
         ],
         89.212_007_653_871_82,
     );
@@ -146,6 +154,7 @@ fn bf16_elements() {
             187.113_221_089_900_8,
             31.75,
             3_850_141_704.0,
+            1_934_598_558.0,
         ],
         89.221_292_080_322_68,
     );

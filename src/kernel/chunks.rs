@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 /// Whether so many elements are worth handing to the threads, of which there may be one alone.
 #[cfg(feature = "rayon")]
-fn share(elements: usize) -> bool {
+pub(crate) fn share(elements: usize) -> bool {
     elements >= SEVERAL && rayon::current_num_threads() > 1
 }
 
@@ -39,6 +39,19 @@ pub(super) fn side_by_side<T: Sync, S: Send>(
     for (thing, to) in things.iter().zip(to) {
         of(thing, to);
     }
+}
+
+/// Has `of` change each thing; together they have so many `elements`.
+#[cfg(feature = "rayon")]
+pub(crate) fn change_side_by_side<T: Send>(
+    things: &mut [T],
+    elements: usize,
+    of: impl Fn(&mut T) + Sync,
+) {
+    if things.len() > 1 && share(elements) {
+        return things.par_iter_mut().for_each(&of);
+    }
+    things.iter_mut().for_each(of);
 }
 
 /// Has `f` change every part.
@@ -68,8 +81,11 @@ pub(super) fn read<T: Sync, S: Copy + Send>(
 pub(super) fn write<T: Send, S: Copy + Send>(
     xs: &mut [T],
     of: impl Fn(&mut [T]) -> S + Sync,
-    add: impl FnMut(S),
+    mut add: impl FnMut(S),
 ) {
+    if xs.len() <= CHUNK {
+        return add(of(xs));
+    }
     #[cfg(feature = "rayon")]
     if share(xs.len()) {
         let groups = xs.chunks_mut(WAITING * CHUNK);
@@ -85,8 +101,9 @@ pub(super) fn write_beside<W: Sync, G: Send, S: Copy + Send>(
     of: impl Fn((&[W], &mut [G])) -> S + Sync,
     add: impl FnMut(S),
 ) {
+    // Each takes some four times as long as an element that is only read or written.
     #[cfg(feature = "rayon")]
-    if share(ws.len()) {
+    if share(4 * ws.len()) {
         let groups = ws
             .chunks(WAITING * CHUNK)
             .zip(gs.chunks_mut(WAITING * CHUNK));

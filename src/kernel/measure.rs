@@ -14,7 +14,10 @@
 //! it rounds just like a product and a sum.
 
 use super::lanes::{BLOCK, LANES, LEAF, ROWS, Twofold, part, two_sum};
-use super::unit::{Plain, Unit};
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+use super::unit;
+use super::unit::{Plain, Run, Unit};
+use crate::math;
 use crate::needs::Look;
 use crate::number::{Number, Part};
 
@@ -63,6 +66,8 @@ pub(super) struct Sums {
     /// Zero where it was not asked for.
     pub(super) l1: Pair,
     pub(super) sq: Pair,
+    /// The sums are those of the elements times 2^-shift.
+    pub(super) shift: i64,
 }
 
 impl Sums {
@@ -70,6 +75,7 @@ impl Sums {
         max: 0.0,
         l1: Pair::ZERO,
         sq: Pair::ZERO,
+        shift: 0,
     };
 
     /// Whether every element was. A NaN among them makes the squares NaN, which no overflow does.
@@ -79,7 +85,16 @@ impl Sums {
     }
 
     /// Adds what comes next.
-    pub(super) fn add(&mut self, next: Self) {
+    pub(super) fn add(&mut self, mut next: Self) {
+        if self.shift != next.shift {
+            let shift = match (self.max == 0.0, next.max == 0.0) {
+                (true, _) => next.shift,
+                (_, true) => self.shift,
+                _ => self.shift.max(next.shift),
+            };
+            self.bring_to(shift);
+            next.bring_to(shift);
+        }
         self.max = if next.max > self.max {
             next.max
         } else {
@@ -87,6 +102,16 @@ impl Sums {
         };
         self.l1.add(next.l1);
         self.sq.add(next.sq);
+    }
+
+    /// Counts in powers that are no lower. What is lost of it lies a thousand bits below what is added to it.
+    #[cold]
+    fn bring_to(&mut self, shift: i64) {
+        let power = |e: i64| if e < -1022 { 0.0 } else { math::pow2(e.min(0)) };
+        let by = self.shift - shift;
+        self.l1 = self.l1.times(power(by));
+        self.sq = self.sq.times(power(2 * by));
+        self.shift = shift;
     }
 }
 
@@ -127,6 +152,11 @@ impl<T: Number> Lanes<T> {
         self.finish_on(Plain, true)
     }
 
+    /// The largest magnitude; infinity if something is infinite.
+    pub(super) fn max(&self) -> f64 {
+        self.max_on(Plain)
+    }
+
     #[inline(always)]
     fn max_on<U: Unit>(&self, unit: U) -> f64 {
         let max = unit.largest(&self.max);
@@ -147,6 +177,7 @@ impl<T: Number> Lanes<T> {
                 Pair::ZERO
             },
             sq: self.sq.total(unit).times(T::PART_UNIT * T::PART_UNIT),
+            shift: 0,
         }
     }
 
@@ -288,8 +319,10 @@ impl<L: Copy> Leaf<L> {
 pub(super) struct How<P> {
     /// Σ|x| too.
     pub(super) l1: bool,
-    /// Each finite element times this, and zero in place of the others.
+    /// Each element times this.
     pub(super) times: Option<P>,
+    /// Zero in place of each element that is not finite, if there is a factor.
+    pub(super) only_finite: bool,
 }
 
 impl<P: Part> How<P> {
@@ -299,86 +332,63 @@ impl<P: Part> How<P> {
         Self {
             l1: look.l1,
             times: None,
+            only_finite: false,
         }
     }
 }
 
 /// Adds `xs`; only the last slice of a stream may end inside a block.
 pub(super) fn add<T: Number>(lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
+    let what = Add { lanes, xs, how };
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    if let Some(unit) = super::unit::v3() {
-        return unit.vectorize(Add {
-            unit,
-            lanes,
-            xs,
-            how,
-        });
+    if let Some(unit) = unit::v3() {
+        return unit::on_v3(unit, what);
     }
-    add_plain(lanes, xs, how);
+    what.run(Plain);
 }
 
 /// What one slice comes to.
 pub(super) fn sums<T: Number>(xs: &[T], how: &How<T::Part>) -> Sums {
+    let what = Sum { xs, how };
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    if let Some(unit) = super::unit::v3() {
-        return unit.vectorize(Sum { unit, xs, how });
+    if let Some(unit) = unit::v3() {
+        return unit::on_v3(unit, what);
     }
-    let mut lanes = Lanes::ZERO;
-    add_plain(&mut lanes, xs, how);
-    lanes.finish()
+    what.run(Plain)
 }
 
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-mod on_v3 {
-    use super::{How, Lanes, Number, Sums, add_on};
-    use pulp::{NullaryFnOnce, x86::V3};
+struct Add<'a, T: Number> {
+    lanes: &'a mut Lanes<T>,
+    xs: &'a [T],
+    how: &'a How<T::Part>,
+}
 
-    pub(super) struct Add<'a, T: Number> {
-        pub(super) unit: V3,
-        pub(super) lanes: &'a mut Lanes<T>,
-        pub(super) xs: &'a [T],
-        pub(super) how: &'a How<T::Part>,
-    }
+impl<T: Number, U: Unit> Run<U> for Add<'_, T> {
+    type Output = ();
 
-    impl<T: Number> NullaryFnOnce for Add<'_, T> {
-        type Output = ();
-
-        #[inline(always)]
-        fn call(self) {
-            // Registers, not memory, are what the sums run in.
-            let mut lanes = *self.lanes;
-            add_on(self.unit, &mut lanes, self.xs, self.how);
-            *self.lanes = lanes;
-        }
-    }
-
-    pub(super) struct Sum<'a, T: Number> {
-        pub(super) unit: V3,
-        pub(super) xs: &'a [T],
-        pub(super) how: &'a How<T::Part>,
-    }
-
-    impl<T: Number> NullaryFnOnce for Sum<'_, T> {
-        type Output = Sums;
-
-        #[inline(always)]
-        fn call(self) -> Sums {
-            let mut lanes = Lanes::ZERO;
-            add_on(self.unit, &mut lanes, self.xs, self.how);
-            lanes.finish_on(self.unit, self.how.l1)
-        }
+    #[inline(always)]
+    fn run(self, unit: U) {
+        // Registers, not memory, are what the sums run in.
+        let mut lanes = *self.lanes;
+        add_on(unit, &mut lanes, self.xs, self.how);
+        *self.lanes = lanes;
     }
 }
 
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-use on_v3::{Add, Sum};
+struct Sum<'a, T: Number> {
+    xs: &'a [T],
+    how: &'a How<T::Part>,
+}
 
-#[cfg_attr(
-    feature = "std",
-    multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
-)]
-fn add_plain<T: Number>(lanes: &mut Lanes<T>, xs: &[T], how: &How<T::Part>) {
-    add_on(Plain, lanes, xs, how);
+impl<T: Number, U: Unit> Run<U> for Sum<'_, T> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn run(self, unit: U) -> Sums {
+        let mut lanes = Lanes::ZERO;
+        add_on(unit, &mut lanes, self.xs, self.how);
+        lanes.finish_on(unit, self.how.l1)
+    }
 }
 
 #[inline(always)]
@@ -395,7 +405,11 @@ fn add_on<T: Number, U: Unit>(unit: U, lanes: &mut Lanes<T>, xs: &[T], how: &How
                 }
                 if let Some(factor) = times {
                     for part in parts.iter_mut() {
-                        *part = part.times_up_to(T::LARGEST_PART, factor);
+                        *part = if how.only_finite {
+                            part.times_up_to(T::LARGEST_PART, factor)
+                        } else {
+                            part.times(factor)
+                        };
                     }
                 }
                 if how.l1 {
@@ -459,14 +473,6 @@ mod tests {
                 assert_eq!(
                     bits(best),
                     bits(plain),
-                    "{} {len}",
-                    core::any::type_name::<T>()
-                );
-                let mut other = Lanes::ZERO;
-                add_plain(&mut other, xs, &how);
-                assert_eq!(
-                    bits(best),
-                    bits(other),
                     "{} {len}",
                     core::any::type_name::<T>()
                 );

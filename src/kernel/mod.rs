@@ -7,16 +7,21 @@ mod combine;
 mod edit;
 #[cfg(feature = "ndarray")]
 pub(crate) mod gates;
+#[cfg(feature = "half")]
+mod half;
 mod lanes;
 mod measure;
 mod pair;
 #[cfg(feature = "ndarray")]
 pub(crate) mod product;
+mod scale;
 #[cfg(feature = "ndarray")]
 pub(crate) mod smooth;
 mod stream;
 mod unit;
 
+#[cfg(feature = "rayon")]
+pub(crate) use chunks::{change_side_by_side, share};
 pub(crate) use clamp::clamp_and_count;
 pub(crate) use combine::{combine, map};
 pub(crate) use edit::{At, apply, preview};

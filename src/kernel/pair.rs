@@ -3,7 +3,9 @@
 use super::chunks::write_beside;
 use super::lanes::{BLOCK, LANES, LEAF, Twofold, part};
 use super::measure::Pair;
-use super::unit::{Plain, Unit};
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+use super::unit;
+use super::unit::{Plain, Run, Unit};
 use crate::number::Number;
 
 /// For each pair, adds the derivative to `gs` and returns the sum of the terms. `at(w)` gives both.
@@ -24,44 +26,26 @@ fn of_chunk<W: Number, G: Number, F: Fn(f64) -> (f64, f64)>(
     gs: &mut [G],
     at: &F,
 ) -> Pair {
+    let what = Both { ws, gs, at };
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    if let Some(unit) = super::unit::v3() {
-        return unit.vectorize(on_v3::Both { unit, ws, gs, at });
+    if let Some(unit) = unit::v3() {
+        return unit::on_v3(unit, what);
     }
-    of_chunk_plain(ws, gs, at)
+    what.run(Plain)
 }
 
-#[cfg_attr(
-    feature = "std",
-    multiversion::multiversion(targets("x86_64+avx2+f16c", "aarch64+neon"))
-)]
-fn of_chunk_plain<W: Number, G: Number, F: Fn(f64) -> (f64, f64)>(
-    ws: &[W],
-    gs: &mut [G],
-    at: &F,
-) -> Pair {
-    of_chunk_on(Plain, ws, gs, at)
+struct Both<'a, W, G, F> {
+    ws: &'a [W],
+    gs: &'a mut [G],
+    at: &'a F,
 }
 
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-mod on_v3 {
-    use super::{Number, Pair, of_chunk_on};
-    use pulp::{NullaryFnOnce, x86::V3};
+impl<W: Number, G: Number, F: Fn(f64) -> (f64, f64), U: Unit> Run<U> for Both<'_, W, G, F> {
+    type Output = Pair;
 
-    pub(super) struct Both<'a, W, G, F> {
-        pub(super) unit: V3,
-        pub(super) ws: &'a [W],
-        pub(super) gs: &'a mut [G],
-        pub(super) at: &'a F,
-    }
-
-    impl<W: Number, G: Number, F: Fn(f64) -> (f64, f64)> NullaryFnOnce for Both<'_, W, G, F> {
-        type Output = Pair;
-
-        #[inline(always)]
-        fn call(self) -> Pair {
-            of_chunk_on(self.unit, self.ws, self.gs, self.at)
-        }
+    #[inline(always)]
+    fn run(self, unit: U) -> Pair {
+        of_chunk_on(unit, self.ws, self.gs, self.at)
     }
 }
 

@@ -65,15 +65,55 @@ fn fill_in<T: Number>(xs: &[T], look: Look, to: &mut Stats) {
 #[inline]
 fn sums_of_slice<T: Number>(xs: &[T], how: &How<T::Part>) -> Sums {
     if xs.len() <= CHUNK {
-        return measure::sums(xs, how);
+        return sums_of_chunk(xs, how);
     }
     let mut sums = Sums::ZERO;
     chunks::read(
         xs,
-        |chunk| measure::sums(chunk, how),
+        |chunk| sums_of_chunk(chunk, how),
         |chunk| sums.add(chunk),
     );
     sums
+}
+
+/// Squares that are out of range are summed in range, while the chunk is near.
+#[inline]
+fn sums_of_chunk<T: Number>(chunk: &[T], how: &How<T::Part>) -> Sums {
+    if T::Part::SQUARES_ARE_EXACT || how.times.is_some() {
+        return measure::sums(chunk, how);
+    }
+    let sums = if chunk.len() <= NEAR {
+        measure::sums(chunk, how)
+    } else {
+        let (first, rest) = chunk.split_at(NEAR);
+        let mut lanes = Lanes::ZERO;
+        measure::add(&mut lanes, first, how);
+        // As the beginning is, so will the rest be.
+        if let Some(sums) = sums_in_range(chunk, lanes.max(), how) {
+            return sums;
+        }
+        measure::add(&mut lanes, rest, how);
+        lanes.finish()
+    };
+    sums_in_range(chunk, sums.max, how).unwrap_or(sums)
+}
+
+/// The sums of elements whose squares are out of range, if those of elements up to `max` are, times what brings those
+/// into range. Nothing if that does not do for all.
+#[inline]
+fn sums_in_range<T: Number>(chunk: &[T], max: f64, how: &How<T::Part>) -> Option<Sums> {
+    if T::Part::squares_are_safe(max) || !max.is_finite() {
+        return None;
+    }
+    let (shift, factor) = T::Part::shift(max);
+    let times = Some(factor);
+    let sums = measure::sums(chunk, &How { times, ..*how });
+    let in_range = sums.are_finite() && T::Part::squares_are_safe(sums.max);
+    in_range.then(|| Sums {
+        max: sums.max * math::pow2(shift),
+        shift,
+        ..sums
+    })
 }
 
 #[inline]
@@ -99,7 +139,8 @@ pub(crate) fn edit_and_stats<T: Number>(
             apply(block, edit, at);
             measure::add(&mut lanes, block, &how);
         }
-        lanes.finish()
+        let sums = lanes.finish();
+        sums_in_range(chunk, sums.max, &how).unwrap_or(sums)
     };
     chunks::write(xs, chunk, |chunk| sums.add(chunk));
     complete_slice(xs, sums, look)
@@ -231,15 +272,18 @@ fn carefully<T: Number>(
         count(feed, &mut stats);
     }
     let how = How::<T::Part>::usual(look);
-    let mut shift = 0;
-    if !sums.are_finite() || !T::Part::squares_are_safe(sums.max) {
-        let (e, factor) = T::Part::shift(stats.max_abs);
-        shift = e;
-        sums = again(&How {
+    // Those of a slice are in range already.
+    let out_of_range = sums.shift == 0 && !T::Part::squares_are_safe(sums.max);
+    if !sums.are_finite() || out_of_range {
+        let (shift, factor) = T::Part::shift(stats.max_abs);
+        let again = again(&How {
             times: Some(factor),
+            only_finite: true,
             ..how
         });
+        sums = Sums { shift, ..again };
     }
+    let shift = sums.shift;
     stats.l1 = look.l1.then(|| Wide::new(sums.l1.round(), shift));
     stats.sum_sq = Wide::new(sums.sq.round(), 2 * shift);
     if let Some(p) = look.power {

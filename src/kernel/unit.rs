@@ -108,15 +108,32 @@ impl Unit for Plain {
     }
 }
 
+/// What is compiled for the vectors of a processor.
+pub(super) trait Run<U> {
+    type Output;
+
+    fn run(self, unit: U) -> Self::Output;
+}
+
+/// Does `what` with the widest vectors that there are.
+#[cfg(not(all(feature = "std", target_arch = "x86_64")))]
+#[inline]
+pub(super) fn widest<R: Run<Plain>>(what: R) -> R::Output {
+    what.run(Plain)
+}
+
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-pub(super) use x86::v3;
+pub(super) use x86::{Singles, on_v3, v3, widest};
+#[cfg(all(feature = "std", feature = "ndarray", target_arch = "x86_64"))]
+pub(super) use x86::{on_v4, v4};
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86 {
-    use super::{Eight, LANES, LEAF, Part, Twofold, Unit};
+    use super::{Eight, LANES, LEAF, Part, Plain, Run, Twofold, Unit};
     use crate::kernel::lanes::part;
-    use pulp::x86::V3;
-    use pulp::{cast, f64x4, u32x4, u32x8};
+    use core::arch::x86_64::__m256i;
+    use pulp::x86::{V3, V4};
+    use pulp::{NullaryFnOnce, Simd, b16, cast, f64x4, m32x8, u32x4, u32x8};
     use std::sync::OnceLock;
 
     /// AVX2 and FMA, if the processor has them.
@@ -124,6 +141,79 @@ mod x86 {
     pub(in crate::kernel) fn v3() -> Option<V3> {
         static FOUND: OnceLock<Option<V3>> = OnceLock::new();
         *FOUND.get_or_init(V3::try_new)
+    }
+
+    /// AVX-512, if the processor has it.
+    #[inline]
+    pub(in crate::kernel) fn v4() -> Option<V4> {
+        static FOUND: OnceLock<Option<V4>> = OnceLock::new();
+        *FOUND.get_or_init(V4::try_new)
+    }
+
+    struct Call<U, R>(U, R);
+
+    impl<U, R: Run<U>> NullaryFnOnce for Call<U, R> {
+        type Output = R::Output;
+
+        #[inline(always)]
+        fn call(self) -> R::Output {
+            self.1.run(self.0)
+        }
+    }
+
+    /// Does `what` in a function of its own, compiled for AVX2 and FMA.
+    #[inline(always)]
+    pub(in crate::kernel) fn on_v3<R: Run<V3>>(unit: V3, what: R) -> R::Output {
+        unit.vectorize(Call(unit, what))
+    }
+
+    /// The same for AVX-512.
+    #[inline(always)]
+    pub(in crate::kernel) fn on_v4<R: Run<V4>>(unit: V4, what: R) -> R::Output {
+        unit.vectorize(Call(unit, what))
+    }
+
+    /// Does `what` with the widest vectors that there are.
+    #[inline]
+    pub(in crate::kernel) fn widest<R, O>(what: R) -> O
+    where
+        R: Run<V4, Output = O> + Run<V3, Output = O> + Run<Plain, Output = O>,
+    {
+        if let Some(unit) = v4() {
+            on_v4(unit, what)
+        } else if let Some(unit) = v3() {
+            on_v3(unit, what)
+        } else {
+            what.run(Plain)
+        }
+    }
+
+    /// Registers of `f32`.
+    pub(in crate::kernel) trait Singles: Simd {
+        /// Whether the mask holds anywhere.
+        fn any(self, mask: Self::m32s) -> bool;
+
+        /// The elements of a slice that fills no register, and `pad` behind them.
+        #[inline(always)]
+        fn padded(self, xs: &[f32], pad: f32) -> Self::f32s {
+            let inside = self.mask_between_m32s(0, xs.len() as u32).mask();
+            self.select_f32s(inside, self.partial_load_f32s(xs), self.splat_f32s(pad))
+        }
+    }
+
+    impl Singles for V3 {
+        #[inline(always)]
+        fn any(self, mask: m32x8) -> bool {
+            let mask: __m256i = cast(mask);
+            self.avx._mm256_testz_si256(mask, mask) == 0
+        }
+    }
+
+    impl Singles for V4 {
+        #[inline(always)]
+        fn any(self, mask: b16) -> bool {
+            mask.0 != 0
+        }
     }
 
     // Written with vectors because what the compiler makes of the arrays runs at half the speed:

@@ -25,6 +25,11 @@ impl Part for f64 {
     }
 
     #[inline(always)]
+    fn times(self, factor: Self) -> Self {
+        self * factor
+    }
+
+    #[inline(always)]
     fn times_up_to(self, largest: Self, factor: Self) -> Self {
         let size = self.abs();
         if size <= largest { size * factor } else { 0.0 }
@@ -80,6 +85,11 @@ impl Part for f32 {
     #[inline(always)]
     fn magnitude(self) -> Self {
         self.abs()
+    }
+
+    #[inline(always)]
+    fn times(self, factor: Self) -> Self {
+        self * factor
     }
 
     #[inline(always)]

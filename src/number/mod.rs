@@ -66,6 +66,8 @@ pub trait Part: Copy + PartialOrd + Send + Sync {
     /// The larger of two magnitudes. What comes of a NaN does not matter: sums tell of it.
     fn larger(self, other: Self) -> Self;
 
+    fn times(self, factor: Self) -> Self;
+
     /// The magnitude times `factor`, or zero if it is above `largest` or NaN.
     fn times_up_to(self, largest: Self, factor: Self) -> Self;
 

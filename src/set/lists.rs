@@ -5,8 +5,13 @@ use alloc::vec::Vec;
 
 use super::{TensorSet, TensorSetMut, Visitor, VisitorMut};
 use crate::Result;
+#[cfg(feature = "rayon")]
+use crate::batch::Writes;
+#[cfg(feature = "rayon")]
+use crate::kernel;
 use crate::number::Number;
 use crate::reading::Reading;
+use crate::slice::SliceMut;
 use crate::tensor::{Tensor, TensorMut, TensorRef};
 use crate::writing::Writing;
 
@@ -36,8 +41,12 @@ macro_rules! element_sets {
                 f("", &mut list)
             }
 
-            fn carry_out_list(mut list: &mut [Self], writing: &mut Writing<'_>) -> Result<()> {
-                writing.tensor("", &mut list)
+            fn carry_out_list(list: &mut [Self], writing: &mut Writing<'_>) -> Result<()> {
+                writing.slice(list)
+            }
+
+            fn lent_list(list: &mut [Self]) -> Option<SliceMut<'_>> {
+                Some(<$t>::slice_mut(list))
             }
         }
     )*};
@@ -49,7 +58,7 @@ element_sets!(half::f16, half::bf16);
 
 /// A list is what its members make of it.
 macro_rules! list_sets {
-    ($([$($g:tt)*] $t:ty),*) => {$(
+    ($([$($g:tt)*] $t:ty { $($lent:tt)* }),*) => {$(
         impl<T: TensorSet, $($g)*> TensorSet for $t {
             fn visit<'a>(&'a self, f: &mut Visitor<'_, 'a>) -> Result<()> {
                 T::visit_list(self, f)
@@ -68,11 +77,60 @@ macro_rules! list_sets {
             fn carry_out(&mut self, writing: &mut Writing<'_>) -> Result<()> {
                 T::carry_out_list(self, writing)
             }
+
+            $($lent)*
         }
     )*};
 }
 
-list_sets!([] [T], [] Vec<T>, [const N: usize] [T; N]);
+list_sets!(
+    [] [T] {},
+    [] Vec<T> {
+        fn lent(&mut self) -> Option<SliceMut<'_>> {
+            T::lent_list(self)
+        }
+    },
+    [const N: usize] [T; N] {
+        fn lent(&mut self) -> Option<SliceMut<'_>> {
+            T::lent_list(self)
+        }
+    }
+);
+
+/// Whether the members of a list are so large, and so simple, that threads share their edits.
+#[cfg(feature = "rayon")]
+pub(super) fn share<T: TensorSetMut>(list: &mut [T], writing: &Writing<'_>) -> bool {
+    if list.len() < 2 || !writing.may_wait() {
+        return false;
+    }
+    let slices = list.iter_mut().filter_map(T::lent);
+    kernel::share(slices.map(|slice| slice.len()).sum())
+}
+
+/// Carries out the edits of a list's members, several at once.
+#[cfg(feature = "rayon")]
+pub(super) fn carry_out_side_by_side<T: TensorSetMut>(
+    list: &mut [T],
+    writing: &mut Writing<'_>,
+) -> Result<()> {
+    let mut waiting = Writes::new();
+    let mut done = Ok(());
+    for (i, set) in list.iter_mut().enumerate() {
+        // Asked twice, since what is lent cannot be taken back where there is nothing.
+        if set.lent().is_none() {
+            waiting.carry_out(writing.clamped());
+            done = writing.under_number(i, |writing| set.carry_out(writing));
+        } else if let Some(slice) = set.lent() {
+            done = writing.later(i, slice, &mut waiting);
+        }
+        if done.is_err() {
+            break;
+        }
+    }
+    // Also when one did not fit, since those before it did.
+    waiting.carry_out(writing.clamped());
+    done
+}
 
 /// A set that passes everything on to another.
 macro_rules! forward_set {

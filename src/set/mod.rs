@@ -20,6 +20,7 @@ pub use two::Two;
 use self::names::{join, with_digits};
 use crate::Result;
 use crate::reading::Reading;
+use crate::slice::SliceMut;
 use crate::tensor::{TensorMut, TensorRef};
 use crate::writing::Writing;
 
@@ -144,11 +145,9 @@ pub trait TensorSet {
     where
         Self: Sized,
     {
-        list.iter().enumerate().try_for_each(|(i, set)| {
-            with_digits(i, |number| {
-                reading.under(number, |reading| set.measure(reading))
-            })
-        })
+        reading.make_room(list.len());
+        let mut sets = list.iter().enumerate();
+        sets.try_for_each(|(i, set)| reading.under_number(i, |reading| set.measure(reading)))
     }
 }
 
@@ -215,10 +214,30 @@ pub trait TensorSetMut: TensorSet {
     where
         Self: Sized,
     {
-        list.iter_mut().enumerate().try_for_each(|(i, set)| {
-            with_digits(i, |number| {
-                writing.under(number, |writing| set.carry_out(writing))
-            })
-        })
+        #[cfg(feature = "rayon")]
+        if lists::share(list, writing) {
+            return lists::carry_out_side_by_side(list, writing);
+        }
+        let mut sets = list.iter_mut().enumerate();
+        sets.try_for_each(|(i, set)| writing.under_number(i, |writing| set.carry_out(writing)))
+    }
+
+    /// All that the set is, if that is one slice whose elements may be edited in any order.
+    #[doc(hidden)]
+    fn lent(&mut self) -> Option<SliceMut<'_>>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// As [`TensorSet::visit_list`].
+    #[doc(hidden)]
+    fn lent_list(list: &mut [Self]) -> Option<SliceMut<'_>>
+    where
+        Self: Sized,
+    {
+        let _ = list;
+        None
     }
 }

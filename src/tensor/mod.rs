@@ -8,7 +8,7 @@ mod slices;
 
 pub use ask::Ask;
 pub use lent::TensorRef;
-#[cfg(feature = "ndarray")]
+#[cfg(any(feature = "ndarray", feature = "rayon"))]
 pub(crate) use slices::edit_slice;
 
 use crate::edit::Edit;

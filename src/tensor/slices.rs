@@ -65,10 +65,11 @@ impl<E: Number> Tensor for [E] {
 }
 
 impl<E: Number> TensorMut for [E] {
+    #[inline]
     fn edit(&mut self, edit: &Edit<'_>, tell: Tell<'_>) -> Result<()> {
-        let dims = [<[E]>::len(self)];
-        edit.check_units(|axis| units(&dims, axis))?;
         if edit.scales_units() {
+            let dims = [<[E]>::len(self)];
+            edit.check_units(|axis| units(&dims, axis))?;
             return edit_and_tell::<E, _>(self, edit, tell, |xs| {
                 for (i, x) in xs.iter_mut().enumerate() {
                     kernel::apply(from_mut(x), edit, Some(&At::unit(0, i, None)));
@@ -102,6 +103,7 @@ impl<E: Number> TensorMut for [E] {
 }
 
 /// An edit that treats all elements alike.
+#[inline]
 pub(crate) fn edit_slice<E: Number>(xs: &mut [E], edit: &Edit<'_>, tell: Tell<'_>) {
     let look = Look {
         l1: tell.magnitudes,

@@ -102,6 +102,46 @@ fn a_norm_past_the_range_is_infinite_only_as_an_f64() {
 }
 
 #[test]
+fn parts_of_a_tensor_may_lie_anywhere_in_the_range() {
+    // Elements are summed in fixed chunks, each brought into range by itself.
+    const CHUNK: usize = 1 << 16;
+    let mut random = crate::numbers::Random(29);
+    let scales = [0.0, 1e-320, 1e-200, 1e-121, 1.0, 1e144, 1e145, 1e200, 1e307];
+    for _ in 0..60 {
+        let mut scale = || scales[(random.bits() % 9) as usize];
+        // The beginning of a chunk is no hint at its rest.
+        let (first, chunks) = (scale(), [scale(), scale(), scale()]);
+        let tail = [1, 1500, 5000][(random.bits() % 3) as usize];
+        let mut grads = vec![0.0; 2 * CHUNK + tail];
+        for i in (0..grads.len()).filter(|i| i % 311 == 0 || i / CHUNK == 2) {
+            let scale = if i < 1000 { first } else { chunks[i / CHUNK] };
+            grads[i] = (random.unit() - 0.5) * scale;
+        }
+        let exact = Exact::sum_of_powers(&grads, 2);
+        for len in [grads.len(), CHUNK, 2500] {
+            let exact = if len == grads.len() {
+                exact.clone()
+            } else {
+                Exact::sum_of_powers(&grads[..len], 2)
+            };
+            let seen = grads[..len].stats(&mut Ask::default()).unwrap();
+            let off = exact.root_error(2, seen.norm(Norm::L2));
+            assert!(off <= 8.0, "{first} {chunks:?} {len}: {off}");
+            let largest = grads[..len].iter().fold(0.0, |a: f64, x| a.max(x.abs()));
+            assert_eq!((seen.max_abs(), seen.is_finite()), (largest, true));
+        }
+        // What is not finite shows wherever it stands.
+        let at = (random.bits() % grads.len() as u64) as usize;
+        grads[at] = f64::NAN;
+        let seen = grads.stats(&mut Ask::default()).unwrap();
+        assert_eq!((seen.nan(), seen.first_non_finite()), (1, Some(at as u64)));
+        grads[at] = f64::NEG_INFINITY;
+        let seen = grads.stats(&mut Ask::default()).unwrap();
+        assert_eq!((seen.inf(), seen.first_non_finite()), (1, Some(at as u64)));
+    }
+}
+
+#[test]
 fn the_smallest_number_has_a_norm() {
     for (xs, l2, l1) in [
         (vec![TINY], Wide::from(TINY), Wide::from(TINY)),

@@ -449,7 +449,24 @@ fn a_chain_is_its_operations_one_by_one_but_for_rounding() {
                 }
             }
             let rounded: Vec<T> = wide.iter().map(|&x| T::narrow(x)).collect();
-            prop_assert_eq!(bits(&at_once), bits(&rounded));
+            // What `Edit` promises of elements that are narrower than the factors.
+            let slack = match T::BITS {
+                53 => {
+                    prop_assert_eq!(bits(&at_once), bits(&rounded));
+                    return Ok(());
+                }
+                24 => 2_f64.powi(-20),
+                _ => 2_f64.powi(-12),
+            };
+            for ((y, near), exact) in at_once.iter().zip(&rounded).zip(wide) {
+                let unit = 2_f64.powi(T::unit(exact) as i32);
+                let off = (y.widen() - exact).abs() / unit;
+                prop_assert!(
+                    bits(&[*y]) == bits(&[*near]) || off <= 0.5 + slack,
+                    "{exact:e} became {:e}",
+                    y.widen()
+                );
+            }
             Ok(())
         });
     }
@@ -539,13 +556,20 @@ fn a_factor_folded_into_a_loop_is_the_step() {
                     // Two factors are multiplied first when folded.
                     prop_assert!((x.widen() - y.widen()).abs() <= 4.0 * T::u() * x.widen().abs());
                 }
-                // With one rule it is the same to the bit.
+                // With one rule it is the same, but that narrower elements are scaled in a way of their own.
                 let mut one = Guard::new().clip(clip::GlobalNorm::new(max).unwrap());
                 let factor = one.plan(&xs).unwrap().factor(0).unwrap();
                 let folded: Vec<T> = xs.iter().map(|x| T::narrow(x.widen() * factor)).collect();
                 let mut stepped = xs.clone();
                 let _ = one.step(&mut stepped).unwrap();
-                prop_assert_eq!(bits(&stepped), bits(&folded));
+                for (x, y) in stepped.iter().zip(&folded) {
+                    let unit = if T::BITS == 53 {
+                        0.0
+                    } else {
+                        2_f64.powi(T::unit(y.widen()) as i32)
+                    };
+                    prop_assert!((x.widen() - y.widen()).abs() <= unit);
+                }
                 let mut again = vec![xs.clone(), vec![T::narrow(3.0)]];
                 let report = guard.step(&mut again).unwrap();
                 prop_assert_eq!(

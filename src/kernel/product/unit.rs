@@ -141,30 +141,23 @@ multiply!(f32, f64);
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86 {
     use super::{Apart, Multiply, OnVectors, Plain, Vectors, widths};
+    use crate::kernel::unit::{Run, on_v3, on_v4, v3, v4};
     use pulp::x86::{V3, V4};
-    use pulp::{NullaryFnOnce, cast, f32x8, f32x16, f64x4, f64x8};
-    use std::sync::OnceLock;
+    use pulp::{cast, f32x8, f32x16, f64x4, f64x8};
 
-    /// AVX-512, if the processor has it.
-    #[inline]
-    fn v4() -> Option<V4> {
-        static FOUND: OnceLock<Option<V4>> = OnceLock::new();
-        *FOUND.get_or_init(V4::try_new)
-    }
+    struct Whatever<W>(W);
 
-    struct Vectorized<W>(W);
-
-    impl<W: Apart> NullaryFnOnce for Vectorized<W> {
+    impl<W: Apart, U> Run<U> for Whatever<W> {
         type Output = ();
 
         #[inline(always)]
-        fn call(self) {
+        fn run(self, _unit: U) {
             self.0.run();
         }
     }
 
     macro_rules! vectors {
-        ($unit:ident, $t:ty, $v:ty, $lanes:literal, $across:literal, $rows:literal, $splat:ident, $add:ident, $multiply_add:ident) => {
+        ($unit:ident, $apart:ident, $t:ty, $v:ty, $lanes:literal, $across:literal, $rows:literal, $splat:ident, $add:ident, $multiply_add:ident) => {
             impl Vectors<$t> for $unit {
                 type V = $v;
                 const LANES: usize = $lanes;
@@ -206,7 +199,7 @@ mod x86 {
 
                 #[inline]
                 fn apart(self, what: impl Apart) {
-                    self.vectorize(Vectorized(what));
+                    $apart(self, Whatever(what));
                 }
             }
         };
@@ -214,6 +207,7 @@ mod x86 {
 
     vectors!(
         V3,
+        on_v3,
         f32,
         f32x8,
         8,
@@ -225,6 +219,7 @@ mod x86 {
     );
     vectors!(
         V3,
+        on_v3,
         f64,
         f64x4,
         4,
@@ -236,6 +231,7 @@ mod x86 {
     );
     vectors!(
         V4,
+        on_v4,
         f32,
         f32x16,
         16,
@@ -247,6 +243,7 @@ mod x86 {
     );
     vectors!(
         V4,
+        on_v4,
         f64,
         f64x8,
         8,
@@ -263,7 +260,7 @@ mod x86 {
                 fn on_vectors(what: impl OnVectors<Self>) {
                     if let Some(unit) = v4() {
                         what.run(unit);
-                    } else if let Some(unit) = crate::kernel::unit::v3() {
+                    } else if let Some(unit) = v3() {
                         what.run(unit);
                     } else {
                         what.run(Plain);
@@ -273,7 +270,7 @@ mod x86 {
                 fn widths() -> [usize; 2] {
                     if v4().is_some() {
                         widths::<$t, V4>()
-                    } else if crate::kernel::unit::v3().is_some() {
+                    } else if v3().is_some() {
                         widths::<$t, V3>()
                     } else {
                         widths::<$t, Plain>()
