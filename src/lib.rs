@@ -195,6 +195,7 @@ pub mod record;
 mod recovery;
 #[cfg(feature = "ndarray")]
 pub mod recurrent;
+pub mod reduce;
 mod report;
 mod rule;
 pub mod set;
