@@ -464,11 +464,7 @@ impl Edits {
 
     /// The same for a total over ranks: `seen_to` says whether it is the norm of the whole or of a group, or that of
     /// each tensor in it, that a rule has seen to.
-    pub(crate) fn settle_by(
-        &self,
-        total: &mut Stats,
-        seen_to: impl Fn(bool, Option<u32>) -> bool,
-    ) {
+    pub(crate) fn settle_by(&self, total: &mut Stats, seen_to: impl Fn(bool, Option<u32>) -> bool) {
         for held in self.held.iter().filter(|held| seen_to(held.each, held.of)) {
             total.hold(held.norm, held.max);
         }

@@ -245,7 +245,9 @@ impl Measurement {
             *mine = theirs.scaled(factor);
         }
         for i in 0..=self.groups.len() {
-            let stats = i.checked_sub(1).map_or(self.total, |i| self.groups[i].total);
+            let stats = i
+                .checked_sub(1)
+                .map_or(self.total, |i| self.groups[i].total);
             if let Some(exact) = self.totals_mut().nth(i) {
                 exact.clear();
                 exact.add(&stats);

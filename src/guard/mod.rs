@@ -1,5 +1,6 @@
 //! Everything composed into one line per training step.
 
+mod agree;
 mod brief;
 mod chain;
 mod events;
@@ -20,7 +21,8 @@ use self::events::{Events, reserve};
 use self::paired::Paired;
 use crate::clip::Clipper;
 use crate::detect::{Alarms, Detector};
-use crate::{Error, Measurement, Needs, Report, StepView, Verdict, Verdicts};
+use crate::reduce::{AllReduce, Shards, Wire};
+use crate::{Error, Measurement, Needs, Report, Result, StepView, Verdict, Verdicts};
 
 pub use plan::Plan;
 pub use policy::OnNonFinite;
@@ -90,6 +92,8 @@ pub struct Guard {
     /// Whether there was a step of which the rules were not told what became of it.
     open: bool,
     report: Report,
+    /// To the guards of other ranks.
+    wire: Option<Box<Wire>>,
 }
 
 impl Default for Guard {
@@ -132,6 +136,7 @@ impl Guard {
             events: Events::default(),
             open: false,
             report,
+            wire: None,
         }
     }
 
@@ -253,6 +258,9 @@ impl Guard {
             link.needs.groups.clone_from(&needs.groups);
         }
         self.beside = needs.beside();
+        if let Some(wire) = &mut self.wire {
+            wire.part();
+        }
         self.needs = needs;
     }
 
@@ -353,6 +361,63 @@ impl Guard {
         Self {
             requires_gradients: true,
             ..self
+        }
+    }
+
+    /// Goes with the guards of other ranks, which have the same rules and hold other shards of the same gradient
+    /// ([`reduce`](crate::reduce)): norms are those of all shards, and factors and verdicts are the same bits on every
+    /// rank. An error of one rank is an error of all.
+    ///
+    /// Each rank makes every step, one without gradients too. What a rule looks at tensor by tensor, it is told of those
+    /// on its own rank; what it decides holds on all.
+    ///
+    /// ```
+    /// use steadygrad::reduce::{Shards, Threads};
+    /// use steadygrad::{clip, Guard, Verdict};
+    ///
+    /// let shards = [vec![("w", vec![3.0_f32])], vec![("v", vec![4.0]), ("b", vec![f32::NAN])], vec![]];
+    /// std::thread::scope(|scope| {
+    ///     for (wire, mut grads) in Threads::ranks_of(3).into_iter().zip(shards) {
+    ///         scope.spawn(move || {
+    ///             let mut guard = Guard::new().clip(clip::GlobalNorm::new(1.0)?).reduced_by(wire, Shards::tensors());
+    ///             let report = guard.step(&mut grads)?;
+    ///             assert_eq!(report.verdict(), Verdict::Skip);
+    ///             assert_eq!(report.non_finite().and_then(|fault| fault.tensor()), Some("b"));   // on every rank
+    ///             Ok::<(), steadygrad::Error>(())
+    ///         });
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn reduced_by(self, wire: impl AllReduce + 'static, shards: Shards) -> Self {
+        let wire = Some(Box::new(Wire::new(Box::new(wire), shards)));
+        Self { wire, ..self }
+    }
+
+    /// The exact sum of what each rank gives, rounded once: the same on all of them. Every rank has to call for it. What is
+    /// not finite makes it so. Without other ranks it is what was given.
+    ///
+    /// ```
+    /// use steadygrad::reduce::{Shards, Threads};
+    /// use steadygrad::Guard;
+    /// std::thread::scope(|scope| {
+    ///     for (wire, x) in Threads::ranks_of(3).into_iter().zip([1e300, 1.0, -1e300]) {
+    ///         scope.spawn(move || {
+    ///             let mut guard = Guard::new().reduced_by(wire, Shards::tensors());
+    ///             assert_eq!(guard.reduce_value(x), Ok(1.0));
+    ///         });
+    ///     }
+    /// });
+    /// assert_eq!(Guard::new().reduce_value(0.5), Ok(0.5));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Wire`] if a rank is gone or makes another call.
+    pub fn reduce_value(&mut self, x: f64) -> Result<f64> {
+        match &mut self.wire {
+            None => Ok(x),
+            Some(wire) => wire.sum_of(x),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Who holds which tensor, for whoever asked for a check of it.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -135,7 +136,9 @@ impl Wire {
         self.directory.shared.clear();
         for same in held.chunk_by(|a, b| a.name == b.name) {
             if let Some(what) = self.wrong(same) {
-                let Held { rank: from, index, .. } = same[0];
+                let Held {
+                    rank: from, index, ..
+                } = same[0];
                 let name = (from == rank).then(|| grads.name(index));
                 let name = self.tell(from, word::LONGEST, name)?;
                 return Err(Error::Wire(format!("tensor {name} {what}")));
@@ -153,14 +156,14 @@ impl Wire {
     }
 
     /// What is wrong with who holds a tensor.
-    fn wrong(&self, same: &[Held]) -> Option<alloc::string::String> {
+    fn wrong(&self, same: &[Held]) -> Option<String> {
         let (first, last) = (same.first()?, same.last()?);
         let ranks = self.wire.ranks();
         if ranks == 1 {
             return None;
         }
         let tie = |held: &Held| match held.owner {
-            0 => alloc::string::String::from("to nobody"),
+            0 => String::from("to nobody"),
             owner => format!("to rank {}", owner - 1),
         };
         if let Some(other) = same.iter().find(|held| held.owner != first.owner) {

@@ -43,7 +43,8 @@ impl Wire {
         }
         if differs(4) {
             return Err(Error::Wire(
-                "expected all ranks to hold whole tensors, or all to hold parts of every tensor".into(),
+                "expected all ranks to hold whole tensors, or all to hold parts of every tensor"
+                    .into(),
             ));
         }
         self.is_checked = said[6] > 0.0;
@@ -100,7 +101,10 @@ impl Wire {
                 self.maxima.extend_from_slice(&[number, -number]);
             }
             self.wire.max(&mut self.maxima)?;
-            let different = self.maxima.chunks_exact(2).position(|said| said[0] != -said[1]);
+            let different = self
+                .maxima
+                .chunks_exact(2)
+                .position(|said| said[0] != -said[1]);
             let Some(index) = different else {
                 continue;
             };

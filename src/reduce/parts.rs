@@ -30,10 +30,8 @@ impl Parts {
     ) -> Result<()> {
         let each = seen.needs().tensors;
         let (p, magnitudes) = (seen.needs().power, seen.needs().magnitudes);
-        self.each.resize_with(
-            if each { seen.len() } else { 0 },
-            Total::default,
-        );
+        self.each
+            .resize_with(if each { seen.len() } else { 0 }, Total::default);
         self.each.iter_mut().for_each(Total::clear);
         seen.totals_mut().for_each(Total::clear);
         let mut index = 0;
@@ -43,7 +41,9 @@ impl Parts {
                 self.one.begin(p);
                 self.one.add_all_but_sums(seen.tensor(index));
                 let edit = after.get(index);
-                in_blocks(&tensor, edit, |block| self.one.add_elements(block, magnitudes))?;
+                in_blocks(&tensor, edit, |block| {
+                    self.one.add_elements(block, magnitudes)
+                })?;
                 seen.add_to_totals(index, &self.one);
                 if let Some(place) = self.each.get_mut(index) {
                     place.merge(&self.one);

@@ -229,7 +229,12 @@ mod tests {
             let one = scope.spawn(move || a.sum(&mut [1, 2, 3]));
             let other = b.max(&mut [1.0]);
             assert_eq!(one.join().unwrap(), other);
-            assert!(other.unwrap_err().to_string().contains("expected a call for"));
+            assert!(
+                other
+                    .unwrap_err()
+                    .to_string()
+                    .contains("expected a call for")
+            );
         });
     }
 }

@@ -51,7 +51,8 @@ impl Together {
     pub(super) fn read(&mut self, totals: usize, from: &[f64]) {
         self.totals = totals;
         self.outside.clear();
-        self.outside.extend(from.iter().map(|&outside| outside > 0.0));
+        self.outside
+            .extend(from.iter().map(|&outside| outside > 0.0));
     }
 
     /// Says how many tensors count here.
@@ -84,7 +85,10 @@ impl Together {
                     self.tensors.get(total) == Some(&1) && self.is_within(total, of)
                 } else {
                     total == of
-                        || total > 0 && of > 0 && self.is_within(total, of) && self.is_within(of, total)
+                        || total > 0
+                            && of > 0
+                            && self.is_within(total, of)
+                            && self.is_within(of, total)
                 }
             });
         }

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,7 +14,6 @@ use super::word::{self, Heard, Word};
 use super::{AllReduce, Shards, mean};
 use crate::detect::Alarm;
 use crate::edits::Edits;
-use crate::factor::Factor;
 use crate::measurement::Measurement;
 use crate::names::Names;
 use crate::needs::Needs;
@@ -153,7 +153,7 @@ impl Wire {
         }
     }
 
-    pub(super) fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.shards.is_cut
     }
 
@@ -205,7 +205,8 @@ impl Wire {
         if let Some((grads, _)) = &brought.sets[0] {
             self.limbs.push(grads.unmatched as i64);
             // A tensor that is cut is one on all ranks.
-            let (known, is_cut, first) = (&self.known[0], self.shards.is_cut, self.wire.rank() == 0);
+            let (known, is_cut, first) =
+                (&self.known[0], self.shards.is_cut, self.wire.rank() == 0);
             let counts = |index| if is_cut { first } else { known.counts(index) };
             Together::write_tensors(grads, totals, counts, &mut self.limbs);
         }
@@ -285,7 +286,12 @@ impl Wire {
         let given = |index: usize| f64::from(u8::from(brought.sets[index].is_some()));
         let names = if self.is_cut() {
             let mut all = Hash::default();
-            for (known, _) in self.known.iter().zip(&brought.sets).filter(|(_, set)| set.is_some()) {
+            for (known, _) in self
+                .known
+                .iter()
+                .zip(&brought.sets)
+                .filter(|(_, set)| set.is_some())
+            {
                 all.take_bits(known.hash.to_bits());
             }
             all.number()
@@ -294,7 +300,12 @@ impl Wire {
         };
         for fact in [
             brought.step as f64,
-            brought.scale,
+            // What is no number is this rank's error.
+            if brought.scale.is_nan() {
+                0.0
+            } else {
+                brought.scale
+            },
             given(1),
             given(2),
             names,
@@ -382,13 +393,13 @@ impl Wire {
 
     /// The record before a rule behind a clipper, and that of what is left: the gradients as the edits leave them, which
     /// are `raw` without them. Nothing is measured where it is known already, where the step failed or is not taken;
-    /// the calls are made all the same.
+    /// the calls are made all the same. What comes back is the verdict so far, and whether the gradients were read.
     pub(crate) fn behind<G: TensorSet + ?Sized>(
         &mut self,
         view: Behind<'_, G>,
         into: &mut Measurement,
         word: &Word<'_>,
-    ) -> Result<Verdict> {
+    ) -> Result<(Verdict, bool)> {
         let Behind {
             grads,
             raw,
@@ -400,11 +411,14 @@ impl Wire {
         let covered = raw.needs().covers(needs) && needs.units.is_none();
         let common = edits.common_factor().filter(|_| covered);
         let is_whole = raw.needs().tensors;
-        let mut way = 0.0;
+        let (mut way, mut is_read) = (0.0, false);
         let mut local = Ok(());
         if !is_left || word.failed.is_some() {
             into.follow(raw, &Edits::NONE);
-        } else if self.is_cut() && (common.is_some() || is_whole && covered) && into.follow(raw, edits).is_some() {
+        } else if self.is_cut()
+            && (common.is_some() || is_whole && covered)
+            && into.follow(raw, edits).is_some()
+        {
             way = if common.is_some() { 1.0 } else { 2.0 };
         } else if self.is_cut() {
             let mut wanted = needs.clone();
@@ -412,14 +426,16 @@ impl Wire {
             local = into
                 .read(grads, &wanted, edits)
                 .and_then(|()| self.count(into, &grads, 0, edits));
-            way = 3.0;
+            (way, is_read) = (3.0, true);
         } else {
-            if !(covered && into.follow(raw, edits).is_some()) {
+            is_read = !(covered && into.follow(raw, edits).is_some());
+            if is_read {
                 local = into.read(grads, needs, edits);
             }
             local = local.and_then(|()| self.count(into, &grads, 0, edits));
         }
-        let measured = Some(&*into).filter(|_| is_left && local.is_ok() && (way == 3.0 || !self.is_cut()));
+        let measured =
+            Some(&*into).filter(|_| is_left && local.is_ok() && (way == 3.0 || !self.is_cut()));
         self.begin();
         write_maxima(measured, totals, &mut self.maxima);
         let is_measured = measured.is_some();
@@ -454,12 +470,16 @@ impl Wire {
         if is_left {
             self.together.settle(into, edits);
         }
-        Ok(heard.verdict.0)
+        Ok((heard.verdict.0, is_read))
     }
 
     /// Agrees on a verdict, and on whether anything is wrong with what the rules left. With it comes the first rank that
     /// came to it.
-    pub(crate) fn agree(&mut self, word: &Word<'_>, step: u64) -> Result<(Verdict, usize, Option<Alarm>)> {
+    pub(crate) fn agree(
+        &mut self,
+        word: &Word<'_>,
+        step: u64,
+    ) -> Result<(Verdict, usize, Option<Alarm>)> {
         self.begin();
         let heard = self.meet(word)?;
         let (verdict, rank) = heard.verdict;
@@ -492,8 +512,7 @@ impl Wire {
     pub(crate) fn sum_of(&mut self, x: f64) -> Result<f64> {
         self.begin();
         let span = mean::span(x).map(|(low, high)| [-low as f64, high as f64]);
-        self.maxima
-            .extend(span.unwrap_or([f64::NEG_INFINITY; 2]));
+        self.maxima.extend(span.unwrap_or([f64::NEG_INFINITY; 2]));
         self.meet(&Word::default())?;
         let loss = Loss {
             lowest: self.maxima[word::LEN],
@@ -529,7 +548,7 @@ impl Wire {
     }
 
     /// Has one rank tell a text to all.
-    pub(super) fn tell(&mut self, from: usize, len: usize, own: Option<&str>) -> Result<alloc::string::String> {
+    pub(super) fn tell(&mut self, from: usize, len: usize, own: Option<&str>) -> Result<String> {
         self.limbs.clear();
         self.limbs.resize(word::limbs_of(len), 0);
         if let Some(text) = own.filter(|_| from == self.wire.rank()) {

@@ -1,6 +1,7 @@
 //! What a rank says in a call beside its totals: that it failed, what it would decide, what it found.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::detect::Alarm;
 use crate::{Error, Verdict};
@@ -121,7 +122,7 @@ pub(super) fn write_text(text: &str, to: &mut [i64]) {
 }
 
 pub(super) fn read_text(from: &[i64]) -> String {
-    let bytes: alloc::vec::Vec<u8> = from.iter().flat_map(|limb| limb.to_le_bytes()).collect();
+    let bytes: Vec<u8> = from.iter().flat_map(|limb| limb.to_le_bytes()).collect();
     let text = String::from_utf8_lossy(&bytes);
     text.trim_end_matches('\0').into()
 }
