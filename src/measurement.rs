@@ -89,6 +89,15 @@ impl Measurement {
         Some(())
     }
 
+    /// Has what `before` becomes of the tensors that edits only scale or zero.
+    pub(crate) fn follow_where_told(&mut self, before: &Self, edits: &Edits) {
+        for (i, stats) in self.tensors.iter_mut().enumerate() {
+            if let Some(told) = edits.get(i).follow(before.tensor(i)) {
+                *stats = told;
+            }
+        }
+    }
+
     /// Takes norms for what the rules have made of them.
     pub(crate) fn settle(&mut self, edits: &Edits) {
         edits.settle_total(&mut self.total);

@@ -103,6 +103,9 @@ impl Guard {
                 report.before.take_totals_of(&report.raw, undo);
             }
         }
+        if report.fault.is_some() && self.on_non_finite == OnNonFinite::ZeroTensor {
+            wire.spread_faults(&mut report.before)?;
+        }
         Ok(())
     }
 

@@ -30,6 +30,9 @@ impl Guard {
         self.open = true;
         let measured = self.measure(grads, params, more);
         let judged = measured.and_then(|()| self.judge(grads, more));
+        if let (Err(_), Some(wire)) = (&judged, &self.wire) {
+            self.report.verdict = self.report.verdict.max(wire.verdict);
+        }
         let closed = self.close(judged);
         if closed.is_err() {
             self.settle(self.report.verdict);

@@ -41,6 +41,8 @@ pub(crate) struct Wire {
     /// How long this rank's parts of the gradients are.
     lens: Vec<u64>,
     pub(super) directory: Directory,
+    /// What the last word of all ranks came to, also if one failed.
+    pub(crate) verdict: Verdict,
 }
 
 /// Which tensors of a set count here.
@@ -150,6 +152,7 @@ impl Wire {
             together: Together::default(),
             lens: Vec::new(),
             directory: Directory::default(),
+            verdict: Verdict::Apply,
         }
     }
 
@@ -430,7 +433,13 @@ impl Wire {
         } else {
             is_read = !(covered && into.follow(raw, edits).is_some());
             if is_read {
+                let needs = if covered { raw.needs() } else { needs };
                 local = into.read(grads, needs, edits);
+            }
+            if is_read && covered {
+                // Whether any other tensor has to be read is no matter of this one.
+                into.follow_where_told(raw, edits);
+                into.recount(|_| true);
             }
             local = local.and_then(|()| self.count(into, &grads, 0, edits));
         }
@@ -536,6 +545,7 @@ impl Wire {
         word.write(self.wire.rank(), &mut self.maxima[..word::LEN]);
         self.wire.max(&mut self.maxima)?;
         let heard = Heard::read(&self.maxima[..word::LEN]);
+        self.verdict = heard.verdict.0;
         let Some((rank, len)) = heard.failed else {
             return Ok(heard);
         };
@@ -581,10 +591,6 @@ impl Wire {
                 Alarm::of_rank(from, step, numbers, word::read_text(name))
             }
         })
-    }
-
-    pub(super) fn known(&self) -> &Known {
-        &self.known[0]
     }
 }
 
@@ -645,7 +651,12 @@ impl Loss {
     const COUNTS: usize = 4;
 
     fn floor(self) -> i64 {
-        -self.lowest as i64
+        // Of zeros alone there is no digit.
+        if self.width() == 0 {
+            0
+        } else {
+            -self.lowest as i64
+        }
     }
 
     fn width(self) -> usize {
@@ -653,7 +664,7 @@ impl Loss {
             return 0;
         }
         // One more for what is carried.
-        (self.highest as i64 - self.floor()) as usize + 2
+        (self.highest as i64 + self.lowest as i64) as usize + 2
     }
 
     fn write(self, loss: Option<f64>, to: &mut Vec<i64>) {
