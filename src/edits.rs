@@ -429,8 +429,8 @@ impl Edits {
         if held.each {
             // Of one tensor, the norm of each is that of all.
             let one = group.map_or(self.count == 1, |group| group.len() == 1);
-            one && members
-                .is_none_or(|members| group.is_none_or(|group| members.contains(&group[0])))
+            let of_it = |members: &[u32]| members.contains(&group.map_or(0, |group| group[0]));
+            one && members.is_none_or(of_it)
         } else {
             members == group
         }

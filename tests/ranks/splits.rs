@@ -166,10 +166,7 @@ fn came<E: Element + Into<f64>>(
     };
     let mut edits = vec![];
     let decided = match stepped {
-        Err(error) => {
-            if std::env::var("SAY").is_ok() { eprintln!("{error}"); }
-            Err(())
-        }
+        Err(_) => Err(()),
         Ok(report) => {
             for tensor in report.tensors() {
                 let ops: Vec<_> = tensor.edit.ops().collect();
@@ -222,7 +219,9 @@ impl Split {
         });
         let holders: Vec<_> = holders.collect();
         let cuts = tensors.iter().map(|_| {
-            let mut cuts: Vec<f64> = (1..ranks).map(|_| dice.below(1000) as f64 / 999.0).collect();
+            let mut cuts: Vec<f64> = (1..ranks)
+                .map(|_| dice.below(1000) as f64 / 999.0)
+                .collect();
             cuts.sort_by(f64::total_cmp);
             [&[0.0], &cuts[..], &[1.0]].concat()
         });
@@ -293,7 +292,10 @@ impl Split {
 fn try_case<E: Element + Into<f64> + Send + Sync>(seed: u64, to: fn(f64) -> E) {
     let mut dice = Dice(seed);
     let grads = model(&mut dice, to);
-    let tied: Vec<bool> = grads.iter().map(|(name, _)| name.starts_with("tied.")).collect();
+    let tied: Vec<bool> = grads
+        .iter()
+        .map(|(name, _)| name.starts_with("tied."))
+        .collect();
     let (chain, split) = (Chain::roll(&mut dice), Split::roll(&mut dice, &tied));
     let has_params = !dice.one_in(3);
     let mut steps = vec![];
@@ -345,8 +347,14 @@ fn try_case<E: Element + Into<f64> + Send + Sync>(seed: u64, to: fn(f64) -> E) {
             let clamps = chain.rules.iter().any(|rule| matches!(rule.0, 8 | 9));
             let key = |came: &Came| came.decided.clone().map(|all| (all.0, all.1[0], all.3));
             assert_eq!(key(&came_of), key(&plainly), "seed {seed}: {chain:?}");
-            assert!(clamps || came_of.edits == plainly.edits, "seed {seed}: {chain:?}");
-            assert!(clamps || came_of.grads == plainly.grads, "seed {seed}: {chain:?}");
+            assert!(
+                clamps || came_of.edits == plainly.edits,
+                "seed {seed}: {chain:?}"
+            );
+            assert!(
+                clamps || came_of.grads == plainly.grads,
+                "seed {seed}: {chain:?}"
+            );
         }
         whole.push(came_of);
     }
@@ -356,7 +364,13 @@ fn try_case<E: Element + Into<f64> + Send + Sync>(seed: u64, to: fn(f64) -> E) {
         for (grads, params, losses, _) in &steps {
             let params = has_params.then(|| split.of_rank(params, rank));
             let mut grads = split.of_rank(grads, rank);
-            all.push(came(&mut guard, &mut grads, params.as_ref(), losses[rank], chain.scale));
+            all.push(came(
+                &mut guard,
+                &mut grads,
+                params.as_ref(),
+                losses[rank],
+                chain.scale,
+            ));
         }
         all
     });
@@ -374,7 +388,7 @@ fn try_case<E: Element + Into<f64> + Send + Sync>(seed: u64, to: fn(f64) -> E) {
 
 #[test]
 fn any_split_decides_as_one_process_does() {
-    for seed in std::env::var("SEED").map_or(0, |s| s.parse().unwrap())..5000 {
+    for seed in 0..5000 {
         try_case::<f32>(seed, |x| x as f32);
         try_case::<f64>(seed, |x| x * 1.000_000_000_7);
     }
