@@ -33,14 +33,17 @@ impl Guard {
                 seen = &link.needs;
             }
         }
+        self.left.clone_from(&self.needs);
+        self.left.units = None;
         let rest = alloc::format!(
-            "{:?}, {} skips, {} rollbacks",
+            "on non-finite: {:?}; {} skips, {} rollbacks",
             self.on_non_finite,
             self.max_skips,
             self.max_rollbacks
         );
         let mut shape: String = self.links.iter().map(shape).collect();
-        let _ = write!(shape, "{}{rest}", needs(&self.needs));
+        let groups = self.needs.groups.len();
+        let _ = write!(shape, "{groups} groups{}; {rest}", asked(&self.asked));
         let settings = alloc::format!("{:?}, {rest}", self.links);
         wire.greet(&Rules { shape, settings })
     }
@@ -161,13 +164,11 @@ impl Guard {
             report.verdict = met?;
         }
         let raw = report.scale.raw(&report.before, &report.raw);
-        let mut needs = raw.needs().clone();
-        needs.units = None;
         let is_left = report.verdict.is_apply();
         let behind = Behind {
             grads,
             raw,
-            needs: &needs,
+            needs: &self.left,
             edits: &report.edits,
             is_left,
         };
@@ -207,11 +208,12 @@ fn shape(link: &Link) -> String {
         Rule::Detect(verdicts, _) if !verdicts.is_apply() => alloc::format!(", {verdicts}"),
         _ => String::new(),
     };
-    alloc::format!("{}{decides}{}; ", link.rule.name(), needs(&link.needs))
+    let asked = asked(&link.needs);
+    alloc::format!("{}{asked}{decides}; ", link.rule.name())
 }
 
 /// What is asked for beside norms.
-fn needs(needs: &Needs) -> String {
+fn asked(needs: &Needs) -> String {
     let mut all = String::new();
     for (is_asked, what) in [
         (needs.magnitudes, "magnitudes"),
@@ -228,10 +230,7 @@ fn needs(needs: &Needs) -> String {
         }
     }
     if let Some(p) = needs.power {
-        let _ = write!(all, " +power {p}");
-    }
-    if !needs.groups.is_empty() {
-        let _ = write!(all, " +{} groups", needs.groups.len());
+        let _ = write!(all, " +powers of {p}");
     }
     all
 }

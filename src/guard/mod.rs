@@ -21,8 +21,9 @@ use self::events::{Events, reserve};
 use self::paired::Paired;
 use crate::clip::Clipper;
 use crate::detect::{Alarms, Detector};
-use crate::reduce::{AllReduce, Shards, Wire};
-use crate::{Error, Measurement, Needs, Report, Result, StepView, Verdict, Verdicts};
+use crate::penalty::Penalty;
+use crate::reduce::{AllReduce, Shards, Signed, Wire};
+use crate::{Error, Measurement, Needs, Report, Result, StepView, TensorSet, Verdict, Verdicts};
 
 pub use plan::Plan;
 pub use policy::OnNonFinite;
@@ -72,6 +73,8 @@ pub struct Guard {
     needs: Needs,
     /// Of parameters and updates.
     beside: Needs,
+    /// Of what is left of the gradients, where ranks agree on it.
+    left: Needs,
     on_non_finite: OnNonFinite,
     max_skips: u32,
     max_rollbacks: u32,
@@ -123,6 +126,7 @@ impl Guard {
             unmet: None,
             needs: Needs::default(),
             beside: Needs::default(),
+            left: Needs::default(),
             on_non_finite: OnNonFinite::default(),
             max_skips: 10,
             max_rollbacks: 3,
@@ -417,7 +421,52 @@ impl Guard {
     pub fn reduce_value(&mut self, x: f64) -> Result<f64> {
         match &mut self.wire {
             None => Ok(x),
-            Some(wire) => wire.sum_of(x),
+            Some(wire) => {
+                let mut sum = Signed::default();
+                sum.add(x);
+                wire.sum_up(&Ok(()), sum)
+            }
+        }
+    }
+
+    /// The value of a penalty over the weights of all ranks, the same on each: the exact sum over tensors, or, where they
+    /// are [cut](Shards::elements), over elements, rounded once, of which those that are tied count on their owner. Every
+    /// rank has to call for it. The gradient of a penalty needs no other rank: add it with
+    /// [`Penalty::apply`](crate::penalty::Penalty::apply) on each, whose value is this rank's.
+    ///
+    /// ```
+    /// use steadygrad::penalty::{L2, Penalty};
+    /// use steadygrad::reduce::{Owner, Shards, Threads};
+    /// use steadygrad::Guard;
+    ///
+    /// let weights = [[("w", [3.0]), ("tied", [1.0])], [("v", [4.0]), ("tied", [1.0])]];
+    /// std::thread::scope(|scope| {
+    ///     for (wire, weights) in Threads::ranks_of(2).into_iter().zip(weights) {
+    ///         scope.spawn(move || {
+    ///             let mut guard = Guard::new().reduced_by(wire, Shards::tensors().tied("tied", Owner(0)));
+    ///             let mut grads = weights.map(|(name, _)| (name, [0.0]));
+    ///             let l2 = L2::new(1.0)?;
+    ///             l2.apply(&weights, &mut grads)?;
+    ///             assert_eq!(guard.penalty_value(&l2, &weights)?, 13.0);   // (9 + 16 + 1)/2
+    ///             Ok::<(), steadygrad::Error>(())
+    ///         });
+    ///     }
+    /// });
+    /// assert_eq!(Guard::new().penalty_value(&L2::new(1.0)?, &[3.0, 4.0])?, 12.5);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the tensors of any rank give, and [`Error::Wire`] if a rank is gone or makes another call.
+    pub fn penalty_value<P: Penalty, W: TensorSet + ?Sized>(
+        &mut self,
+        penalty: &P,
+        weights: &W,
+    ) -> Result<f64> {
+        match &mut self.wire {
+            None => penalty.value(weights),
+            Some(wire) => wire.penalty(penalty, weights),
         }
     }
 

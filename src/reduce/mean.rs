@@ -71,6 +71,61 @@ fn carry(digits: &mut [i64]) -> i64 {
     })
 }
 
+/// The sum of any numbers of either sign, as integers that can be added.
+#[derive(Clone, Debug)]
+pub(crate) struct Signed {
+    /// How many were NaN, +∞ and −∞; then the digits.
+    limbs: [i64; 3 + DIGITS],
+    added: u32,
+}
+
+/// Where the digits of an `f64` begin, and how many there are, with one more for what is carried.
+const FLOOR: i64 = -36;
+const DIGITS: usize = 70;
+
+impl Default for Signed {
+    fn default() -> Self {
+        Self {
+            limbs: [0; 3 + DIGITS],
+            added: 0,
+        }
+    }
+}
+
+impl Signed {
+    pub(crate) fn add(&mut self, x: f64) {
+        let [nan, above, below, digits @ ..] = &mut self.limbs;
+        if x.is_nan() {
+            *nan += 1;
+        } else if x.is_infinite() {
+            *(if x > 0.0 { above } else { below }) += 1;
+        } else {
+            add(x, FLOOR, digits);
+            self.added += 1;
+            // Before a digit can overflow.
+            if self.added == 1 << 30 {
+                carry(digits);
+                self.added = 0;
+            }
+        }
+    }
+
+    /// What is to be added up over ranks.
+    pub(super) fn limbs(&mut self) -> &mut [i64] {
+        carry(&mut self.limbs[3..]);
+        &mut self.limbs
+    }
+
+    pub(crate) fn round(&mut self) -> f64 {
+        match self.limbs[..3] {
+            [0, 0, 0] => quotient(FLOOR, &mut self.limbs[3..], 1),
+            [0, _, 0] => f64::INFINITY,
+            [0, 0, _] => f64::NEG_INFINITY,
+            _ => f64::NAN,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +164,22 @@ mod tests {
         assert_eq!(mean(&[1.0, half], 1), 1.0);
         assert_eq!(mean(&[1.0, half, 1e-300], 1), 1.0 + f64::EPSILON);
         assert_eq!(mean(&[-1.0, -half, -1e-300], 1), -1.0 - f64::EPSILON);
+    }
+
+    #[test]
+    fn sums_reach_from_one_end_of_the_range_to_the_other() {
+        let sum = |xs: &[f64]| {
+            let mut sum = Signed::default();
+            xs.iter().for_each(|&x| sum.add(x));
+            sum.limbs();
+            sum.round()
+        };
+        let tiny = f64::from_bits(1);
+        assert_eq!(sum(&[f64::MAX, tiny, -f64::MAX]), tiny);
+        assert_eq!(sum(&[-f64::MAX, -tiny]), -f64::MAX);
+        assert_eq!(sum(&[f64::MAX, f64::MAX]), f64::INFINITY);
+        assert_eq!(sum(&[f64::MAX, f64::MAX, -f64::MAX]), f64::MAX);
+        assert_eq!(sum(&[1.0, f64::NEG_INFINITY]), f64::NEG_INFINITY);
+        assert!(sum(&[f64::INFINITY, f64::NEG_INFINITY]).is_nan());
     }
 }

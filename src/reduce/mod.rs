@@ -16,6 +16,7 @@ pub use shards::{Owner, Shards};
 pub use threads::Threads;
 
 pub(crate) use greeting::Rules;
+pub(crate) use mean::Signed;
 pub(crate) use wire::{Behind, Brought, Wire};
 pub(crate) use word::Word;
 

@@ -62,7 +62,11 @@ impl Parts {
 }
 
 /// Hands out the elements of a tensor as `f64`, edited.
-fn in_blocks(tensor: &TensorRef<'_>, edit: Edit<'_>, mut f: impl FnMut(&[f64])) -> Result<()> {
+pub(super) fn in_blocks(
+    tensor: &TensorRef<'_>,
+    edit: Edit<'_>,
+    mut f: impl FnMut(&[f64]),
+) -> Result<()> {
     let mut block = [0.0; BLOCK];
     for start in (0..tensor.len()).step_by(BLOCK) {
         let block = &mut block[..BLOCK.min(tensor.len() - start)];

@@ -8,15 +8,20 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::directory::Directory;
+use super::mean::Signed;
 use super::parts::Parts;
 use super::together::Together;
 use super::word::{self, Heard, Word};
-use super::{AllReduce, Shards, mean};
+use super::{AllReduce, Shards, mean, parts};
 use crate::detect::Alarm;
+use crate::edit::Edit;
 use crate::edits::Edits;
+use crate::kernel::{self, Pair};
 use crate::measurement::Measurement;
 use crate::names::Names;
 use crate::needs::Needs;
+use crate::penalty::Penalty;
+use crate::tensor::{BLOCK, Tensor};
 use crate::total::{MAXIMA, Total};
 use crate::{Error, Result, TensorSet, Verdict};
 
@@ -41,6 +46,8 @@ pub(crate) struct Wire {
     /// How long this rank's parts of the gradients are.
     lens: Vec<u64>,
     pub(super) directory: Directory,
+    /// Of parts that are read again.
+    wanted: Needs,
     /// What the last word of all ranks came to, also if one failed.
     pub(crate) verdict: Verdict,
 }
@@ -152,6 +159,7 @@ impl Wire {
             together: Together::default(),
             lens: Vec::new(),
             directory: Directory::default(),
+            wanted: Needs::default(),
             verdict: Verdict::Apply,
         }
     }
@@ -424,10 +432,10 @@ impl Wire {
         {
             way = if common.is_some() { 1.0 } else { 2.0 };
         } else if self.is_cut() {
-            let mut wanted = needs.clone();
-            wanted.tensors = is_whole;
+            self.wanted.clone_from(needs);
+            self.wanted.tensors = is_whole;
             local = into
-                .read(grads, &wanted, edits)
+                .read(grads, &self.wanted, edits)
                 .and_then(|()| self.count(into, &grads, 0, edits));
             (way, is_read) = (3.0, true);
         } else {
@@ -517,21 +525,45 @@ impl Wire {
         Ok(())
     }
 
-    /// The exact sum of what the ranks give, rounded once.
-    pub(crate) fn sum_of(&mut self, x: f64) -> Result<f64> {
+    /// The sum of what all ranks have summed, rounded once: `local` is whether it could be summed here.
+    pub(crate) fn sum_up(&mut self, local: &Result<()>, mut sum: Signed) -> Result<f64> {
         self.begin();
-        let span = mean::span(x).map(|(low, high)| [-low as f64, high as f64]);
-        self.maxima.extend(span.unwrap_or([f64::NEG_INFINITY; 2]));
-        self.meet(&Word::default())?;
-        let loss = Loss {
-            lowest: self.maxima[word::LEN],
-            highest: self.maxima[word::LEN + 1],
-        };
-        self.limbs.clear();
-        loss.write(Some(x), &mut self.limbs);
-        self.wire.sum(&mut self.limbs)?;
-        self.limbs[0] = 1;
-        Ok(loss.read(&mut self.limbs).0.unwrap_or(0.0))
+        self.meet(&Word {
+            failed: local.as_ref().err(),
+            ..Word::default()
+        })?;
+        self.wire.sum(sum.limbs())?;
+        Ok(sum.round())
+    }
+
+    /// Sums a penalty over the weights that count here: tensor by tensor, or where they are cut element by element.
+    pub(crate) fn penalty<P: Penalty, W: TensorSet + ?Sized>(
+        &mut self,
+        penalty: &P,
+        weights: &W,
+    ) -> Result<f64> {
+        let (rank, is_alone) = (self.wire.rank(), self.wire.ranks() == 1);
+        let mut sum = Signed::default();
+        let local = weights.visit(&mut |name, tensor| {
+            let counts = is_alone || self.shards.counts(name, rank);
+            if !counts || !penalty.covers(name, tensor.dims()) {
+                return Ok(());
+            }
+            if self.shards.is_cut {
+                return parts::in_blocks(&tensor, Edit::KEEP, |ws| {
+                    ws.iter().for_each(|&w| sum.add(penalty.at(w).0));
+                });
+            }
+            let mut value = Pair::ZERO;
+            parts::in_blocks(&tensor, Edit::KEEP, |ws| {
+                // The gradient goes to a place that nobody reads.
+                let slopes = &mut [0.0; BLOCK][..ws.len()];
+                value.add(kernel::pair(ws, slopes, |w| penalty.at(w)));
+            })?;
+            sum.add(value.round());
+            Ok(())
+        });
+        self.sum_up(&local, sum)
     }
 
     /// Makes room for a word.

@@ -129,11 +129,13 @@ fn other_rules_are_named() {
     });
     assert_eq!(said, [const { "" }; 3].map(|_| said[0].clone()));
     assert!(
-        said[0].starts_with("across ranks: rank 1 has other rules: expected global norm clip; "),
+        said[0].starts_with(
+            "across ranks: rank 1 has other rules: expected global norm clip; 0 groups; "
+        ),
         "{said:?}"
     );
     assert!(
-        said[0].contains("found global norm clip; value clip"),
+        said[0].contains("found global norm clip; value clip +largest +tensors; 1 groups"),
         "{said:?}"
     );
     // Other settings where one rank checks.

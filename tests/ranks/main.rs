@@ -1,5 +1,6 @@
 //! Guards on several ranks decide as one does that has it all.
 
+mod calls;
 mod failing;
 mod splits;
 
