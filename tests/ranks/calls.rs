@@ -76,7 +76,8 @@ fn a_norm_clip_and_a_threshold_cost_three_records_and_one_value_whatever_happens
             };
             let mut grads = vec![("w", wide(len, rank)), ("b", wide(len / 2, rank))];
             grads.truncate(if step == 4 { rank } else { 2 });
-            guard.step(&mut grads).unwrap().verdict();
+            let verdict = guard.step(&mut grads).unwrap().verdict();
+            assert_eq!(verdict, Verdict::Apply);
             counted.push(counts.take());
         }
         counted
@@ -154,7 +155,8 @@ fn nothing_but_the_rules_makes_calls() {
                     let (mut grads, params) =
                         ([("w", [x]), ("b", [0.1])], [("w", [1.0]), ("b", [0.0])]);
                     let step = Step::new(&mut grads).params(&params).loss(x);
-                    guard.step(step).unwrap().verdict();
+                    let verdict = guard.step(step).unwrap().verdict();
+                    assert!(verdict <= Verdict::Skip);
                     counted.push(counts.take().0);
                 }
                 counted

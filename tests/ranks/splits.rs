@@ -1,6 +1,7 @@
 //! However a model lies on ranks, what is decided of it is the same.
 
 use steadygrad::detect::{NonFinite, NormThreshold, PersistentNorm, Plateau, WeightGrowth};
+use steadygrad::penalty::{ElasticNet, Penalty};
 use steadygrad::reduce::{Owner, Shards, Threads};
 use steadygrad::{
     Element, Factor, Guard, Norm, OnNonFinite, Pen, Step, StepView, Verdict, Verdicts, clip,
@@ -391,5 +392,37 @@ fn any_split_decides_as_one_process_does() {
     for seed in 0..5000 {
         try_case::<f32>(seed, |x| x as f32);
         try_case::<f64>(seed, |x| x * 1.000_000_000_7);
+    }
+}
+
+#[test]
+fn a_penalty_is_that_of_one_process() {
+    for seed in 0..1000 {
+        let mut dice = Dice(seed);
+        let weights = model(&mut dice, |x| x * 1.000_000_000_7);
+        let tied: Vec<bool> = weights
+            .iter()
+            .map(|(name, _)| name.starts_with("tied."))
+            .collect();
+        let split = Split::roll(&mut dice, &tied);
+        let penalty = ElasticNet::new(0.3, 0.7).unwrap().on(|_: &str| true);
+        let value = |guard: &mut Guard, weights: &Model<f64>| {
+            let value = guard.penalty_value(&penalty, weights).unwrap();
+            (value.to_bits(), guard.reduce_value(0.1).unwrap())
+        };
+        let alone = Threads::ranks_of(1).pop().unwrap();
+        let whole = value(
+            &mut Guard::new().reduced_by(alone, split.shards()),
+            &weights,
+        );
+        let plain = penalty.value(&weights).unwrap();
+        assert!((f64::from_bits(whole.0) - plain).abs() <= 1e-15 * plain);
+        let all = on_ranks(split.ranks, |rank, wire| {
+            let mut guard = Guard::new().reduced_by(wire, split.shards());
+            value(&mut guard, &split.of_rank(&weights, rank))
+        });
+        // A tenth of each rank, rounded once.
+        let tenths = 0.1_f64.mul_add(split.ranks as f64, 0.0);
+        assert_eq!(all, vec![(whole.0, tenths); split.ranks], "seed {seed}");
     }
 }
