@@ -110,6 +110,7 @@
     feature = "plot",
     doc = "- [`plot`] makes pictures of it: the norms, the weights, a report on one page."
 )]
+//! - [`reduce`] has guards on several machines decide as one.
 //! - [`penalty`] adds L1, L2 and elastic net with their gradients.
 #![cfg_attr(
     feature = "ndarray",

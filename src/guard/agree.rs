@@ -179,9 +179,9 @@ impl Guard {
         if is_left {
             return report
                 .after
-                .agree(|space| Ok(wire.behind(behind, space, &word)?.1));
+                .agree(|space| Ok(wire.behind(&behind, space, &word)?.1));
         }
-        wire.behind(behind, &mut self.now, &word).map(drop)
+        wire.behind(&behind, &mut self.now, &word).map(drop)
     }
 }
 

@@ -211,6 +211,25 @@ impl<G: TensorSet + ?Sized> Chain<'_, G> {
         (StepView { grads, ..self.view }, self.edits)
     }
 
+    /// What the ranks came to before a rule: they agree where that follows from the rules.
+    pub(super) fn before(
+        &mut self,
+        link: &Link,
+        own: Verdict,
+        failed: Option<&Error>,
+    ) -> Result<Verdict> {
+        let word = Word {
+            failed,
+            verdict: own,
+            ..Word::default()
+        };
+        match &mut self.wire {
+            Some(_) if link.is_due => self.agree(&link.needs, &word),
+            Some(wire) if link.agrees => Ok(wire.agree(&word, self.view.number)?.0),
+            _ => Ok(own),
+        }
+    }
+
     /// Agrees with the other ranks on what the edits so far leave, and on the verdict so far.
     pub(super) fn agree(&mut self, needs: &Needs, word: &Word<'_>) -> Result<Verdict> {
         let Some(wire) = &mut self.wire else {
@@ -223,7 +242,7 @@ impl<G: TensorSet + ?Sized> Chain<'_, G> {
             edits: self.edits,
             is_left: true,
         };
-        let (verdict, _) = wire.behind(behind, self.now, word)?;
+        let (verdict, _) = wire.behind(&behind, self.now, word)?;
         self.valid = Valid::Now(self.edits.pushed());
         Ok(verdict)
     }

@@ -117,8 +117,31 @@ impl Guard {
         Ok(())
     }
 
+    /// Has the policy meet what came in.
+    fn meet_what_came(&mut self, more: &More<'_>) -> Result<()> {
+        let report = &mut self.report;
+        let view = StepView {
+            params: report.params.as_ref().filter(|_| report.has_params),
+            loss: report.loss,
+            ..StepView::new(report.step, &report.before)
+        };
+        // Ranks have agreed on it.
+        if self.wire.is_none() {
+            report.fault = non_finite::find(&view);
+        }
+        if let Some(fault) = &report.fault {
+            if fault.rank().is_none() {
+                report.origin = more.origin.and_then(Explain::explain);
+            }
+            report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
+        }
+        Ok(())
+    }
+
     /// Has the policy and the rules decide.
     fn judge<G: TensorSet + ?Sized>(&mut self, grads: &G, more: &More<'_>) -> Result<()> {
+        let start = self.report.edits.pushed();
+        self.meet_what_came(more)?;
         let report = &mut self.report;
         let raw = report.scale.raw(&report.before, &report.raw);
         let view = StepView {
@@ -128,19 +151,6 @@ impl Guard {
             signals: &report.signals,
             ..StepView::new(report.step, &report.before)
         };
-        let start = report.edits.pushed();
-        // Ranks have agreed on it.
-        if self.wire.is_none() {
-            report.fault = non_finite::find(&view);
-        }
-        let mut is_zeroed = false;
-        if let Some(fault) = &report.fault {
-            if fault.rank().is_none() {
-                report.origin = more.origin.and_then(Explain::explain);
-            }
-            report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
-            is_zeroed = report.verdict.is_apply() && self.on_non_finite != OnNonFinite::Propagate;
-        }
         let clips = report.verdict.is_apply();
         let mut chain = Chain {
             grads,
@@ -156,22 +166,13 @@ impl Guard {
         let mut new_room = false;
         // What this rank came to, and whether it could.
         let (mut own, mut failed) = (report.verdict, None);
-        if is_zeroed {
+        let zeroes = self.on_non_finite != OnNonFinite::Propagate;
+        if report.fault.is_some() && clips && zeroes {
             chain.agree(&self.needs, &Word::default())?;
         }
         for (place, link) in self.links.iter_mut().enumerate() {
-            if chain.wire.is_some() && (link.is_due || link.agrees) {
-                let word = Word {
-                    failed: failed.as_ref(),
-                    verdict: own,
-                    ..Word::default()
-                };
-                let verdict = match &mut chain.wire {
-                    Some(wire) if !link.is_due => wire.agree(&word, view.number)?.0,
-                    _ => chain.agree(&link.needs, &word)?,
-                };
-                report.verdict = report.verdict.max(verdict);
-            }
+            let so_far = chain.before(link, own, failed.as_ref())?;
+            report.verdict = report.verdict.max(so_far);
             if failed.is_some() {
                 continue;
             }

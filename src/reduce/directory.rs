@@ -5,7 +5,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::wire::{Hash, Wire};
+use super::hash::Hash;
+use super::wire::Wire;
 use super::word;
 use crate::measurement::Measurement;
 use crate::names::Names;
@@ -82,16 +83,16 @@ impl Wire {
             let said = sum.map_or([f64::NEG_INFINITY; 2], |&sum| [sum, -sum]);
             self.maxima.extend_from_slice(&said);
         }
-        self.wire.max(&mut self.maxima)?;
+        self.carrier.max(&mut self.maxima)?;
         let mut said = self.maxima.chunks_exact(2);
         let Some(place) = said.position(|said| said[0] != -said[1]) else {
             return Ok(());
         };
         let Shared { index, owner } = shared[place];
         let sum = index.map_or(f64::NEG_INFINITY, |index| sums[index]);
-        let is_owner = owner == self.wire.rank();
+        let is_owner = owner == self.carrier.rank();
         let mut owners = [if is_owner { sum } else { f64::NEG_INFINITY }];
-        self.wire.max(&mut owners)?;
+        self.carrier.max(&mut owners)?;
         let other = self.first_rank(index.is_some() && sum != owners[0])?;
         let name = index.map(|index| grads.name(index));
         let name = self.tell(owner, word::LONGEST, name)?;
@@ -103,10 +104,10 @@ impl Wire {
 
     /// Tells all ranks of all names.
     fn look_up(&mut self, grads: &Measurement) -> Result<()> {
-        let (rank, ranks) = (self.wire.rank(), self.wire.ranks());
+        let (rank, ranks) = (self.carrier.rank(), self.carrier.ranks());
         let mut counts = alloc::vec![0; ranks];
         counts[rank] = grads.len() as i64;
-        self.wire.sum(&mut counts)?;
+        self.carrier.sum(&mut counts)?;
         let all: i64 = counts.iter().sum();
         let before: i64 = counts[..rank].iter().sum();
         self.limbs.clear();
@@ -119,7 +120,7 @@ impl Wire {
             self.limbs[place] = name.number() as i64;
             self.limbs[place + 1] = owner.map_or(0, |owner| owner.0 as i64 + 1);
         }
-        self.wire.sum(&mut self.limbs)?;
+        self.carrier.sum(&mut self.limbs)?;
         let mut held = Vec::new();
         let mut told = self.limbs.chunks_exact(2);
         for (rank, &count) in counts.iter().enumerate() {
@@ -158,7 +159,7 @@ impl Wire {
     /// What is wrong with who holds a tensor.
     fn wrong(&self, same: &[Held]) -> Option<String> {
         let (first, last) = (same.first()?, same.last()?);
-        let ranks = self.wire.ranks();
+        let ranks = self.carrier.ranks();
         if ranks == 1 {
             return None;
         }

@@ -3,7 +3,9 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::wire::{Brought, Hash, Wire};
+use super::first::Brought;
+use super::hash::Hash;
+use super::wire::Wire;
 use super::word;
 use crate::{Error, Result};
 
@@ -36,7 +38,7 @@ impl Wire {
             f64::from(u8::from(self.shards.is_checked)),
             self.shards.last_owner() as f64,
         ];
-        self.wire.max(&mut said)?;
+        self.carrier.max(&mut said)?;
         let differs = |index: usize| said[index] != -said[index + 1];
         if differs(0) {
             return Err(self.other_rules(&rules.shape)?);
@@ -51,7 +53,7 @@ impl Wire {
         if self.is_checked && differs(2) {
             return Err(self.other_rules(&rules.settings)?);
         }
-        let (owner, ranks) = (said[7] as usize, self.wire.ranks());
+        let (owner, ranks) = (said[7] as usize, self.carrier.ranks());
         if ranks > 1 && owner >= ranks {
             return Err(Error::Wire(format!(
                 "expected tensors tied to one of {ranks} ranks, found some tied to rank {owner}"
@@ -78,9 +80,9 @@ impl Wire {
 
     /// The first rank of which something is so.
     pub(super) fn first_rank(&mut self, is_so: bool) -> Result<Option<usize>> {
-        let rank = self.wire.rank() as f64;
+        let rank = self.carrier.rank() as f64;
         let mut said = [if is_so { -rank } else { f64::NEG_INFINITY }];
-        self.wire.max(&mut said)?;
+        self.carrier.max(&mut said)?;
         Ok((said[0] > f64::NEG_INFINITY).then_some(-said[0] as usize))
     }
 
@@ -92,7 +94,7 @@ impl Wire {
                 continue;
             };
             let mut longest = [measured.len() as f64];
-            self.wire.max(&mut longest)?;
+            self.carrier.max(&mut longest)?;
             let len = longest[0] as usize;
             self.maxima.clear();
             for index in 0..len {
@@ -100,7 +102,7 @@ impl Wire {
                 let number = name.unwrap_or(0.0);
                 self.maxima.extend_from_slice(&[number, -number]);
             }
-            self.wire.max(&mut self.maxima)?;
+            self.carrier.max(&mut self.maxima)?;
             let different = self
                 .maxima
                 .chunks_exact(2)

@@ -82,11 +82,16 @@
 //! # Ok::<(), steadygrad::Error>(())
 //! ```
 
+mod behind;
 mod directory;
+mod first;
 mod greeting;
+mod hash;
+mod loss;
 mod mean;
 mod parts;
 mod shards;
+mod sums;
 #[cfg(feature = "std")]
 mod threads;
 mod together;
@@ -97,9 +102,11 @@ pub use shards::{Owner, Shards};
 #[cfg(feature = "std")]
 pub use threads::Threads;
 
+pub(crate) use behind::Behind;
+pub(crate) use first::Brought;
 pub(crate) use greeting::Rules;
 pub(crate) use mean::Signed;
-pub(crate) use wire::{Behind, Brought, Wire};
+pub(crate) use wire::Wire;
 pub(crate) use word::Word;
 
 use alloc::boxed::Box;

@@ -42,7 +42,7 @@ impl Parts {
                 self.one.add_all_but_sums(seen.tensor(index));
                 let edit = after.get(index);
                 in_blocks(&tensor, edit, |block| {
-                    self.one.add_elements(block, magnitudes)
+                    self.one.add_elements(block, magnitudes);
                 })?;
                 seen.add_to_totals(index, &self.one);
                 if let Some(place) = self.each.get_mut(index) {

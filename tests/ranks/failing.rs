@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use steadygrad::clip::{Clipper, GlobalNorm, TensorNorm, Value};
 use steadygrad::detect::NormThreshold;
 use steadygrad::reduce::{Owner, Shards, Threads};
-use steadygrad::{Error, Guard, OnNonFinite, Result, Step, Verdict};
+use steadygrad::{Error, Guard, OnNonFinite, Step, Verdict};
 
 use crate::{on_ranks, sentences};
 
@@ -265,7 +265,7 @@ fn steps_that_do_not_go_together_are_told() {
 }
 
 #[test]
-fn a_verdict_of_another_rank_is_told() -> Result<()> {
+fn a_verdict_of_another_rank_is_told() {
     let lines = on_ranks(2, |rank, wire| {
         let rule = NormThreshold::new(2.0).unwrap().per_tensor();
         let mut guard = Guard::new()
@@ -280,5 +280,4 @@ fn a_verdict_of_another_rank_is_told() -> Result<()> {
     assert_eq!(lines[0], (Ok(format!("{norm}, decided on rank 1")), 1.0));
     let said = "; the norm of gradient v is 3.000, above 2.000 (norm threshold)";
     assert_eq!(lines[1], (Ok(format!("{norm}{said}")), 3.0));
-    Ok(())
 }

@@ -10,7 +10,7 @@ use steadygrad::{
 
 use crate::on_ranks;
 
-/// SplitMix64 (Steele, Lea and Flood, 2014).
+/// `SplitMix64` (Steele, Lea and Flood, 2014).
 #[derive(Clone)]
 struct Dice(u64);
 
@@ -141,9 +141,22 @@ fn rule(guard: Guard, kind: usize, bound: f64) -> Guard {
 /// What is to be the same, and what the tensors hold then.
 #[derive(Clone, Debug, PartialEq)]
 struct Came {
-    decided: Result<(Verdict, [u64; 3], Option<u64>, bool, u32), ()>,
+    /// Unless the step was an error.
+    decided: Option<Decided>,
     edits: Vec<(String, String)>,
     grads: Vec<(String, Vec<u64>)>,
+}
+
+/// The numbers by their bits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Decided {
+    verdict: Verdict,
+    before: u64,
+    after: u64,
+    of_params: u64,
+    loss: Option<u64>,
+    has_fault: bool,
+    skips: u32,
 }
 
 /// NaN of whatever bits is NaN.
@@ -167,20 +180,22 @@ fn came<E: Element + Into<f64>>(
     };
     let mut edits = vec![];
     let decided = match stepped {
-        Err(_) => Err(()),
+        Err(_) => None,
         Ok(report) => {
             for tensor in report.tensors() {
                 let ops: Vec<_> = tensor.edit.ops().collect();
                 edits.push((tensor.name.to_string(), format!("{ops:?}")));
             }
             let of_params = report.params().map_or(0.0, |params| params.total().l2());
-            Ok((
-                report.verdict(),
-                [report.before(), report.after(), of_params].map(bits),
-                report.loss().map(bits),
-                report.non_finite().is_some(),
-                report.skips(),
-            ))
+            Some(Decided {
+                verdict: report.verdict(),
+                before: bits(report.before()),
+                after: bits(report.after()),
+                of_params: bits(of_params),
+                loss: report.loss().map(bits),
+                has_fault: report.non_finite().is_some(),
+                skips: report.skips(),
+            })
         }
     };
     let tensor = |(name, tensor): &(String, Option<Vec<E>>)| {
@@ -346,7 +361,10 @@ fn try_case<E: Element + Into<f64> + Send + Sync>(seed: u64, to: fn(f64) -> E) {
         if !split.is_cut {
             // Without any wire too, but that it reads all tensors again where a clamp bites in one.
             let clamps = chain.rules.iter().any(|rule| matches!(rule.0, 8 | 9));
-            let key = |came: &Came| came.decided.clone().map(|all| (all.0, all.1[0], all.3));
+            let key = |came: &Came| {
+                came.decided
+                    .map(|all| (all.verdict, all.before, all.has_fault))
+            };
             assert_eq!(key(&came_of), key(&plainly), "seed {seed}: {chain:?}");
             assert!(
                 clamps || came_of.edits == plainly.edits,
@@ -422,7 +440,7 @@ fn a_penalty_is_that_of_one_process() {
             value(&mut guard, &split.of_rank(&weights, rank))
         });
         // A tenth of each rank, rounded once.
-        let tenths = 0.1_f64.mul_add(split.ranks as f64, 0.0);
+        let tenths = 0.1 * split.ranks as f64;
         assert_eq!(all, vec![(whole.0, tenths); split.ranks], "seed {seed}");
     }
 }
