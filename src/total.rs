@@ -376,8 +376,8 @@ pub(crate) const MAXIMA: usize = 10;
 /// How many integers come before the digits.
 const COUNTS: usize = 7;
 
-/// What crosses a wire between the ranks of a guard: the same sums in windows no wider than their digits, placed by
-/// what all ranks agree on, so that it is a fraction of [`Total::LIMBS`] integers.
+// What crosses a wire between the ranks of a guard: the same sums in windows no wider than their digits, placed by what all
+// ranks agree on, so that it is a fraction of `Total::LIMBS` integers.
 impl Total {
     fn sums(&self) -> [&ExactSum; 3] {
         [&self.l1, &self.sum_sq, &self.power]
