@@ -1,7 +1,7 @@
 //! What a guard says to those of other ranks, and when.
 
 use alloc::string::String;
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use super::Guard;
 use super::chain::{Link, Rule, overflows};
@@ -46,6 +46,49 @@ impl Guard {
         let _ = write!(shape, "{groups} groups{}; {rest}", asked(&self.asked));
         let settings = alloc::format!("{:?}, {rest}", self.links);
         wire.greet(&Rules { shape, settings })
+    }
+
+    /// Says in place of a step that this rank cannot make it, and why: every other rank has that as the error of its step,
+    /// and none waits. It counts as a step that was not taken, after which the ranks may go on.
+    ///
+    /// ```
+    /// use steadygrad::reduce::{Shards, Threads};
+    /// use steadygrad::Guard;
+    /// std::thread::scope(|scope| {
+    ///     for (wire, batch) in Threads::ranks_of(2).into_iter().zip([Ok(3.0), Err("the disk is full")]) {
+    ///         scope.spawn(move || {
+    ///             let mut guard = Guard::new().reduced_by(wire, Shards::tensors());
+    ///             let error = match batch {
+    ///                 Ok(grad) => guard.step(&mut [grad]).map(drop).unwrap_err(),
+    ///                 Err(why) => guard.fail(why),
+    ///             };
+    ///             assert!(error.to_string().ends_with("the disk is full"));
+    ///         });
+    ///     }
+    /// });
+    /// ```
+    #[must_use = "it is the error to end with"]
+    pub fn fail(&mut self, why: impl fmt::Display) -> Error {
+        self.begin_step();
+        self.report.begin(self.at, None);
+        let error = Error::Wire(alloc::format!("{why}"));
+        let told = self.greet().and_then(|()| {
+            let Some(wire) = &mut self.wire else {
+                return Ok(());
+            };
+            let nothing = Brought {
+                sets: [None, None, None],
+                fault: None,
+                groups: self.needs.groups.len(),
+                loss: None,
+                scale: 1.0,
+                step: self.at,
+            };
+            wire.first(Err(error.clone()), nothing).map(drop)
+        });
+        let closed = self.close(told.and_then(|()| Err(error.clone())));
+        self.settle(self.report.verdict);
+        closed.err().unwrap_or(error)
     }
 
     /// Agrees with the other ranks on what was measured: `local` says whether it was.

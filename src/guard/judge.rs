@@ -24,10 +24,7 @@ impl Guard {
         params: Option<&dyn TensorSet>,
         more: &More<'_>,
     ) -> Result<()> {
-        self.settle_what_was_dropped();
-        self.row = self.in_a_row;
-        self.at = self.at.saturating_add(1);
-        self.open = true;
+        self.begin_step();
         let measured = self.measure(grads, params, more);
         let judged = measured.and_then(|()| self.judge(grads, more));
         if let (Err(_), Some(wire)) = (&judged, &self.wire) {
@@ -38,6 +35,14 @@ impl Guard {
             self.settle(self.report.verdict);
         }
         closed
+    }
+
+    /// Counts the next step, of which the rules know nothing yet.
+    pub(super) fn begin_step(&mut self) {
+        self.settle_what_was_dropped();
+        self.row = self.in_a_row;
+        self.at = self.at.saturating_add(1);
+        self.open = true;
     }
 
     /// Measures all that was given.

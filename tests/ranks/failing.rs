@@ -42,6 +42,27 @@ fn what_one_rank_cannot_measure_is_told_on_all() {
 }
 
 #[test]
+fn a_rank_that_says_that_it_cannot_go_on_ends_the_step_for_all() {
+    let said = sentences(3, |rank, wire| {
+        let mut guard = guard(wire, Shards::tensors());
+        let mut steps = vec![];
+        for step in 0..4 {
+            let made = if (step, rank) == (2, 1) {
+                Err(guard.fail("a batch is missing"))
+            } else {
+                guard.step(&mut [3.0]).map(|report| report.step())
+            };
+            steps.push(made);
+        }
+        assert_eq!([&steps[0], &steps[1], &steps[3]], [&Ok(1), &Ok(2), &Ok(4)]);
+        steps.swap_remove(2)
+    });
+    let others = "across ranks: rank 1 failed: a batch is missing";
+    assert_eq!(said, [others, "across ranks: a batch is missing", others]);
+    assert_eq!(Guard::new().fail("alone"), Error::Wire("alone".into()));
+}
+
+#[test]
 fn a_rank_that_panics_or_returns_ends_the_others_with_an_error() {
     let began = Instant::now();
     let said = sentences(4, |rank, wire| {
