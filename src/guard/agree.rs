@@ -49,7 +49,7 @@ impl Guard {
     }
 
     /// Says in place of a step that this rank cannot make it, and why: every other rank has that as the error of its step,
-    /// and none waits. It counts as a step that was not taken, after which the ranks may go on.
+    /// and none waits. Calls that others make before it, such as [`Guard::reduce_value`], are made as ever. It counts as a step that was not taken, after which the ranks may go on.
     ///
     /// ```
     /// use steadygrad::reduce::{Shards, Threads};

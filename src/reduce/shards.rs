@@ -83,6 +83,9 @@ impl Shards {
     /// owners, under one name. They count once, on their owner, which has to hold them. Of several ties the first counts.
     /// On a single rank there is nobody else, and all counts.
     ///
+    /// NaN in one replica is a fault on every rank, which [`Skip`](crate::OnNonFinite::Skip) leaves as it is on all;
+    /// [`ZeroTensor`](crate::OnNonFinite::ZeroTensor) would zero that replica and no other.
+    ///
     /// Whether replicas are alike is looked at where it is [asked for](Shards::checked).
     #[must_use]
     pub fn tied(mut self, covers: impl Into<Covers>, owner: Owner) -> Self {

@@ -42,3 +42,8 @@ pub use panic::abort_on_panic;
 #[doc(no_inline)]
 pub use steadygrad;
 pub use world::World;
+
+/// The README's example, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

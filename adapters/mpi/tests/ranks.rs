@@ -83,7 +83,9 @@ type Grads = Vec<(String, Vec<f32>)>;
 
 /// Of everything, with numbers far apart.
 fn whole(step: u32) -> Grads {
-    let number = |i: u32| f32::from_bits(0x3000_0000 + (i.wrapping_mul(0x0135_7531) + step * 77) % 0x1800_0000);
+    let number = |i: u32| {
+        f32::from_bits(0x3000_0000 + (i.wrapping_mul(0x0135_7531) + step * 77) % 0x1800_0000)
+    };
     let tensor = |t: u32| {
         let name = if t % 3 == 2 { "tied" } else { "w" };
         let elements = (0..t * 5 % 13).map(|i| number(t * 100 + i));
