@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 /// A number from -1 to 1 that is made of its place.
 fn number(a: usize, b: usize, c: u64) -> f64 {
     let x = (a as u64 * 1_000_003 + b as u64 * 10_007 + c).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    ((x ^ x >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as f64 / (1 << 23) as f64 - 1.0
+    ((x ^ x >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as f64 / 8_388_608.0 - 1.0
 }
 
 fn train(world: &SimpleCommunicator, trouble: Option<&Trouble>) -> Told<()> {

@@ -37,7 +37,7 @@ fn sums_and_maxima(world: &SimpleCommunicator) {
     for len in [0, 1, 2, 67, 1000] {
         let mut limbs: Vec<i64> = (0..len).map(|i| i + (rank << 40)).collect();
         wire.sum(&mut limbs).unwrap();
-        let expected = (0..len).map(|i| i * ranks + (ranks * (ranks - 1) / 2 << 40));
+        let expected = (0..len).map(|i| i * ranks + ((ranks * (ranks - 1) / 2) << 40));
         assert!(limbs.iter().copied().eq(expected));
         let mut values: Vec<f64> = (0..len).map(|i| (rank * (i % 3 - 1)) as f64).collect();
         wire.max(&mut values).unwrap();
