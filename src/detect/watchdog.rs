@@ -36,10 +36,16 @@ use crate::{Needs, Norm, Outcome, Result, State, StepView, Verdict, Wide};
 /// # How good it is
 ///
 /// The package `watch` of the repository trains 900 recurrent nets that nobody tuned, and replays it beside the other
-/// detectors. Of the half that set no constant, 98 nets diverged and 352 did not: 96 of the 98 were told of within three
-/// steps of their onset and before anything was NaN. But one healthy net in eight was touched, with 3.8 events in
-/// 10,000 steps; by *lost* alone one in ten, and then 0.88 of the diverging ones are in time. The bound of three
-/// times the start is also that by which a net is called diverged there, which flatters the rule.
+/// detectors. Of the half that set no constant, 98 nets diverged and 352 did not: 96 of the 98 were told of by
+/// their onset and before anything was NaN. But one healthy net in eight was touched, with 3.8 events in 10,000 steps;
+/// half of these did explode, and came back later, which no rule can know at that time. By *lost* alone one in ten is
+/// touched, and 0.88 of the diverging ones are in time. Of 60 runs that PyTorch logged, all 10 that diverged were told of,
+/// and 5 of the others. The bound of three times the start is also that by which a net is called diverged there,
+/// which flatters the rule.
+///
+/// With every alarm rolled back by a [`Recovery`](crate::Recovery) with its defaults, 77 of the 98 ended at or below
+/// their loss before the onset, 88 at most 5 % above it; of the healthy ones that were rolled back the median ended at
+/// 0.68 of its loss without a guard, and 5 of all 352 ended worse by more than 5 %.
 ///
 /// # Examples
 ///

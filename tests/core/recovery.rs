@@ -41,7 +41,7 @@ fn verdicts_are_carried_out_and_escalate() {
     );
     assert_eq!(
         (recovery.rollbacks(), recovery.skips(), recovery.rate()),
-        (2, 4, 0.25)
+        (2, 4, 0.1 * 0.1)
     );
     // Every other step is skipped, never two in a row.
     let said: Vec<u8> = (0..14).map(|i| i % 2).collect();

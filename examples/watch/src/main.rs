@@ -6,22 +6,26 @@
 //! ```
 //!
 //! Nets and their settings are drawn ([`setup`]), trained without any clipping ([`train`]) and labelled from their own
-//! losses ([`divergence`]). Every detector is then shown the rows that were written down ([`replay`]). What the constants of the
-//! detectors were set by, and what is only reported, are told apart.
+//! losses ([`divergence`]). Every detector is then shown the rows that were written down ([`replay`]), those of runs that
+//! PyTorch logged too ([`torch`]). The nets of which the watchdog has something to say are then trained once more, with a
+//! guard ([`rescue`]). What the constants of the detectors were set by, and what is only reported, are told apart.
 
 mod detectors;
 #[path = "../../replay/src/divergence.rs"]
 mod divergence;
+mod median;
 mod net;
 mod optimiser;
 mod options;
 mod random;
 mod replay;
+mod rescue;
 mod setup;
 mod table;
 mod tasks;
 #[path = "../../tell/mod.rs"]
 mod tell;
+mod torch;
 mod train;
 
 use std::env;
@@ -31,9 +35,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use rayon::prelude::*;
+use steadygrad::detect::{Severity, Watchdog};
 
 use options::{HELP, Options};
 use replay::{Run, Tally};
+use rescue::{Guarded, Rescue};
 use setup::{Half, Setup};
 use table::Table;
 use tasks::Series;
@@ -63,17 +69,35 @@ fn watch(options: &Options, out: &mut dyn Write) -> Told {
     if let Some(path) = &options.rows {
         write_rows(path, &runs).map_err(|why| format!("{}: {why}", path.display()))?;
     }
+    // A net of which the watchdog says nothing is the same with a guard.
+    let guarded: Vec<Option<Guarded>> = setups
+        .par_iter()
+        .zip(&runs)
+        .map(|(setup, run)| {
+            let alarms = run.alarms(&mut Watchdog::default(), Severity::Note)?;
+            let is_told = !alarms.is_empty();
+            is_told.then(|| rescue::train(setup, &series)).transpose()
+        })
+        .collect::<steadygrad::Result<_>>()?;
     for (half, title) in [
         (Half::Setting, "Nets that set the constants"),
         (Half::Reported, "Nets that are only reported"),
     ] {
-        let of_half = setups
-            .iter()
-            .zip(&runs)
-            .filter(|(setup, _)| setup.half() == half);
-        let of_half: Vec<&Run> = of_half.map(|(_, run)| run).collect();
+        let is_of_half = |(setup, _): &(&Setup, _)| setup.half() == half;
+        let nets = setups.iter().zip(runs.iter().zip(&guarded));
+        let (of_half, guarded): (Vec<&Run>, Vec<_>) =
+            nets.filter(is_of_half).map(|(_, net)| net).unzip();
         writeln!(out, "{}", table_of(title, &of_half)?)?;
+        let mut rescue = Rescue::default();
+        for (run, guarded) in of_half.into_iter().zip(guarded) {
+            rescue.count(run, guarded.as_ref());
+        }
+        writeln!(out, "{rescue}")?;
     }
+    let logged = torch::runs()?;
+    let logged: Vec<&Run> = logged.iter().collect();
+    let table = table_of("Runs that PyTorch logged, only reported", &logged)?;
+    writeln!(out, "{table}")?;
     Ok(())
 }
 

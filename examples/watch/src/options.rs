@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
-Trains hundreds of recurrent nets that nobody tuned, and says which detectors saw in time that one was being lost.
+Trains hundreds of recurrent nets that nobody tuned, says which detectors saw in time that one was being lost, and how
+many of those a guard saves.
 
 Usage: watch [OPTIONS]
 

@@ -19,6 +19,8 @@ pub(crate) struct Run {
     pub(crate) onset: Option<u64>,
     /// The first step at which something was not finite.
     pub(crate) broken: Option<u64>,
+    /// Above which a loss is lost, if there is such.
+    bound: Option<f64>,
 }
 
 impl Run {
@@ -27,13 +29,24 @@ impl Run {
         for (step, row) in (1..).zip(&rows) {
             divergence.push(f64::from(step), row.loss);
         }
-        let onset = divergence.end().and_then(|came| came.onset);
+        let came = divergence.end();
+        let onset = came.and_then(|came| came.onset);
         let broken = rows.iter().position(|row| !row.is_finite());
         Self {
             onset: onset.map(|step| step as u64),
             broken: broken.map(|row| row as u64 + 1),
+            bound: came.and_then(|came| came.bound),
             rows,
         }
+    }
+
+    /// Whether at least half of the losses from a step on, over the steps of an event, are lost.
+    fn is_lost_for_a_while(&self, step: u64) -> bool {
+        let rows = self.rows.iter().skip(step as usize - 1);
+        let rows: Vec<&Row> = rows.take(APART as usize).collect();
+        let is_lost = |loss: f64| !loss.is_finite() || self.bound.is_some_and(|bound| loss > bound);
+        let lost = rows.iter().filter(|row| is_lost(row.loss)).count();
+        2 * lost >= rows.len()
     }
 
     /// The steps on which a detector raises an alarm at least so severe. It sees every step taken.
@@ -75,6 +88,8 @@ pub(crate) struct Tally {
     pub(crate) false_events: u64,
     /// Healthy runs with an event.
     pub(crate) touched: u64,
+    /// Of these, with an alarm behind which half of the losses were lost: the run diverged, and came back.
+    pub(crate) came_back: u64,
 }
 
 impl Tally {
@@ -85,6 +100,8 @@ impl Tally {
             self.healthy_steps += run.rows.len() as u64;
             self.false_events += events(alarms);
             self.touched += u64::from(!alarms.is_empty());
+            let came_back = alarms.iter().any(|&step| run.is_lost_for_a_while(step));
+            self.came_back += u64::from(came_back);
             return;
         };
         let first = alarms
@@ -159,6 +176,24 @@ mod tests {
         let broken = run(&[1.0; 32], &[vec![1.0; 30], vec![9.0, f64::NAN]].concat());
         assert_eq!(tally(&broken, &[31]), (1, 1));
         assert_eq!(tally(&broken, &[32]), (0, 0));
+    }
+
+    #[test]
+    fn a_run_may_be_lost_for_a_while() {
+        let mut losses = vec![1.0; 200];
+        losses[100..110].fill(9.0);
+        losses[150..159].fill(9.0);
+        let run = run(&[1.0; 200], &losses);
+        assert_eq!(run.onset, None);
+        let came_back = |alarms: &[u64]| {
+            let mut tally = Tally::default();
+            tally.count(&run, alarms);
+            (tally.touched, tally.came_back)
+        };
+        assert_eq!(came_back(&[101]), (1, 1));
+        assert_eq!(came_back(&[102]), (1, 0));
+        assert_eq!(came_back(&[151]), (1, 0));
+        assert_eq!(came_back(&[]), (0, 0));
     }
 
     #[test]

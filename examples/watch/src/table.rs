@@ -26,6 +26,7 @@ impl fmt::Display for Table {
             "early",
             "false / 10,000",
             "runs touched",
+            "of these lost for a while",
         ];
         let rows = self.lines.iter().map(|(name, tally)| {
             [
@@ -34,6 +35,7 @@ impl fmt::Display for Table {
                 share(tally.early, tally.diverged),
                 format!("{:.1}", tally.false_rate()),
                 share(tally.touched, tally.healthy),
+                tally.came_back.to_string(),
             ]
         });
         f.write_str(&aligned(&head, &rows.collect::<Vec<_>>()))
