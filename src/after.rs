@@ -49,6 +49,21 @@ impl After {
         }
     }
 
+    /// As all ranks agree on it, who say whether they read the gradients for it.
+    pub(crate) fn agree(
+        &mut self,
+        agree: impl FnOnce(&mut Measurement) -> Result<bool>,
+    ) -> Result<()> {
+        let is_read = agree(&mut self.space)?;
+        self.total = Some(*self.space.total());
+        self.told_by = if is_read {
+            ToldBy::Look
+        } else {
+            ToldBy::Arithmetic
+        };
+        Ok(())
+    }
+
     /// Writes, and looks at what the writing left only if arithmetic did not tell.
     pub(crate) fn carry_out<G>(
         &mut self,

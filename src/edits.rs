@@ -117,6 +117,8 @@ struct Held {
     max: f64,
     /// Where those that the rule saw stand in `members`, unless it saw all.
     members: Option<(usize, usize)>,
+    /// Which group of the whole set those are.
+    of: Option<u32>,
 }
 
 /// Of as many tensors and the same [`Edit`] for each.
@@ -393,7 +395,14 @@ impl Edits {
     }
 
     /// Notes that a rule has seen to a norm, of all tensors or of these.
-    pub(crate) fn hold(&mut self, each: bool, norm: Norm, max: f64, members: Option<&[u32]>) {
+    pub(crate) fn hold(
+        &mut self,
+        each: bool,
+        norm: Norm,
+        max: f64,
+        members: Option<&[u32]>,
+        of: Option<u32>,
+    ) {
         let members = members.map(|members| {
             let start = self.members.len();
             self.members.extend_from_slice(members);
@@ -404,6 +413,7 @@ impl Edits {
             norm,
             max,
             members,
+            of,
         });
     }
 
@@ -419,8 +429,8 @@ impl Edits {
         if held.each {
             // Of one tensor, the norm of each is that of all.
             let one = group.map_or(self.count == 1, |group| group.len() == 1);
-            one && members
-                .is_none_or(|members| group.is_none_or(|group| members.contains(&group[0])))
+            let of_it = |members: &[u32]| members.contains(&group.map_or(0, |group| group[0]));
+            one && members.is_none_or(of_it)
         } else {
             members == group
         }
@@ -448,6 +458,14 @@ impl Edits {
     pub(crate) fn settle_group(&self, members: &[u32], total: &mut Stats) {
         let of_group = |held: &&Held| self.holds(held, Some(members));
         for held in self.held.iter().filter(of_group) {
+            total.hold(held.norm, held.max);
+        }
+    }
+
+    /// The same for a total over ranks: `seen_to` says whether it is the norm of the whole or of a group, or that of
+    /// each tensor in it, that a rule has seen to.
+    pub(crate) fn settle_by(&self, total: &mut Stats, seen_to: impl Fn(bool, Option<u32>) -> bool) {
+        for held in self.held.iter().filter(|held| seen_to(held.each, held.of)) {
             total.hold(held.norm, held.max);
         }
     }

@@ -201,6 +201,9 @@ pub enum Error {
         /// What there was.
         found: String,
     },
+    /// Ranks that share one gradient do not go together, or one of them could not go on.
+    #[error("across ranks: {0}")]
+    Wire(String),
     /// A tensor of somebody else's could not be read or written.
     #[error("tensor storage: {0}")]
     Storage(String),

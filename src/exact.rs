@@ -203,6 +203,42 @@ impl ExactSum {
         }
     }
 
+    /// The digits that were ever touched, lowest first; none of an empty sum.
+    pub(crate) fn span(&self) -> Option<(i64, i64)> {
+        (self.top != NOWHERE).then_some((self.bottom, self.top))
+    }
+
+    /// Writes the digits from `floor` on, with all carried, so that those of 2^31 parts can be added.
+    pub(crate) fn write_from(&self, floor: i64, limbs: &mut [i64]) {
+        limbs.fill(0);
+        if self.top == NOWHERE {
+            return;
+        }
+        for (k, digit) in self.carried() {
+            if let Some(limb) = usize::try_from(k - floor)
+                .ok()
+                .and_then(|place| limbs.get_mut(place))
+            {
+                *limb = i64::from(digit);
+            }
+        }
+    }
+
+    /// Becomes the sum of the parts whose [`ExactSum::write_from`] gave integers that add up to these.
+    pub(crate) fn read_from(&mut self, floor: i64, limbs: &[i64], missing: u64) {
+        self.clear();
+        self.missing = missing;
+        let mut carry = 0;
+        for (k, limb) in (floor..).zip(limbs) {
+            let digit;
+            (digit, carry) = carry_on(limb.cast_unsigned(), carry);
+            if digit != 0 {
+                self.reach(k, k);
+                self.digits[place(k)] = u64::from(digit);
+            }
+        }
+    }
+
     /// Writes the window that hangs below digit `highest` as integers, lowest digit first: zeros where a counter
     /// is too full to be one, which counts as missing. A `highest` below this sum's own is none, so this sum's own
     /// is taken.
@@ -255,6 +291,7 @@ impl core::fmt::Debug for ExactSum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
     use alloc::vec::Vec;
 
     fn sum(xs: &[Wide]) -> Wide {
@@ -337,6 +374,40 @@ mod tests {
         s.add(Wide::ONE);
         assert_eq!(s.round(), Wide::ONE);
         assert_eq!(ExactSum::default().round(), Wide::ZERO);
+    }
+
+    #[test]
+    fn a_window_no_wider_than_it_has_to_be_carries_it_too() {
+        let parts = [
+            [Wide::new(1.1, 500), Wide::new(1.9, 300)],
+            [Wide::new(1.999_999, 310), Wide::new(1.3, 501)],
+            [Wide::new(1.999_999, 500), Wide::ZERO],
+        ];
+        let sums = parts.map(|xs| {
+            let mut sum = ExactSum::default();
+            // So often that every digit carries.
+            for _ in 0..1000 {
+                xs.into_iter().for_each(|x| sum.add(x));
+            }
+            sum
+        });
+        let spans = || sums.iter().filter_map(ExactSum::span);
+        let floor = spans().map(|(low, _)| low).min().unwrap();
+        let top = spans().map(|(_, high)| high).max().unwrap();
+        let width = (top - floor) as usize + 3;
+        let (mut all, mut one) = (vec![0; width], vec![0; width]);
+        let mut merged = ExactSum::default();
+        for sum in &sums {
+            sum.write_from(floor, &mut one);
+            all.iter_mut().zip(&one).for_each(|(x, y)| *x += y);
+            merged.merge(sum);
+        }
+        let mut read = ExactSum::default();
+        read.add(Wide::ONE);
+        read.read_from(floor, &all, 0);
+        assert_eq!(read, merged);
+        assert_eq!(read.round(), merged.round());
+        assert_eq!(width, 12);
     }
 
     #[test]

@@ -110,6 +110,7 @@
     feature = "plot",
     doc = "- [`plot`] makes pictures of it: the norms, the weights, a report on one page."
 )]
+//! - [`reduce`] has guards on several machines decide as one.
 //! - [`penalty`] adds L1, L2 and elastic net with their gradients.
 #![cfg_attr(
     feature = "ndarray",
@@ -195,6 +196,7 @@ pub mod record;
 mod recovery;
 #[cfg(feature = "ndarray")]
 pub mod recurrent;
+pub mod reduce;
 mod report;
 mod rule;
 pub mod set;

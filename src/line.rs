@@ -57,6 +57,9 @@ impl fmt::Display for Report {
             }
             _ => (),
         }
+        if let Some(rank) = self.decided_on() {
+            write!(f, ", decided on rank {rank}")?;
+        }
         if let Some(fault) = &self.fault {
             write!(f, "; {}", fault.finding())?;
         }

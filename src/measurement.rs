@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::edits::Edits;
+use crate::factor::Factor;
 use crate::names::Names;
 use crate::needs::Needs;
 use crate::stats::Stats;
@@ -46,6 +47,8 @@ pub struct Measurement {
     pub(crate) exact: Total,
     total: Stats,
     groups: Vec<Group>,
+    /// Which group of the whole set this is, if it is not all of it.
+    pub(crate) of: Option<u32>,
 }
 
 /// Some of the tensors taken together.
@@ -56,6 +59,8 @@ struct Group {
     members: Vec<u32>,
     exact: Total,
     total: Stats,
+    /// Which group of the whole set this is, where it is one of some of its tensors.
+    whole: Option<u32>,
 }
 
 impl Measurement {
@@ -82,6 +87,15 @@ impl Measurement {
         }
         self.close();
         Some(())
+    }
+
+    /// Has what `before` becomes of the tensors that edits only scale or zero.
+    pub(crate) fn follow_where_told(&mut self, before: &Self, edits: &Edits) {
+        for (i, stats) in self.tensors.iter_mut().enumerate() {
+            if let Some(told) = edits.get(i).follow(before.tensor(i)) {
+                *stats = told;
+            }
+        }
     }
 
     /// Takes norms for what the rules have made of them.
@@ -174,6 +188,86 @@ impl Measurement {
             }
             group.total = group.exact.stats();
         }
+    }
+
+    /// The unrounded totals: of the whole, then of each group.
+    pub(crate) fn totals(&self) -> impl Iterator<Item = &Total> {
+        core::iter::once(&self.exact).chain(self.groups.iter().map(|group| &group.exact))
+    }
+
+    pub(crate) fn totals_mut(&mut self) -> impl Iterator<Item = &mut Total> {
+        let groups = self.groups.iter_mut().map(|group| &mut group.exact);
+        core::iter::once(&mut self.exact).chain(groups)
+    }
+
+    /// The same, rounded.
+    pub(crate) fn rounded_mut(&mut self) -> impl Iterator<Item = &mut Stats> {
+        let groups = self.groups.iter_mut().map(|group| &mut group.total);
+        core::iter::once(&mut self.total).chain(groups)
+    }
+
+    /// Rounds the totals anew.
+    pub(crate) fn round(&mut self) {
+        self.total = self.exact.stats();
+        for group in &mut self.groups {
+            group.total = group.exact.stats();
+        }
+    }
+
+    /// Totals the tensors that count and no others.
+    pub(crate) fn recount(&mut self, counts: impl Fn(usize) -> bool) {
+        let Self {
+            tensors,
+            exact,
+            groups,
+            ..
+        } = self;
+        exact.clear();
+        let counted = tensors.iter().enumerate().filter(|(i, _)| counts(*i));
+        counted.for_each(|(_, stats)| exact.add(stats));
+        for group in groups {
+            group.exact.clear();
+            let members = group.members.iter().map(|&i| i as usize);
+            for stats in members
+                .filter(|&i| counts(i))
+                .filter_map(|i| tensors.get(i))
+            {
+                group.exact.add(stats);
+            }
+        }
+    }
+
+    /// Adds what tensor `index` comes to, to the totals of which it is a part.
+    pub(crate) fn add_to_totals(&mut self, index: usize, total: &Total) {
+        self.exact.merge(total);
+        for group in &mut self.groups {
+            if group.members.binary_search(&(index as u32)).is_ok() {
+                group.exact.merge(total);
+            }
+        }
+    }
+
+    /// Has the totals of another measurement of the same tensors, times a factor.
+    pub(crate) fn take_totals_of(&mut self, other: &Self, factor: Factor) {
+        let theirs = core::iter::once(&other.total).chain(other.groups.iter().map(|g| &g.total));
+        for (mine, theirs) in self.rounded_mut().zip(theirs) {
+            *mine = theirs.scaled(factor);
+        }
+        for i in 0..=self.groups.len() {
+            let stats = i
+                .checked_sub(1)
+                .map_or(self.total, |i| self.groups[i].total);
+            if let Some(exact) = self.totals_mut().nth(i) {
+                exact.clear();
+                exact.add(&stats);
+            }
+        }
+    }
+
+    /// The tensors of a group, unless it is the whole: that is the first, then come the groups.
+    pub(crate) fn members(&self, total: usize) -> Option<&[u32]> {
+        let group = self.groups.get(total.checked_sub(1)?)?;
+        Some(&group.members)
     }
 
     /// What was measured.
@@ -353,6 +447,12 @@ impl Measurement {
         self.groups.get(index)
     }
 
+    /// Which group of the whole set this one is.
+    fn place_of(&self, covers: &Covers) -> Option<u32> {
+        let index = self.needs.groups.iter().position(|group| group == covers)?;
+        Some(self.groups.get(index)?.whole.unwrap_or(index as u32))
+    }
+
     /// Puts some of the tensors into `into`, which has had those of another set before if they are `new`; and of the
     /// groups, those that are asked for by the first under the name of the second.
     pub(crate) fn select(
@@ -395,6 +495,7 @@ impl Measurement {
                 group.members.extend(indices.map(|index| index as u32));
                 group.exact.clone_from(&theirs.exact);
                 group.total = theirs.total;
+                group.whole = self.place_of(made);
             }
         }
     }
@@ -404,6 +505,7 @@ impl Measurement {
         if let Some(group) = self.group_of(covers) {
             of.exact.clone_from(&group.exact);
             of.total = group.total;
+            of.of = self.place_of(covers);
         }
     }
 

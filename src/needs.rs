@@ -38,7 +38,8 @@ pub struct Needs {
     pub units: Option<Units>,
     /// The exact total of each of these groups of tensors.
     pub groups: Vec<Covers>,
-    /// Whether the tensors are looked at one by one, and not their total alone.
+    /// Whether the tensors are looked at one by one, and not their total alone. It matters where each of them is
+    /// [cut](crate::reduce::Shards::elements) over ranks: a rule that does not ask for it sees this rank's parts.
     pub tensors: bool,
     /// The parameters: a rule that is given none has nothing to say.
     pub params: bool,
@@ -71,6 +72,7 @@ impl Needs {
         Self {
             units: self.units.clone(),
             groups: self.groups.clone(),
+            tensors: self.tensors,
             ..Self::default()
         }
     }

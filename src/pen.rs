@@ -227,7 +227,8 @@ impl Pen<'_> {
     /// Tells the rules behind that a norm is seen to: of the whole that the rule sees, or of each tensor.
     pub(crate) fn hold(&mut self, each: bool, norm: Norm, max: f64) {
         if self.reach.is_none() {
-            self.edits.hold(each, norm, max, self.members);
+            let of = self.seen.of;
+            self.edits.hold(each, norm, max, self.members, of);
         }
     }
 }

@@ -113,6 +113,8 @@ pub struct Report {
     pub(crate) verdict: Verdict,
     pub(crate) skips: u32,
     pub(crate) rollbacks: u32,
+    /// On which other rank the verdict was come to, if on none before and not here.
+    pub(crate) decided_on: Option<usize>,
 }
 
 /// Of the same step with the same numbers; one that holds NaN is equal to none.
@@ -150,6 +152,7 @@ impl Report {
         self.zeroed.clear();
         self.signals.clear();
         (self.has_params, self.has_updates) = (false, false);
+        self.decided_on = None;
         (self.after.total, self.after.told_by) = (None, ToldBy::NoRead);
     }
 
@@ -514,6 +517,13 @@ impl Report {
 }
 
 impl Report {
+    /// The first rank whose rules came to the [verdict](Report::verdict), if those of this rank did not
+    /// ([`reduce`](crate::reduce)).
+    #[must_use]
+    pub fn decided_on(&self) -> Option<usize> {
+        self.decided_on
+    }
+
     /// Whether the gradients could not be read to the end.
     pub(crate) fn unread(&self) -> bool {
         self.after.told_by == ToldBy::NoRead

@@ -104,7 +104,7 @@ pub trait Clipper: Send + Sync + Debug {
     /// ```
     /// use steadygrad::{clip::{Clipper, GlobalNorm, Value}, Needs, Norm};
     /// assert_eq!(GlobalNorm::new(1.0)?.norm(Norm::P(3.0))?.needs().power, Some(3.0));
-    /// assert_eq!(Value::new(1.0)?.needs(), Needs::norms().of_largest());   // that is enough
+    /// assert_eq!(Value::new(1.0)?.needs(), Needs::norms().of_tensors().of_largest());   // that is enough
     /// # Ok::<(), steadygrad::Error>(())
     /// ```
     fn needs(&self) -> Needs {

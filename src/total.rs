@@ -370,6 +370,128 @@ impl Total {
     }
 }
 
+/// What parts of a total say of themselves before their integers are placed: each the maximum over them.
+pub(crate) const MAXIMA: usize = 10;
+
+/// How many integers come before the digits.
+const COUNTS: usize = 7;
+
+// What crosses a wire between the ranks of a guard: the same sums in windows no wider than their digits, placed by what all
+// ranks agree on, so that it is a fraction of `Total::LIMBS` integers.
+impl Total {
+    fn sums(&self) -> [&ExactSum; 3] {
+        [&self.l1, &self.sum_sq, &self.power]
+    }
+
+    /// Writes the [`MAXIMA`] numbers of which all ranks are to have the maximum.
+    pub(crate) fn write_maxima(&self, to: &mut [f64]) {
+        let nothing = self.len == 0;
+        let bound = |x: f64| if nothing { f64::NEG_INFINITY } else { x };
+        to[..4].copy_from_slice(&[self.max_abs, self.p, bound(-self.low), bound(self.high)]);
+        for (to, sum) in to[4..].chunks_exact_mut(2).zip(self.sums()) {
+            let span = sum.span().map(|(low, high)| [high as f64, -low as f64]);
+            to.copy_from_slice(&span.unwrap_or([f64::NEG_INFINITY; 2]));
+        }
+    }
+
+    /// How many integers there are, where these are the maxima.
+    pub(crate) fn width(maxima: &[f64]) -> usize {
+        let windows = maxima[4..MAXIMA].chunks_exact(2);
+        COUNTS + windows.map(|span| window(span).1).sum::<usize>()
+    }
+
+    /// Writes [`Total::width`] integers of which all ranks are to have the sum.
+    pub(crate) fn write_limbs(&self, maxima: &[f64], to: &mut [i64]) {
+        // Another rank summed powers of another p.
+        let mixed = self.p != 0.0 && self.p != maxima[1];
+        let lost = u64::from(mixed) * LOST;
+        let counts = [
+            self.len,
+            self.nan,
+            self.pos_inf,
+            self.neg_inf,
+            self.l1.missing().min(LOST),
+            self.sum_sq.missing().min(LOST),
+            self.power.missing().max(lost).min(LOST),
+        ];
+        let (head, mut rest) = to.split_at_mut(COUNTS);
+        for (to, count) in head.iter_mut().zip(counts) {
+            *to = i64::try_from(count).unwrap_or(i64::MAX);
+        }
+        for (sum, span) in self.sums().into_iter().zip(maxima[4..].chunks_exact(2)) {
+            let (floor, width) = window(span);
+            let (digits, behind) = rest.split_at_mut(width);
+            sum.write_from(floor, digits);
+            rest = behind;
+        }
+    }
+
+    /// Becomes the total of all ranks.
+    pub(crate) fn read_limbs(&mut self, maxima: &[f64], from: &[i64]) {
+        let (counts, mut rest) = from.split_at(COUNTS);
+        let count = |i: usize| counts[i].cast_unsigned();
+        (self.len, self.nan, self.pos_inf, self.neg_inf) = (count(0), count(1), count(2), count(3));
+        (self.max_abs, self.p) = (maxima[0], maxima[1]);
+        (self.low, self.high) = (-maxima[2], maxima[3]);
+        let sums = [&mut self.l1, &mut self.sum_sq, &mut self.power];
+        for (i, (sum, span)) in sums
+            .into_iter()
+            .zip(maxima[4..].chunks_exact(2))
+            .enumerate()
+        {
+            let (floor, width) = window(span);
+            let (digits, behind) = rest.split_at(width);
+            sum.read_from(floor, digits, count(4 + i));
+            rest = behind;
+        }
+    }
+
+    /// Of powers of this p, if of any.
+    pub(crate) fn begin(&mut self, p: Option<f64>) {
+        self.p = p.unwrap_or(0.0);
+    }
+
+    /// Adds what a tensor's counts and extremes say, and nothing of its sums.
+    pub(crate) fn add_all_but_sums(&mut self, stats: &Stats) {
+        self.count([stats.len, stats.nan, stats.pos_inf, stats.neg_inf]);
+        self.max_abs = self.max_abs.max(stats.max_abs);
+        if stats.l1.is_none() {
+            self.l1.take(None);
+        }
+        if stats.len > 0 {
+            self.has_power(stats.power.p().unwrap_or(0.0));
+            let (low, high) = stats.range();
+            self.widen(low, high);
+        }
+    }
+
+    /// Adds the sums over elements one by one, so that they are the same however a tensor is cut: squares and powers are
+    /// rounded each, and nothing else is.
+    pub(crate) fn add_elements(&mut self, elements: &[f64], magnitudes: bool) {
+        for &x in elements.iter().filter(|x| x.is_finite()) {
+            let x = Wide::from(x);
+            if magnitudes {
+                self.l1.take(Some(x));
+            }
+            self.sum_sq.take(Some(x * x));
+            if self.p > 0.0 && self.p.is_finite() {
+                self.power.take(Some(x.power(self.p)));
+            }
+        }
+    }
+}
+
+/// From which digit on, and how many: two more than there are, for what is carried. None if there is no digit.
+fn window(span: &[f64]) -> (i64, usize) {
+    let (top, lowest) = (span[0], -span[1]);
+    if top == f64::NEG_INFINITY {
+        return (0, 0);
+    }
+    let (top, lowest) = (top as i64, lowest as i64);
+    let floor = lowest.max(top - DIGITS as i64 + 1);
+    (floor, (top - floor) as usize + 3)
+}
+
 /// How many limbs say by which maxima the others were placed.
 const SEAL: usize = 3;
 

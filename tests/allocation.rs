@@ -509,3 +509,7 @@ mod wrappers;
 
 #[path = "allocation/record.rs"]
 mod record;
+
+#[cfg(feature = "std")]
+#[path = "allocation/ranks.rs"]
+mod ranks;

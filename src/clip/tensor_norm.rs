@@ -72,7 +72,7 @@ impl TensorNorm {
 
 impl Clipper for TensorNorm {
     fn needs(&self) -> Needs {
-        self.limit.needs()
+        self.limit.needs().of_tensors()
     }
 
     fn name(&self) -> &'static str {

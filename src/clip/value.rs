@@ -136,9 +136,9 @@ impl Value {
 impl Clipper for Value {
     fn needs(&self) -> Needs {
         if self.min == -self.max {
-            Needs::norms().of_largest()
+            Needs::norms().of_tensors().of_largest()
         } else {
-            Needs::norms().of_range()
+            Needs::norms().of_tensors().of_range()
         }
     }
 

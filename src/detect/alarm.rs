@@ -1,5 +1,6 @@
 //! What a detector found.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -96,6 +97,8 @@ pub struct Alarm {
     is_once: bool,
     verdict: Verdict,
     pub(super) names: Option<Arc<Names>>,
+    /// On which other rank, and what it is called there.
+    pub(super) elsewhere: Option<Arc<(usize, String)>>,
 }
 
 impl Alarm {
@@ -283,6 +286,46 @@ impl Alarm {
             is_once: false,
             verdict: Verdict::Apply,
             names: names.cloned(),
+            elsewhere: None,
+        }
+    }
+
+    /// How many numbers tell of what is not finite to other ranks.
+    pub(crate) const NUMBERS: usize = 5;
+
+    /// Of the loss, of a gradient, of a parameter: what is looked at first.
+    pub(crate) fn kind(&self) -> u8 {
+        match self.subject {
+            Subject::Loss => 0,
+            Subject::Gradients | Subject::Gradient(_) => 1,
+            Subject::Parameters | Subject::Parameter(_) => 2,
+        }
+    }
+
+    /// What is not finite, for other ranks.
+    pub(crate) fn numbers(&self) -> [i64; Self::NUMBERS] {
+        let [kind, index] = self.subject.code();
+        let (nan, inf, first) = match self.found {
+            Found::NonFinite { nan, inf, index } => (nan, inf, index.map_or(0, |index| index + 1)),
+            Found::Bound { .. } | Found::Something => (0, 0, 0),
+        };
+        [kind, index, nan, inf, first].map(u64::cast_signed)
+    }
+
+    /// What is not finite on another rank.
+    pub(crate) fn of_rank(rank: usize, step: u64, numbers: &[i64], name: String) -> Self {
+        let number = |i: usize| numbers.get(i).copied().unwrap_or_default().cast_unsigned();
+        let subject = Subject::from_code([number(0), number(1)]).unwrap_or(Subject::Gradients);
+        let nothing = Measurement::default();
+        let found = Found::NonFinite {
+            nan: number(2),
+            inf: number(3),
+            index: number(4).checked_sub(1),
+        };
+        Self {
+            names: None,
+            elsewhere: Some(Arc::new((rank, name))),
+            ..Self::about("non-finite", &StepView::new(step, &nothing), subject, found)
         }
     }
 
@@ -380,10 +423,19 @@ impl Alarm {
     /// ```
     #[must_use]
     pub fn tensor(&self) -> Option<&str> {
-        match self.subject {
-            Subject::Gradient(index) | Subject::Parameter(index) => self.names.as_ref()?.get(index),
+        match (self.subject, &self.elsewhere) {
+            (Subject::Gradient(_) | Subject::Parameter(_), Some(there)) => Some(&there.1),
+            (Subject::Gradient(index) | Subject::Parameter(index), None) => {
+                self.names.as_ref()?.get(index)
+            }
             _ => None,
         }
+    }
+
+    /// The rank on which it was found, if that is another one ([`reduce`](crate::reduce)).
+    #[must_use]
+    pub fn rank(&self) -> Option<usize> {
+        self.elsewhere.as_ref().map(|there| there.0)
     }
 
     /// The quantity that was out of bounds, or how many elements are not finite.

@@ -93,7 +93,12 @@ impl Detector for NormThreshold {
     }
 
     fn needs(&self) -> Needs {
-        Needs::norms()
+        let needs = Needs::norms();
+        if self.per_tensor {
+            needs.of_tensors()
+        } else {
+            needs
+        }
     }
 
     fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {

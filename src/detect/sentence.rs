@@ -35,7 +35,13 @@ pub(super) struct Thing<'a>(pub(super) &'a Alarm);
 impl fmt::Display for Thing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (index, part) = match self.0.subject {
-            Subject::Loss => return f.write_str("the loss"),
+            Subject::Loss => {
+                f.write_str("the loss")?;
+                return match self.0.rank() {
+                    Some(rank) => write!(f, " of rank {rank}"),
+                    None => Ok(()),
+                };
+            }
             Subject::Gradients => return f.write_str("the gradients"),
             Subject::Parameters => return f.write_str("the parameters"),
             Subject::Gradient(index) => (index, "gradient"),
@@ -44,6 +50,9 @@ impl fmt::Display for Thing<'_> {
         match self.0.tensor() {
             Some(name) if !name.is_empty() => write!(f, "{part} {name}")?,
             _ => write!(f, "the {part}")?,
+        }
+        if let Some(rank) = self.0.rank() {
+            return write!(f, " of rank {rank}");
         }
         // Several tensors of one name, or of none.
         match &self.0.names {

@@ -143,7 +143,7 @@ impl Detector for UpdateRatio {
     }
 
     fn needs(&self) -> Needs {
-        Needs::norms().of_params()
+        Needs::norms().of_tensors().of_params()
     }
 
     fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {

@@ -340,7 +340,10 @@ impl Detector for Vanishing {
     }
 
     fn needs(&self) -> Needs {
-        Needs::norms()
+        match self.of {
+            Of::Tensors => Needs::norms().of_tensors(),
+            Of::Norm | Of::Signal(_) => Needs::norms(),
+        }
     }
 
     fn observe(&mut self, step: &StepView<'_>, alarms: &mut Alarms) {

@@ -298,7 +298,7 @@ impl Detector for WeightGrowth {
     }
 
     fn needs(&self) -> Needs {
-        Needs::norms().of_params()
+        Needs::norms().of_tensors().of_params()
     }
 
     fn settle(&mut self, outcome: &Outcome<'_>) {

@@ -4,8 +4,11 @@ use alloc::boxed::Box;
 
 use crate::clip::Clipper;
 use crate::detect::{Detector, alarms::ROOM};
+use crate::reduce::{Behind, Wire, Word};
 use crate::verdicts::Verdicts;
-use crate::{Edits, Error, Measurement, Needs, Outcome, Result, State, StepView, TensorSet};
+use crate::{
+    Edits, Error, Measurement, Needs, Outcome, Result, State, StepView, TensorSet, Verdict,
+};
 
 /// A clipper or a detector, or somebody who only looks, in the place that the user gave it.
 pub(super) enum Rule {
@@ -72,6 +75,10 @@ pub(super) struct Link {
     pub(super) fed: bool,
     /// How many alarms it may raise in one step.
     pub(super) room: usize,
+    /// Whether all ranks measure anew before it.
+    pub(super) is_due: bool,
+    /// Whether all ranks agree on a verdict before it.
+    pub(super) agrees: bool,
 }
 
 impl Link {
@@ -84,6 +91,8 @@ impl Link {
             fresh,
             fed: false,
             room: ROOM,
+            is_due: false,
+            agrees: false,
         }
     }
 
@@ -152,12 +161,17 @@ pub(super) struct Chain<'c, G: ?Sized> {
     /// How many operations had been pushed before the first rule.
     pub(super) start: u64,
     pub(super) edits: &'c mut Edits,
+    pub(super) wire: Option<&'c mut Wire>,
 }
 
 impl<G: TensorSet + ?Sized> Chain<'_, G> {
     /// The step as the next rule is to see it, by arithmetic where that tells, else by one more read;
     /// and where it may write.
     pub(super) fn look(&mut self, needs: &Needs) -> Result<(StepView<'_>, &mut Edits)> {
+        if self.wire.is_some() {
+            // What there is to be seen was agreed on.
+            return Ok(self.shown());
+        }
         let pushed = self.edits.pushed();
         let fresh = match self.valid {
             Valid::Before => {
@@ -185,12 +199,52 @@ impl<G: TensorSet + ?Sized> Chain<'_, G> {
             self.now.settle(self.edits);
             self.valid = Valid::Now(pushed);
         }
+        Ok(self.shown())
+    }
+
+    fn shown(&mut self) -> (StepView<'_>, &mut Edits) {
         let grads = if self.valid == Valid::Before {
             self.view.grads
         } else {
             &*self.now
         };
-        Ok((StepView { grads, ..self.view }, self.edits))
+        (StepView { grads, ..self.view }, self.edits)
+    }
+
+    /// What the ranks came to before a rule: they agree where that follows from the rules.
+    pub(super) fn before(
+        &mut self,
+        link: &Link,
+        own: Verdict,
+        failed: Option<&Error>,
+    ) -> Result<Verdict> {
+        let word = Word {
+            failed,
+            verdict: own,
+            ..Word::default()
+        };
+        match &mut self.wire {
+            Some(_) if link.is_due => self.agree(&link.needs, &word),
+            Some(wire) if link.agrees => Ok(wire.agree(&word, self.view.number)?.0),
+            _ => Ok(own),
+        }
+    }
+
+    /// Agrees with the other ranks on what the edits so far leave, and on the verdict so far.
+    pub(super) fn agree(&mut self, needs: &Needs, word: &Word<'_>) -> Result<Verdict> {
+        let Some(wire) = &mut self.wire else {
+            return Ok(word.verdict);
+        };
+        let behind = Behind {
+            grads: self.grads,
+            raw: self.raw,
+            needs,
+            edits: self.edits,
+            is_left: true,
+        };
+        let (verdict, _) = wire.behind(&behind, self.now, word)?;
+        self.valid = Valid::Now(self.edits.pushed());
+        Ok(verdict)
     }
 }
 

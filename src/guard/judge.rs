@@ -3,11 +3,13 @@
 use alloc::boxed::Box;
 
 use super::Guard;
+use super::agree::LEFT;
 use super::chain::{Chain, Link, Rule, Valid, overflows};
 use super::paired::Paired;
 use super::policy::{OnNonFinite, meet};
 use super::step::{Explain, More};
 use crate::detect::non_finite;
+use crate::reduce::Word;
 use crate::report::Scale;
 use crate::{
     Edits, Error, Factor, Measurement, Needs, Outcome, Report, Result, StepView, TensorSet,
@@ -22,17 +24,25 @@ impl Guard {
         params: Option<&dyn TensorSet>,
         more: &More<'_>,
     ) -> Result<()> {
-        self.settle_what_was_dropped();
-        self.row = self.in_a_row;
-        self.at = self.at.saturating_add(1);
-        self.open = true;
+        self.begin_step();
         let measured = self.measure(grads, params, more);
         let judged = measured.and_then(|()| self.judge(grads, more));
+        if let (Err(_), Some(wire)) = (&judged, &self.wire) {
+            self.report.verdict = self.report.verdict.max(wire.verdict);
+        }
         let closed = self.close(judged);
         if closed.is_err() {
             self.settle(self.report.verdict);
         }
         closed
+    }
+
+    /// Counts the next step, of which the rules know nothing yet.
+    pub(super) fn begin_step(&mut self) {
+        self.settle_what_was_dropped();
+        self.row = self.in_a_row;
+        self.at = self.at.saturating_add(1);
+        self.open = true;
     }
 
     /// Measures all that was given.
@@ -45,10 +55,31 @@ impl Guard {
         let report = &mut self.report;
         report.begin(self.at, more.loss);
         report.signals.extend_from_slice(&more.signals);
-        if let Some(error) = &self.unmet {
-            return Err(error.clone());
+        self.greet()?;
+        let read = self.read(grads, more.scale);
+        let read = match &self.wire {
+            None => read.and_then(|()| self.look_at_what_came()),
+            Some(_) => read,
+        };
+        let read = read.and_then(|()| self.read_beside(params, more.updates));
+        if self.wire.is_none() {
+            return read;
         }
-        read(report, grads, &self.needs, more.scale)?;
+        self.agree_on_what_came(read, grads, params, more)?;
+        self.look_at_what_came()
+    }
+
+    /// Reads the gradients.
+    fn read<G: TensorSet + ?Sized>(&mut self, grads: &G, scale: f64) -> Result<()> {
+        match &self.unmet {
+            Some(error) => Err(error.clone()),
+            None => read(&mut self.report, grads, &self.needs, scale),
+        }
+    }
+
+    /// Whether there are any gradients, where there have to be.
+    fn look_at_what_came(&mut self) -> Result<()> {
+        let report = &mut self.report;
         report.after.same(&report.before);
         self.now.make_room(&report.before);
         report.before.matched()?;
@@ -57,6 +88,16 @@ impl Guard {
                 tensors: report.before.len(),
             });
         }
+        Ok(())
+    }
+
+    /// Reads parameters and updates.
+    fn read_beside(
+        &mut self,
+        params: Option<&dyn TensorSet>,
+        updates: Option<&dyn TensorSet>,
+    ) -> Result<()> {
+        let report = &mut self.report;
         let [of_params, of_updates] = &mut self.paired;
         if let Some(params) = params {
             read_beside(
@@ -68,7 +109,7 @@ impl Guard {
             )?;
             report.has_params = true;
         }
-        if let Some(updates) = more.updates {
+        if let Some(updates) = updates {
             read_beside(
                 &mut report.updates,
                 updates,
@@ -81,23 +122,40 @@ impl Guard {
         Ok(())
     }
 
+    /// Has the policy meet what came in.
+    fn meet_what_came(&mut self, more: &More<'_>) -> Result<()> {
+        let report = &mut self.report;
+        let view = StepView {
+            params: report.params.as_ref().filter(|_| report.has_params),
+            loss: report.loss,
+            ..StepView::new(report.step, &report.before)
+        };
+        // Ranks have agreed on it.
+        if self.wire.is_none() {
+            report.fault = non_finite::find(&view);
+        }
+        if let Some(fault) = &report.fault {
+            if fault.rank().is_none() {
+                report.origin = more.origin.and_then(Explain::explain);
+            }
+            report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
+        }
+        Ok(())
+    }
+
     /// Has the policy and the rules decide.
     fn judge<G: TensorSet + ?Sized>(&mut self, grads: &G, more: &More<'_>) -> Result<()> {
+        let start = self.report.edits.pushed();
+        self.meet_what_came(more)?;
         let report = &mut self.report;
         let raw = report.scale.raw(&report.before, &report.raw);
         let view = StepView {
             params: report.params.as_ref().filter(|_| report.has_params),
             updates: report.updates.as_ref().filter(|_| report.has_updates),
-            loss: more.loss,
+            loss: report.loss,
             signals: &report.signals,
             ..StepView::new(report.step, &report.before)
         };
-        let start = report.edits.pushed();
-        report.fault = non_finite::find(&view);
-        if let Some(fault) = &report.fault {
-            report.origin = more.origin.and_then(Explain::explain);
-            report.verdict = meet(self.on_non_finite, fault, &view, &mut report.edits)?;
-        }
         let clips = report.verdict.is_apply();
         let mut chain = Chain {
             grads,
@@ -107,11 +165,28 @@ impl Guard {
             valid: Valid::Before,
             start,
             edits: &mut report.edits,
+            wire: self.wire.as_deref_mut(),
         };
         self.events.begin();
         let mut new_room = false;
+        // What this rank came to, and whether it could.
+        let (mut own, mut failed) = (report.verdict, None);
+        let zeroes = self.on_non_finite != OnNonFinite::Propagate;
+        if report.fault.is_some() && clips && zeroes {
+            chain.agree(&self.needs, &Word::default())?;
+        }
         for (place, link) in self.links.iter_mut().enumerate() {
-            if let Some(why) = link.feed(&view)? {
+            let so_far = chain.before(link, own, failed.as_ref())?;
+            report.verdict = report.verdict.max(so_far);
+            if failed.is_some() {
+                continue;
+            }
+            let fed = link.feed(&view);
+            if let (Err(error), Some(_)) = (&fed, &chain.wire) {
+                failed = Some(error.clone());
+                continue;
+            }
+            if let Some(why) = fed? {
                 report.abstained.push((link.rule.name(), why));
                 self.events.hold(place);
                 continue;
@@ -139,8 +214,9 @@ impl Guard {
                     alarms.clear();
                     detector.observe(&chain.look(needs)?.0, alarms);
                     for alarm in &*alarms {
-                        report.verdict = report.verdict.max(verdicts.of(alarm.how_severe()));
+                        own = own.max(verdicts.of(alarm.how_severe()));
                     }
+                    report.verdict = report.verdict.max(own);
                     if let Some(why) = alarms.abstained() {
                         report.abstained.push((detector.name(), why));
                     }
@@ -156,6 +232,9 @@ impl Guard {
         let verdict = report.verdict;
         if new_room {
             self.make_room();
+        }
+        if self.wire.is_some() {
+            return self.agree_on_what_is_left(grads, own, failed);
         }
         if verdict.is_apply() {
             self.report.edits.check()?;
@@ -177,7 +256,7 @@ impl Guard {
             loss: report.loss,
             ..StepView::new(report.step, &self.now)
         };
-        let fault = non_finite::find(&view).map(|fault| fault.by("non-finite, left by a rule"));
+        let fault = non_finite::find(&view).map(|fault| fault.by(LEFT));
         if let Some(fault) = fault {
             let met = meet(self.on_non_finite, &fault, &view, &mut report.edits);
             // What came in is the first that was found; what a rule made of it is told beside it.
@@ -209,7 +288,9 @@ impl Guard {
         if too_long {
             report.verdict = Verdict::Stop;
         }
-        if report.verdict.is_apply() {
+        if report.verdict.is_apply() && self.wire.is_some() {
+            // Ranks have agreed on what is left.
+        } else if report.verdict.is_apply() {
             let raw = report.scale.raw(&report.before, &report.raw);
             report.after.foresee(raw, &report.edits);
         } else {

@@ -1,5 +1,6 @@
 //! Everything composed into one line per training step.
 
+mod agree;
 mod brief;
 mod chain;
 mod events;
@@ -20,7 +21,9 @@ use self::events::{Events, reserve};
 use self::paired::Paired;
 use crate::clip::Clipper;
 use crate::detect::{Alarms, Detector};
-use crate::{Error, Measurement, Needs, Report, StepView, Verdict, Verdicts};
+use crate::penalty::Penalty;
+use crate::reduce::{AllReduce, Shards, Signed, Wire};
+use crate::{Error, Measurement, Needs, Report, Result, StepView, TensorSet, Verdict, Verdicts};
 
 pub use plan::Plan;
 pub use policy::OnNonFinite;
@@ -70,6 +73,8 @@ pub struct Guard {
     needs: Needs,
     /// Of parameters and updates.
     beside: Needs,
+    /// Of what is left of the gradients, where ranks agree on it.
+    left: Needs,
     on_non_finite: OnNonFinite,
     max_skips: u32,
     max_rollbacks: u32,
@@ -90,6 +95,8 @@ pub struct Guard {
     /// Whether there was a step of which the rules were not told what became of it.
     open: bool,
     report: Report,
+    /// To the guards of other ranks.
+    wire: Option<Box<Wire>>,
 }
 
 impl Default for Guard {
@@ -119,6 +126,7 @@ impl Guard {
             unmet: None,
             needs: Needs::default(),
             beside: Needs::default(),
+            left: Needs::default(),
             on_non_finite: OnNonFinite::default(),
             max_skips: 10,
             max_rollbacks: 3,
@@ -132,6 +140,7 @@ impl Guard {
             events: Events::default(),
             open: false,
             report,
+            wire: None,
         }
     }
 
@@ -253,6 +262,9 @@ impl Guard {
             link.needs.groups.clone_from(&needs.groups);
         }
         self.beside = needs.beside();
+        if let Some(wire) = &mut self.wire {
+            wire.part();
+        }
         self.needs = needs;
     }
 
@@ -353,6 +365,106 @@ impl Guard {
         Self {
             requires_gradients: true,
             ..self
+        }
+    }
+
+    /// Goes with the guards of other ranks, which have the same rules and hold other shards of the same gradient
+    /// ([`reduce`](crate::reduce)): norms are those of all shards, and factors and verdicts are the same bits on every
+    /// rank. An error of one rank is an error of all.
+    ///
+    /// Each rank makes every step, one without gradients too. What a rule looks at tensor by tensor, it is told of those
+    /// on its own rank; what it decides holds on all.
+    ///
+    /// ```
+    /// use steadygrad::reduce::{Shards, Threads};
+    /// use steadygrad::{Guard, Verdict};
+    ///
+    /// let shards = [vec![("w", vec![3.0_f32])], vec![("v", vec![4.0]), ("b", vec![f32::NAN])], vec![]];
+    /// std::thread::scope(|scope| {
+    ///     for (wire, mut grads) in Threads::ranks_of(3).into_iter().zip(shards) {
+    ///         scope.spawn(move || {
+    ///             let mut guard = Guard::new().reduced_by(wire, Shards::tensors());
+    ///             let report = guard.step(&mut grads).unwrap();
+    ///             assert_eq!(report.verdict(), Verdict::Skip);
+    ///             assert_eq!(report.non_finite().and_then(|fault| fault.tensor()), Some("b"));   // on every rank
+    ///         });
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn reduced_by(self, wire: impl AllReduce + 'static, shards: Shards) -> Self {
+        let wire = Some(Box::new(Wire::new(Box::new(wire), shards)));
+        Self { wire, ..self }
+    }
+
+    /// The exact sum of what each rank gives, rounded once: the same on all of them. Every rank has to call for it. What is
+    /// not finite makes it so. Without other ranks it is what was given.
+    ///
+    /// ```
+    /// use steadygrad::reduce::{Shards, Threads};
+    /// use steadygrad::Guard;
+    /// std::thread::scope(|scope| {
+    ///     for (wire, x) in Threads::ranks_of(3).into_iter().zip([1e300, 1.0, -1e300]) {
+    ///         scope.spawn(move || {
+    ///             let mut guard = Guard::new().reduced_by(wire, Shards::tensors());
+    ///             assert_eq!(guard.reduce_value(x), Ok(1.0));
+    ///         });
+    ///     }
+    /// });
+    /// assert_eq!(Guard::new().reduce_value(0.5), Ok(0.5));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Wire`] if a rank is gone or makes another call.
+    pub fn reduce_value(&mut self, x: f64) -> Result<f64> {
+        match &mut self.wire {
+            None => Ok(x),
+            Some(wire) => {
+                let mut sum = Signed::default();
+                sum.add(x);
+                wire.sum_up(&Ok(()), sum)
+            }
+        }
+    }
+
+    /// The value of a penalty over the weights of all ranks, the same on each: the exact sum over tensors, or, where they
+    /// are [cut](Shards::elements), over elements, rounded once, of which those that are tied count on their owner. Every
+    /// rank has to call for it. The gradient of a penalty needs no other rank: add it with
+    /// [`Penalty::apply`](crate::penalty::Penalty::apply) on each, whose value is this rank's.
+    ///
+    /// ```
+    /// use steadygrad::penalty::{L2, Penalty};
+    /// use steadygrad::reduce::{Owner, Shards, Threads};
+    /// use steadygrad::Guard;
+    ///
+    /// let weights = [[("w", [3.0]), ("tied", [1.0])], [("v", [4.0]), ("tied", [1.0])]];
+    /// std::thread::scope(|scope| {
+    ///     for (wire, weights) in Threads::ranks_of(2).into_iter().zip(weights) {
+    ///         scope.spawn(move || {
+    ///             let mut guard = Guard::new().reduced_by(wire, Shards::tensors().tied("tied", Owner(0)));
+    ///             let mut grads = weights.map(|(name, _)| (name, [0.0]));
+    ///             let l2 = L2::new(1.0).unwrap();
+    ///             assert!(l2.apply(&weights, &mut grads).is_ok());
+    ///             assert_eq!(guard.penalty_value(&l2, &weights), Ok(13.0));   // (9 + 16 + 1)/2
+    ///         });
+    ///     }
+    /// });
+    /// assert_eq!(Guard::new().penalty_value(&L2::new(1.0)?, &[3.0, 4.0])?, 12.5);
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the tensors of any rank give, and [`Error::Wire`] if a rank is gone or makes another call.
+    pub fn penalty_value<P: Penalty, W: TensorSet + ?Sized>(
+        &mut self,
+        penalty: &P,
+        weights: &W,
+    ) -> Result<f64> {
+        match &mut self.wire {
+            None => penalty.value(weights),
+            Some(wire) => wire.penalty(penalty, weights),
         }
     }
 

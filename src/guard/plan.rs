@@ -2,6 +2,7 @@
 
 use super::units::check_units;
 use super::{Guard, Step, Stepped};
+use crate::reduce::Wire;
 use crate::set::{Found, Pairing};
 use crate::{Factor, Measurement, Report, Result, Tensor, TensorSet, TensorSetMut, Verdict};
 
@@ -124,7 +125,8 @@ impl<'g> Plan<'g> {
     /// fails half-way).
     pub fn apply<G: TensorSetMut + ?Sized>(self, grads: &mut G) -> Result<Stepped<'g>> {
         let report = &self.guard.report;
-        fits(&report.before, &*grads)?;
+        let wire = self.guard.wire.as_deref();
+        fits(&report.before, wire, &*grads)?;
         check_units(&*grads, &report.edits)?;
         self.carry_out(grads)
     }
@@ -230,8 +232,11 @@ impl Guard {
 }
 
 /// Whether `grads` are those that `seen` tells of.
-fn fits<G: TensorSet + ?Sized>(seen: &Measurement, grads: &G) -> Result<()> {
-    let mut pairing = Pairing::same(seen.names(), |index| seen.tensor(index).len() as usize);
+fn fits<G: TensorSet + ?Sized>(seen: &Measurement, wire: Option<&Wire>, grads: &G) -> Result<()> {
+    let mut pairing = Pairing::same(seen.names(), |index| {
+        let len = seen.tensor(index).len();
+        wire.map_or(len, |wire| wire.len_here(index, len)) as usize
+    });
     grads.visit(&mut |name, tensor| {
         let (dims, len) = (tensor.dims(), tensor.len());
         pairing.take(Found { name, dims, len }).map(|_| ())

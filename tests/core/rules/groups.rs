@@ -306,3 +306,13 @@ fn units_of_matrices_go_with_biases() {
     assert!(guard.step(&mut set).unwrap().verdict().is_apply());
     assert_eq!(x, array![0.5, -1.0]);
 }
+
+#[test]
+fn a_rule_for_other_tensors_sees_to_nothing_of_the_one_there_is() {
+    let mut guard = Guard::new()
+        .clip(TensorNorm::new(0.1).unwrap().on("b."))
+        .clip(GlobalNorm::new(1.0).unwrap());
+    let mut grads = [("a.w", [3.0_f32, 4.0])];
+    assert!(guard.step(&mut grads).unwrap().verdict().is_apply());
+    assert_eq!(grads[0].1, [0.6, 0.8]);
+}
