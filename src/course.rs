@@ -238,6 +238,19 @@ impl Course {
 
     /// Why what there is now may not be good: fewer than so many healthy steps in a row behind it, or its loss or norm
     /// more than 6 deviations above the centre.
+    ///
+    /// ```
+    /// use steadygrad::{Course, Guard};
+    /// let (mut guard, mut course) = (Guard::new(), Course::default());
+    /// for norm in [1.0, 1.1].repeat(10) {
+    ///     course.note(guard.step(&mut [norm])?.report());
+    /// }
+    /// assert_eq!(course.doubt(20), None);
+    /// assert_eq!(course.doubt(30).unwrap().to_string(), "20 healthy steps in a row, fewer than 30");
+    /// course.note(guard.step(&mut [50.0])?.report());
+    /// assert!(course.doubt(20).unwrap().to_string().starts_with("the norm of the gradients is 50.00, "));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     #[must_use]
     pub fn doubt(&self, steps: u64) -> Option<Doubt> {
         if self.healthy < steps {

@@ -210,6 +210,17 @@ impl<K> Keep<K> {
     /// Looks at a step that was just guarded, and at what it was taken with: to be called once for each, before
     /// anything is updated.
     ///
+    /// ```
+    /// use steadygrad::{keep::Keep, Guard};
+    /// let (mut guard, mut keep) = (Guard::new(), Keep::after(2)?);
+    /// for step in 1..=4 {
+    ///     keep.note(&mut guard.step(&mut [0.5_f32])?, &[step as f32])?;
+    /// }
+    /// // What came on the second step has seen two more healthy ones.
+    /// assert_eq!((keep.step(), keep.is_first()), (Some(2), false));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::NonFinite`] if there is NaN in `set` on the first step, so that there is nothing to go back to. And what
@@ -307,6 +318,17 @@ impl<K> Keep<K> {
     /// Puts back what is kept, and the guard's rules as they were with it: the next step has the number
     /// [`Keep::step`] once more. How many steps in a row were not taken the guard goes on counting, so that a loop that
     /// fails over and over is stopped.
+    ///
+    /// ```
+    /// use steadygrad::{keep::Keep, Guard};
+    /// let (mut guard, mut keep, mut w) = (Guard::new(), Keep::after(20)?, [1.0_f32]);
+    /// assert!(keep.bring_back(&mut guard, &mut w).is_err());          // nothing is kept yet
+    /// keep.note(&mut guard.step(&mut [0.5_f32])?, &w)?;
+    /// w = [f32::NAN];
+    /// keep.bring_back(&mut guard, &mut w)?;
+    /// assert_eq!((w, guard.step(&mut [0.5_f32])?.step()), ([1.0], 1));
+    /// # Ok::<(), steadygrad::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
