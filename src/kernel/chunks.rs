@@ -101,9 +101,8 @@ pub(super) fn write_beside<W: Sync, G: Send, S: Copy + Send>(
     of: impl Fn((&[W], &mut [G])) -> S + Sync,
     add: impl FnMut(S),
 ) {
-    // Each takes some four times as long as an element that is only read or written.
     #[cfg(feature = "rayon")]
-    if share(4 * ws.len()) {
+    if share(ws.len()) {
         let groups = ws
             .chunks(WAITING * CHUNK)
             .zip(gs.chunks_mut(WAITING * CHUNK));
