@@ -3,7 +3,8 @@
 //! Where a gradient is spread over ranks, its norm is that of no part; and where one rank skips a step that another takes,
 //! the run is lost, or hangs. [`Guard::reduced_by`](crate::Guard::reduced_by) lets the guards of all ranks agree. Totals
 //! are exact integers ([`Total`](crate::Total)), which an all-reduce adds in any order, so norms, factors, verdicts and
-//! reports are those of one process under the same [`Shards`], bit for bit, for any number of ranks.
+//! reports are those of one process under the same [`Shards`], bit for bit, for any number of ranks. Behind a clamp that
+//! bites, what is left is measured in another way than without shards, and a norm may differ from that in its last bits.
 //!
 //! # Which gradients
 //!
