@@ -123,6 +123,17 @@ impl Random {
     }
 }
 
+/// What `Edit` promises: `f64` elements are rounded once, narrower ones lie within half a unit and a little.
+pub(crate) fn is_as_edits_leave<T: Format>(y: T, exact: f64) -> bool {
+    let slack = match T::BITS {
+        53 => return y.widen().to_bits() == exact.to_bits(),
+        24 => 2_f64.powi(-20),
+        _ => 2_f64.powi(-12),
+    };
+    let unit = 2_f64.powi(T::unit(exact) as i32);
+    bits(&[y]) == bits(&[T::narrow(exact)]) || (y.widen() - exact).abs() <= (0.5 + slack) * unit
+}
+
 /// The bits of each element.
 pub(crate) fn bits<T: Format>(xs: &[T]) -> Vec<u64> {
     xs.iter().map(|x| x.bits()).collect()

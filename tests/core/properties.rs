@@ -7,7 +7,7 @@ use steadygrad::{
 };
 
 use crate::exact::Exact;
-use crate::numbers::{Format, bits, for_each_type, widen};
+use crate::numbers::{Format, bits, for_each_type, is_as_edits_leave, widen};
 
 /// Vectors around one exponent, and some that reach over the whole range.
 fn vector<T: Format>() -> impl Strategy<Value = Vec<T>> {
@@ -421,17 +421,6 @@ fn what_an_edit_would_leave_is_what_it_leaves() {
 /// Everything of the statistics, NaN comparable.
 fn same_bits(stats: &Stats) -> String {
     format!("{stats:?}")
-}
-
-/// What `Edit` promises: `f64` elements are rounded once, narrower ones lie within half a unit and a little.
-fn is_as_edits_leave<T: Format>(y: T, exact: f64) -> bool {
-    let slack = match T::BITS {
-        53 => return y.widen().to_bits() == exact.to_bits(),
-        24 => 2_f64.powi(-20),
-        _ => 2_f64.powi(-12),
-    };
-    let unit = 2_f64.powi(T::unit(exact) as i32);
-    bits(&[y]) == bits(&[T::narrow(exact)]) || (y.widen() - exact).abs() <= (0.5 + slack) * unit
 }
 
 #[test]
